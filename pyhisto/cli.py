@@ -1,0 +1,41 @@
+"""What every command-line program of the project does alike: usage errors, bad input, interruption."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from pyhisto.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one line on stderr and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a program's main and exit: 0 on success, 2 with one line on stderr where the input is at fault."""
+    program = os.path.basename(sys.argv[0])
+    try:
+        main()
+    except InputError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of our output went away: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)
+
+
+def ratio(text: str) -> float:
+    """argparse type: a number strictly between 0 and 1."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1, both excluded")
+    return value

@@ -1,0 +1,227 @@
+"""Caffe's messages, and reading and writing the files that hold them. No Caffe needed.
+
+The message classes live in a descriptor pool of their own, so that pycaffe's own `caffe_pb2` can be imported into
+the same process. In that pool the four numeric arrays of a BlobProto are declared as bytes: a packed repeated field
+and a bytes field look the same on the wire, and a network's millions of weights are then read and written as
+buffers, not as Python numbers. `blob_array` and `set_blob` are the way to them.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError, Message
+
+from pyhisto.errors import InputError
+from pyhisto.files import whole_file
+
+Net: TypeAlias = Any
+"""A NetParameter. (The classes are made at run time, so a type checker cannot see their fields.)"""
+
+BLOB_ARRAYS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
+"""The numeric arrays of a BlobProto and their little-endian types on the wire."""
+
+
+def _message_classes() -> dict[str, type[Message]]:
+    files = descriptor_pb2.FileDescriptorSet.FromString((Path(__file__).parent / "schema" / "caffe.desc").read_bytes())
+    (schema,) = files.file
+    blob = next(message for message in schema.message_type if message.name == "BlobProto")
+    for field in blob.field:
+        if field.name in BLOB_ARRAYS:
+            field.label, field.type = field.LABEL_OPTIONAL, field.TYPE_BYTES
+            field.ClearField("options")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(schema)
+    return message_factory.GetMessageClassesForFiles([schema.name], pool)
+
+
+_CLASSES = _message_classes()
+
+
+def _message_class(name: str) -> Any:
+    return _CLASSES[f"caffe.{name}"]
+
+
+NetParameter = _message_class("NetParameter")
+LayerParameter = _message_class("LayerParameter")
+SolverParameter = _message_class("SolverParameter")
+SolverState = _message_class("SolverState")
+BlobProto = _message_class("BlobProto")
+Datum = _message_class("Datum")
+TRAIN, TEST = 0, 1  # enum Phase
+
+
+def blob_shape(blob: Any) -> tuple[int, ...]:
+    """The shape of a BlobProto, written the new way (`shape`) or the old way (num, channels, height, width)."""
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    if any(blob.HasField(field) for field in ("num", "channels", "height", "width")):
+        return blob.num, blob.channels, blob.height, blob.width
+    return (len(blob.data or blob.double_data) // (4 if blob.data else 8),)
+
+
+def blob_array(blob: Any, what: str = "data") -> np.ndarray:
+    """A BlobProto's numbers (`data`, or `diff`) in its own shape; float32 or float64 as stored; read-only.
+
+    Raises InputError where shape and count disagree: a truncated or hostile file.
+    """
+    shape = blob_shape(blob)
+    for field in (what, f"double_{what}"):
+        values = getattr(blob, field)
+        if values:
+            # A dimension below zero has a product of the right size beside another one below zero.
+            if min(shape, default=1) < 0 or math.prod(shape) * np.dtype(BLOB_ARRAYS[field]).itemsize != len(values):
+                raise InputError(f"a blob of shape {shape} holds {len(values)} bytes of {field}: the file is damaged")
+            return np.frombuffer(values, BLOB_ARRAYS[field]).reshape(shape)
+    if math.prod(shape) == 0:
+        return np.zeros(shape, np.float32)
+    raise InputError(f"a blob of shape {shape} has no {what}: the file is damaged, or its arrays are not packed")
+
+
+def set_blob(blob: Any, values: np.ndarray) -> None:
+    """Make a BlobProto hold `values` (any shape) as float32, or as float64 where it held float64 before."""
+    double = bool(blob.double_data) or (not blob.data and values.dtype == np.float64)
+    blob.Clear()
+    blob.shape.dim.extend(values.shape)
+    if double:
+        blob.double_data = np.ascontiguousarray(values, "<f8").tobytes()
+    else:
+        blob.data = np.ascontiguousarray(values, "<f4").tobytes()
+
+
+def read_text(path: Path, message_class: Any, lenient: bool = False) -> Any:
+    """Read a message from a prototxt. Unknown fields are an error, as they are in Caffe, or are passed over (`lenient`)."""
+    return parse_text(_read_bytes(path), message_class, Path(path), lenient)
+
+
+def parse_text(text: str | bytes, message_class: Any, source: Path, lenient: bool = False) -> Any:
+    """Parse a message from prototxt text; `source` is what an error names."""
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        return text_format.Parse(text, message_class(), allow_unknown_field=lenient)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}: not a valid {message_class.DESCRIPTOR.name} prototxt: {_one_line(error)}") from None
+    except RecursionError:
+        raise InputError(f"{source}: not a valid prototxt: nested too deeply") from None
+
+
+def read_net(path: Path, lenient: bool = False) -> Net:
+    """Read a network description (prototxt)."""
+    net = read_text(path, NetParameter, lenient)
+    if not (net.layer or net.layers):
+        raise InputError(f"{path}: holds no layer; is it a network's prototxt?")
+    return net
+
+
+def read_solver(path: Path) -> Any:
+    """Read a solver's settings (prototxt)."""
+    return read_text(path, SolverParameter)
+
+
+def to_text(message: Message) -> str:
+    """A message as prototxt."""
+    return text_format.MessageToString(message)
+
+
+def read_weights(path: Path) -> Net:
+    """Read a caffemodel, binary or HDF5 (told apart by the content), as a NetParameter whose layers carry blobs."""
+    path = Path(path)
+    if _is_hdf5(path):
+        return _read_hdf5_weights(path)
+    net = read_binary(path, NetParameter)
+    if not (net.layer or net.layers):
+        raise InputError(f"{path}: holds no layer; is it a caffemodel?")
+    return net
+
+
+def write_weights(path: Path, net: Net) -> None:
+    """Write a caffemodel: HDF5 where the name ends in .h5, else binary. Whole or not at all."""
+    with whole_file(path) as partial:
+        if str(path).endswith(".h5"):
+            _write_hdf5_weights(partial, net)
+        else:
+            partial.write_bytes(net.SerializeToString())
+
+
+def read_binary(path: Path, message_class: Any) -> Any:
+    """Read a binary message (a caffemodel, a solver state, a mean image)."""
+    try:
+        return message_class.FromString(_read_bytes(path))
+    except DecodeError:
+        raise InputError(f"{path}: not a {message_class.DESCRIPTOR.name}, or cut short") from None
+
+
+def write_binary(path: Path, message: Message) -> None:
+    """Write a binary message, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_bytes(message.SerializeToString())
+
+
+def layer_blobs(weights: Net) -> dict[str, list[np.ndarray]]:
+    """The arrays of every layer of a caffemodel that has any, by layer name."""
+    blobs = {}
+    for layer in [*weights.layer, *weights.layers]:
+        if layer.blobs:
+            try:
+                blobs[layer.name] = [blob_array(blob) for blob in layer.blobs]
+            except InputError as error:
+                raise InputError(f"layer '{layer.name}': {error}") from None
+    return blobs
+
+
+# HDF5 snapshots (snapshot_format: HDF5): /data/<layer>/<index>, one data set a blob. A layer name with a slash in it is
+# a nested group.
+
+
+def _is_hdf5(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read_hdf5_weights(path: Path) -> Net:
+    net = NetParameter()
+    try:
+        with h5py.File(path, "r") as file:
+
+            def visit(group: h5py.Group, name: str) -> None:
+                arrays = sorted((int(key), item) for key, item in group.items() if isinstance(item, h5py.Dataset))
+                if arrays:
+                    layer = net.layer.add(name=name)
+                    for _, array in arrays:
+                        set_blob(layer.blobs.add(), array[()])
+                for key, item in group.items():
+                    if isinstance(item, h5py.Group):
+                        visit(item, f"{name}/{key}" if name else key)
+
+            visit(file["data"], "")
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not an HDF5 caffemodel: {_one_line(error)}") from None
+    if not net.layer:
+        raise InputError(f"{path}: holds no layer; is it a caffemodel?")
+    return net
+
+
+def _write_hdf5_weights(path: Path, net: Net) -> None:
+    with h5py.File(path, "w") as file:
+        for layer in net.layer:
+            group = file.require_group(f"data/{layer.name}")
+            for index, blob in enumerate(layer.blobs):
+                group.create_dataset(str(index), data=blob_array(blob))
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,32 @@
+"""Fixtures that every part of the suite shares."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs a Caffe that is not there."""
+    if importlib.util.find_spec("caffe") is None:
+        skip = pytest.mark.skip(reason="needs pycaffe: run `make setup`")
+        for item in items:
+            if item.get_closest_marker("caffe"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data set files beside the checkout (../shared/data), or a skip."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data is not at {folder.parent.name}/{folder.name} beside the checkout")
+    return folder
