@@ -1,0 +1,143 @@
+"""The manifest: one CSV row an image. Everything downstream starts from it.
+
+Columns `path,label,patient,slide,magnification,subtype,split`, then what a data set adds. `path` is relative to a root
+folder and stays inside it, whoever wrote the file.
+"""
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pyhisto.errors import InputError
+from pyhisto.files import write_text
+
+COLUMNS = ("path", "label", "patient", "slide", "magnification", "subtype", "split")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image."""
+
+    path: str
+    """Relative to the root folder, with forward slashes."""
+    label: int
+    """The class, from 0. In two-class sets 1 is malignant, the positive class."""
+    patient: str = ""
+    """Empty where the data set does not say."""
+    slide: str = ""
+    magnification: str = ""
+    """A number alone: `100`, not `100X`. Empty where the data set does not say."""
+    subtype: str = ""
+    split: str = ""
+    """train, val or test; empty: not assigned yet."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """The data set's own columns."""
+
+    @property
+    def group(self) -> str:
+        """What must not be in two splits: the patient; else the slide; else the image itself."""
+        return self.patient or self.slide or self.path
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """Read a manifest. InputError names the file, the line and the fault."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a UTF-8 text file; is it a manifest?") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise InputError(f"{path}: no column {', '.join(missing)}; a manifest begins with {','.join(COLUMNS)}")
+        rows = [_row(record, f"{path} line {reader.line_num}") for record in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} line {reader.line_num}: not valid CSV: {error}") from None
+    if not rows:
+        raise InputError(f"{path}: lists no image")
+    doubles = [name for name, count in Counter(row.path for row in rows).items() if count > 1]
+    if doubles:
+        raise InputError(
+            f"{path}: lists {doubles[0]} more than once ({len(doubles)} such images); keep one row an image"
+        )
+    return rows
+
+
+def _row(record: dict[str | None, str | None], where: str) -> Row:
+    if None in record or None in record.values():
+        raise InputError(f"{where}: more or fewer fields than the header has columns")
+    fields = {str(key): str(value) for key, value in record.items()}
+    if not (fields["label"].isascii() and fields["label"].isdigit()):
+        raise InputError(f"{where}: label '{fields['label']}' is not a whole number from 0")
+    if fields["split"] and fields["split"] not in SPLITS:
+        raise InputError(f"{where}: split '{fields['split']}' is none of {', '.join(SPLITS)}")
+    check_relative(fields["path"], where)
+    return Row(
+        path=fields["path"],
+        label=int(fields["label"]),
+        **{column: fields[column] for column in COLUMNS[2:]},
+        extra={key: value for key, value in fields.items() if key not in COLUMNS},
+    )
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+    """Write a manifest, whole or not at all. The same rows give the same bytes."""
+    write_text(path, manifest_text(rows))
+
+
+def manifest_text(rows: Sequence[Row]) -> str:
+    """A manifest as CSV text; a data set's own columns come last, in the order of their names."""
+    extra = sorted({key for row in rows for key in row.extra})
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*COLUMNS, *extra])
+    for row in rows:
+        own = [getattr(row, column) for column in COLUMNS]
+        writer.writerow([*own, *(row.extra.get(key, "") for key in extra)])
+    return out.getvalue()
+
+
+def check_relative(path: str, where: str) -> None:
+    """Raise InputError unless `path`, read from a file, is relative and does not climb out of its root by `..`."""
+    pure = PurePosixPath(path)
+    if not path or "\0" in path or "\\" in path or pure.is_absolute() or ".." in pure.parts:
+        raise InputError(f"{where}: path '{path}' is not inside the root folder; give it relative to the root")
+
+
+def resolve(root: Path, path: str) -> Path:
+    """The file that a manifest's `path` means under `root`; InputError where it leaves the root, or is not there."""
+    check_relative(path, str(root))
+    file = Path(root) / path
+    real = file.resolve()
+    if not real.is_relative_to(Path(root).resolve()):
+        raise InputError(f"{file}: leads outside the root folder {root}; copy the file into it")
+    if not real.is_file():
+        raise InputError(f"{file}: no such file; is {root} the root folder that the manifest was made for?")
+    return file
+
+
+def check_disjoint(rows: Iterable[Row]) -> None:
+    """Raise InputError, with the names, where a patient (else a slide) is in more than one split."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row.split:
+            splits[row.group].add(row.split)
+    overlap = sorted(group for group, where in splits.items() if len(where) > 1)
+    if overlap:
+        named = "; ".join(
+            f"{group} in {' and '.join(s for s in SPLITS if s in splits[group])}" for group in overlap[:10]
+        )
+        more = f" and {len(overlap) - 10} more" if len(overlap) > 10 else ""
+        raise InputError(f"patients in more than one split: {named}{more}; give every patient one split")
+
+
+def class_counts(rows: Iterable[Row]) -> dict[int, int]:
+    """Images per class, in the order of the classes."""
+    return dict(sorted(Counter(row.label for row in rows).items()))

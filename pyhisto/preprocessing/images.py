@@ -1,0 +1,92 @@
+"""Image files to pixels, and whole images only: a decoder that is given half a file often returns half a picture."""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+
+Image: TypeAlias = NDArray[np.uint8]
+"""H x W x 3, uint8, BGR."""
+
+MAX_PIXELS = 1 << 26
+"""A larger image is taken for a decompression bomb (BACH's photos have 3 million pixels; slides are read in parts)."""
+
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is one line, ours
+
+
+def read_image(path: Path) -> Image:
+    """Decode an image file (PNG, JPEG, TIFF, BMP) to H x W x 3, uint8, BGR, as Caffe's own tools do.
+
+    Raises InputError where the file cannot be read, is cut short, is no image, or is too large for one.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, where: str) -> Image:
+    """Decode an image file's bytes; see `read_image`. `where` is what an InputError names."""
+    _check_size(data, where)
+    if _is_damaged(data):
+        raise InputError(f"{where}: the image is cut short or damaged; fetch it again or take it out of the manifest")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{where}: does not decode as an image; fetch it again or take it out of the manifest")
+    return np.asarray(image, np.uint8)
+
+
+def _check_size(data: bytes, where: str) -> None:
+    """Look at the header alone, before a decoder allocates what it promises."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with PIL.Image.open(io.BytesIO(data)) as header:
+                width, height = header.size
+    except PIL.Image.DecompressionBombError:
+        width = height = MAX_PIXELS
+    except (OSError, SyntaxError, ValueError, struct.error):
+        raise InputError(f"{where}: not an image, or its header is damaged; fetch it again") from None
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{where}: more than {MAX_PIXELS} pixels, too large for an image of a data set; take it out")
+
+
+def _is_damaged(data: bytes) -> bool:
+    if data.startswith(b"\x89PNG"):
+        return not _png_is_whole(data)
+    if data.startswith(
+        b"\xff\xd8"
+    ):  # JPEG: within the coded data 0xff is always escaped, so a true end marker comes last
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    return False
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Whether the chunks of a PNG file have the right checksums and run on to its end chunk."""
+    position = 8
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        chunk, checksum = (
+            data[position + 4 : position + 8 + length],
+            data[position + 8 + length : position + 12 + length],
+        )
+        if zlib.crc32(chunk).to_bytes(4) != checksum:
+            return False
+        if chunk.startswith(b"IEND"):
+            return True
+        position += 12 + length
+    return False

@@ -1,0 +1,125 @@
+"""What turns an image into network input: one recipe for LMDBs and for predictions, so that they agree to the bit."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+from pyhisto.files import write_text
+from pyhisto.preprocessing import stain as stains
+from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.patches import COLUMNS, ROWS, grid_patches
+from pyhisto.preprocessing.stain import Stain
+
+Branch: TypeAlias = Literal["global", "local"]
+BRANCHES: tuple[Branch, ...] = get_args(Branch)
+
+Interpolation: TypeAlias = Literal["linear", "area"]
+INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+"""`linear` is what Caffe's convert_imageset does; `area` averages when it shrinks, which small inputs need."""
+
+FILE_NAME = "preprocessing.json"
+MAX_SIZE = 4096
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From an image (H x W x 3, uint8, BGR) to what the network gets."""
+
+    branch: Branch
+    size: int = 224
+    """Side of the network's input, pixels."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Subtracted per channel, B, G, R, from values 0..255; no scaling."""
+    stain: Stain | None = None
+    interpolation: Interpolation = "linear"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Where it comes from (seed, counts per class, manifest's SHA-256 ...): kept in the file, not used here."""
+
+    @classmethod
+    def load(cls, path: Path) -> "Preprocessing":
+        """Read a preprocessing.json, or the one in a folder."""
+        path = Path(path)
+        path = path / FILE_NAME if path.is_dir() else path
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError):
+            raise InputError(f"{path}: not valid JSON; is it a preprocessing.json?") from None
+        return cls._from_json(value, str(path))
+
+    @classmethod
+    def _from_json(cls, value: Any, where: str) -> "Preprocessing":
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: not a JSON object; is it a preprocessing.json?")
+        branch, size, mean = value.get("branch"), value.get("size"), value.get("mean")
+        interpolation, provenance = value.get("interpolation"), value.get("provenance", {})
+        if branch not in BRANCHES:
+            raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(BRANCHES)}")
+        if interpolation not in INTERPOLATIONS:
+            raise InputError(f"{where}: interpolation is {interpolation!r}, not one of {', '.join(INTERPOLATIONS)}")
+        if value.get("channel_order") != "BGR":
+            raise InputError(f"{where}: channel_order is {value.get('channel_order')!r}, not 'BGR'")
+        if type(size) is not int or not 1 <= size <= MAX_SIZE:
+            raise InputError(f"{where}: size is {size!r}, not a whole number from 1 to {MAX_SIZE}")
+        if not isinstance(provenance, dict):
+            raise InputError(f"{where}: provenance is not an object")
+        if not isinstance(mean, list) or [_is_number(level) for level in mean] != [True] * 3:
+            raise InputError(f"{where}: mean is not three numbers (B, G, R)")
+        stain = None if value.get("stain") is None else stains.from_json(value["stain"], where)
+        return cls(branch, size, (float(mean[0]), float(mean[1]), float(mean[2])), stain, interpolation, provenance)
+
+    def save(self, path: Path) -> None:
+        """Write a preprocessing.json (into a folder: under that name), whole or not at all."""
+        path = Path(path)
+        write_text(path / FILE_NAME if path.is_dir() else path, json.dumps(self.to_json(), indent=2) + "\n")
+
+    def to_json(self) -> dict[str, Any]:
+        """What `load` reads."""
+        return {
+            "branch": self.branch,
+            "channel_order": "BGR",
+            "size": self.size,
+            "mean": list(self.mean),
+            "interpolation": self.interpolation,
+            "stain": None if self.stain is None else self.stain.to_json(),
+            "provenance": dict(self.provenance),
+        }
+
+    def inputs(self, image: Image) -> list[tuple[str, Image]]:
+        """The (patch id, size x size x 3 uint8 BGR) pairs of an image: one with id "" (global), or 15 (local)."""
+        return self.cut(self.normalise(image))
+
+    def normalise(self, image: Image) -> Image:
+        """The first step of `inputs`: stain normalisation at the image's own size."""
+        return image if self.stain is None else self.stain(image)
+
+    def cut(self, image: Image) -> list[tuple[str, Image]]:
+        """The second step of `inputs`, after what training augments: resize and cut into patches."""
+        if self.branch == "global":
+            return [("", self._resize(image, self.size, self.size))]
+        return grid_patches(self._resize(image, COLUMNS * self.size, ROWS * self.size), self.size)
+
+    def blob(self, inputs: Sequence[Image]) -> NDArray[np.float32]:
+        """Network inputs as Caffe's Data layer makes them: N x 3 x size x size, mean subtracted."""
+        pixels = np.stack(inputs).transpose(0, 3, 1, 2).astype(np.float32)
+        return np.ascontiguousarray(pixels - np.asarray(self.mean, np.float32)[:, np.newaxis, np.newaxis])
+
+    def _resize(self, image: Image, width: int, height: int) -> Image:
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(
+            cv2.resize(image, (width, height), interpolation=INTERPOLATIONS[self.interpolation]), np.uint8
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
