@@ -64,7 +64,7 @@ class Preprocessing:
         interpolation, provenance = value.get("interpolation"), value.get("provenance", {})
         if branch not in BRANCHES:
             raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(BRANCHES)}")
-        if interpolation not in INTERPOLATIONS:
+        if interpolation not in tuple(INTERPOLATIONS):
             raise InputError(f"{where}: interpolation is {interpolation!r}, not one of {', '.join(INTERPOLATIONS)}")
         if value.get("channel_order") != "BGR":
             raise InputError(f"{where}: channel_order is {value.get('channel_order')!r}, not 'BGR'")

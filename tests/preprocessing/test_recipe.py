@@ -1,0 +1,104 @@
+"""The recipe: patches where they belong, one answer for training and prediction, files that come back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pyhisto.errors import InputError
+from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.patches import IDS, grid_patches
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.stain import Reinhard
+
+
+def picture(height: int = 46, width: int = 70) -> Image:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_patches_are_named_row_then_column_and_ordered_column_by_column() -> None:
+    # The authors' lists: _11 _21 _31 _12 ...
+    assert IDS == ("11", "21", "31", "12", "22", "32", "13", "23", "33", "14", "24", "34", "15", "25", "35")
+    image = picture(6, 10)  # 3 x 5 patches of 2
+    patches = dict(grid_patches(image, 2))
+    assert np.array_equal(patches["11"], image[:2, :2])
+    assert np.array_equal(patches["21"], image[2:4, :2])
+    assert np.array_equal(patches["35"], image[4:, 8:])
+
+
+def test_patches_tile_the_image() -> None:
+    image = picture(9, 15)
+    by_name = dict(grid_patches(image, 3))
+    rows = [np.hstack([by_name[f"{row}{column}"] for column in range(1, 6)]) for row in range(1, 4)]
+    assert np.array_equal(np.vstack(rows), image)
+
+
+def test_global_is_the_resized_image() -> None:
+    ((name, got),) = Preprocessing("global", 16).inputs(picture())
+    assert name == ""
+    assert np.array_equal(got, cv2.resize(picture(), (16, 16), interpolation=cv2.INTER_LINEAR))
+
+
+def test_local_is_cut_from_five_by_three_sizes() -> None:
+    patches = Preprocessing("local", 16, interpolation="area").inputs(picture())
+    whole = cv2.resize(picture(), (80, 48), interpolation=cv2.INTER_AREA)
+    assert [name for name, _ in patches] == list(IDS)
+    assert np.array_equal(dict(patches)["34"], whole[32:48, 48:64])
+
+
+def test_stain_comes_before_the_resize() -> None:
+    stain = Reinhard((180.0, 140.0, 120.0), (30.0, 8.0, 6.0))
+    ((_, got),) = Preprocessing("global", 16, stain=stain).inputs(picture())
+    assert np.array_equal(got, cv2.resize(stain(picture()), (16, 16)))
+
+
+def test_blob_is_what_caffe_s_transformer_makes() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0, 1] = (10, 20, 30)  # B, G, R at row 0, column 1
+    blob = Preprocessing("global", 2, (1.0, 2.0, 3.5)).blob([image, image])
+    assert blob.shape == (2, 3, 2, 2)
+    assert blob.dtype == np.float32
+    assert blob[1, :, 0, 1].tolist() == [9.0, 18.0, 26.5]
+    assert blob[0, :, 1, 1].tolist() == [-1.0, -2.0, -3.5]
+
+
+@pytest.mark.parametrize("stain", [None, Reinhard((1.5, 2.5, 3.5), (1.0, 2.0, 3.0), "reinhard-float", "t.png")])
+def test_what_is_saved_is_loaded(tmp_path: Path, stain: Reinhard | None) -> None:
+    recipe = Preprocessing("local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", {"seed": 3})
+    recipe.save(tmp_path)
+    assert Preprocessing.load(tmp_path) == recipe
+    assert Preprocessing.load(tmp_path / "preprocessing.json") == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"branch": "both"}, "branch"),
+        ({"size": 0}, "size"),
+        ({"size": "224"}, "size"),
+        ({"size": 10**6}, "size"),
+        ({"mean": [1, 2]}, "mean"),
+        ({"mean": [1, 2, float("nan")]}, "mean"),
+        ({"mean": None}, "mean"),
+        ({"channel_order": "RGB"}, "channel_order"),
+        ({"interpolation": ["linear"]}, "interpolation"),
+        ({"stain": {}}, "stain"),
+        ({"provenance": []}, "provenance"),
+    ],
+)
+def test_bad_file_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({**Preprocessing("global").to_json(), **change}))
+    with pytest.raises(InputError, match=rf"p\.json: {complaint}"):
+        Preprocessing.load(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 10**5, "\udcff"])
+def test_foreign_file_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(InputError, match=r"p\.json: not"):
+        Preprocessing.load(path)
