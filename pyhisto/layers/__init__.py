@@ -1,0 +1,1 @@
+"""Layers that Caffe imports by name."""
