@@ -1,0 +1,18 @@
+"""A network as layers and blobs (`network`), the layer types (`types`), old formats (`upgrade`), data (`sources`)."""
+
+from pyhisto.graph.network import Blob, Graph, Node
+from pyhisto.graph.types import LAYER_TYPES, Shape, convolution_window, pooling_window
+from pyhisto.graph.upgrade import upgrade
+from pyhisto.graph.weights import check_weights
+
+__all__ = [
+    "LAYER_TYPES",
+    "Blob",
+    "Graph",
+    "Node",
+    "Shape",
+    "check_weights",
+    "convolution_window",
+    "pooling_window",
+    "upgrade",
+]
