@@ -1,0 +1,220 @@
+"""The measures of the paper (eq. 9-13) and their intervals, over arrays with one entry an image.
+
+Class 1 (malignant) is the positive class. A measure that is undefined (a division by zero: no image of a class, no
+image called positive) is NaN, never 0. Rates are fractions; tables turn them into percent.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.integer]
+Floats = NDArray[np.floating]
+
+POSITIVE = 1
+"""The class that counts as positive: malignant, cancer."""
+
+CONFIDENCE = 0.95
+RESAMPLES = 10_000
+"""Bootstrap samples; the interval's ends then move by about a tenth of a point between seeds."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Both ends of a confidence interval, as fractions."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Every measure of one set of decisions; fractions, NaN where undefined.
+
+    Attributes:
+        images, patients: how many were counted.
+        majority: the image level rate of always naming the most frequent class.
+        il, il_interval: image level rate (eq. 11) and its Wilson interval.
+        pl, pl_interval: patient level rate (eq. 9, 10) and its patient-wise bootstrap interval.
+        kappa: Cohen's kappa (eq. 13).
+        ppv, f1, recall, specificity, auc: of class 1 against class 0; PPV (eq. 12) is precision by another name.
+        npv: the share of the images called benign that are benign. (Table 3 prints these under PPV; see `paper.py`.)
+    """
+
+    images: int
+    patients: int
+    majority: float
+    il: float
+    il_interval: Interval
+    pl: float
+    pl_interval: Interval
+    kappa: float
+    ppv: float
+    npv: float
+    f1: float
+    recall: float
+    specificity: float
+    auc: float
+
+    @property
+    def precision(self) -> float:
+        """Precision is eq. 12."""
+        return self.ppv
+
+
+def score(labels: Ints, predicted: Ints, positive: Floats, patients: Ints, classes: int, seed: int = 0) -> Scores:
+    """All measures of one set of decisions.
+
+    Args:
+        labels: the true class of each image, shape (n,), 0 .. classes - 1.
+        predicted: the class named for each image, shape (n,).
+        positive: how much each image looks like class 1, shape (n,); any scale, only its order counts (for AUC).
+        patients: the number of each image's patient, shape (n,).
+        classes: how many classes there are. With more than two, the two-class measures are NaN.
+        seed: of the bootstrap.
+    """
+    table = confusion(labels, predicted, classes)
+    correct = labels == predicted
+    two = classes == 2
+    return Scores(
+        images=len(labels),
+        patients=len(np.unique(patients)),
+        majority=majority_rate(labels),
+        il=image_level(table),
+        il_interval=wilson(int(correct.sum()), len(labels)),
+        pl=patient_level(correct, patients),
+        pl_interval=patient_bootstrap(correct, patients, seed),
+        kappa=kappa(table),
+        ppv=ppv(table) if two else math.nan,
+        npv=npv(table) if two else math.nan,
+        f1=f1(table) if two else math.nan,
+        recall=recall(table) if two else math.nan,
+        specificity=specificity(table) if two else math.nan,
+        auc=auc(labels, positive) if two else math.nan,
+    )
+
+
+def confusion(labels: Ints, predicted: Ints, classes: int) -> Ints:
+    """How many images of class i (row) were called class j (column); shape (classes, classes)."""
+    return np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+
+
+def image_level(table: Ints) -> float:
+    """Eq. 11: IL, the share of images that are classified correctly."""
+    return _ratio(np.trace(table), table.sum())
+
+
+def patient_scores(correct: NDArray[np.bool_], patients: Ints) -> Floats:
+    """Eq. 9: PS of every patient, the share of its images that are classified correctly; shape (patients,)."""
+    _, number = np.unique(patients, return_inverse=True)
+    return np.asarray(np.bincount(number, weights=correct) / np.bincount(number))
+
+
+def patient_level(correct: NDArray[np.bool_], patients: Ints) -> float:
+    """Eq. 10: PL, the mean of the patients' scores."""
+    return float(patient_scores(correct, patients).mean()) if len(correct) else math.nan
+
+
+def kappa(table: Ints) -> float:
+    """Eq. 13: Cohen's kappa. NaN where truth and decisions are one and the same single class."""
+    total = table.sum()
+    if total == 0:
+        return math.nan
+    chance = float(table.sum(axis=0) @ table.sum(axis=1)) / float(total) ** 2
+    return math.nan if chance == 1 else (image_level(table) - chance) / (1 - chance)
+
+
+def ppv(table: Ints) -> float:
+    """Eq. 12: positive predictive value, TP / (TP + FP); also called precision."""
+    return _ratio(table[1, 1], table[:, 1].sum())
+
+
+def npv(table: Ints) -> float:
+    """Negative predictive value, TN / (TN + FN)."""
+    return _ratio(table[0, 0], table[:, 0].sum())
+
+
+def recall(table: Ints) -> float:
+    """Recall, or sensitivity: TP / (TP + FN)."""
+    return _ratio(table[1, 1], table[1].sum())
+
+
+def specificity(table: Ints) -> float:
+    """Specificity: TN / (TN + FP)."""
+    return _ratio(table[0, 0], table[0].sum())
+
+
+def f1(table: Ints) -> float:
+    """F1: 2 TP / (2 TP + FP + FN)."""
+    return _ratio(2 * table[1, 1], table[1].sum() + table[:, 1].sum())
+
+
+def majority_rate(labels: Ints) -> float:
+    """The image level rate of a program that always names the most frequent class of these images."""
+    return _ratio(np.bincount(labels).max(), len(labels)) if len(labels) else math.nan
+
+
+def roc(labels: Ints, positive: Floats) -> tuple[Floats, Floats]:
+    """The ROC curve of class 1 against the rest.
+
+    Returns (false positive rate, true positive rate), from (0, 0) to (1, 1), one point a distinct score: images of
+    equal score cross the threshold together. NaN where a class has no image.
+    """
+    order = np.argsort(-positive, kind="stable")
+    truth = labels[order] == POSITIVE
+    last = np.append(np.flatnonzero(np.diff(positive[order])), len(truth) - 1) if len(truth) else np.zeros(0, int)
+    hits = np.concatenate(([0], np.cumsum(truth)[last]))
+    alarms = np.concatenate(([0], np.cumsum(~truth)[last]))
+    with np.errstate(invalid="ignore"):
+        return alarms / np.float64(alarms[-1]), hits / np.float64(hits[-1])
+
+
+def auc(labels: Ints, positive: Floats) -> float:
+    """The area under the ROC curve."""
+    alarms, hits = roc(labels, positive)
+    return float(np.trapezoid(hits, alarms))
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """Wilson's 95% score interval of a rate.
+
+    It takes the trials as independent. Images of one patient are not, so that for IL it is the narrowest that can be
+    claimed; PL's bootstrap over patients does not share this.
+    """
+    if trials == 0:
+        return Interval(math.nan, math.nan)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    rate = successes / trials
+    centre = rate + z * z / (2 * trials)
+    half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    # The formula is exact at both ends of the range; rounding is not.
+    return Interval(max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+
+
+def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0) -> Interval:
+    """The 95% percentile interval of PL when the patients are drawn again, with replacement; one a seed."""
+    if len(correct) == 0:
+        return Interval(math.nan, math.nan)
+    scores = patient_scores(correct, patients)
+    draws = np.random.default_rng(seed).integers(len(scores), size=(RESAMPLES, len(scores)), dtype=np.int32)
+    low, high = np.quantile(scores[draws].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(low), float(high))
+
+
+def mean_and_spread(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation over folds, as the paper's tables print them.
+
+    The deviation is the sample's (n - 1), the usual one for five folds (the paper does not say); NaN for one fold.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) == 0:
+        return math.nan, math.nan
+    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else math.nan
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part) / float(whole) if whole else math.nan

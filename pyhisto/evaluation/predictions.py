@@ -1,0 +1,236 @@
+"""Prediction files: what every table is made from, without running a network again.
+
+CSV, one row a forward pass: `image,patient,label,branch,model,patch,p0,p1,...`. `image` is the manifest's path; branch
+is global or local; `model` is a name (the same for both branches of one hybrid model); `patch` is empty in the global
+branch and row then column ("11" .. "35") in the local one; p0, p1, ... are the classes' probabilities.
+"""
+
+import csv
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+from pyhisto.files import whole_file
+
+COLUMNS = ("image", "patient", "label", "branch", "model", "patch")
+BRANCHES = ("global", "local")
+WHOLE = ""
+"""The patch of the global branch: the whole image."""
+
+SUM_TOLERANCE = 1e-3
+
+Floats = NDArray[np.floating]
+
+
+class Row(NamedTuple):
+    """One forward pass."""
+
+    image: str
+    patient: str
+    label: int
+    branch: str
+    model: str
+    patch: str
+    probabilities: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Checked predictions of one set of images; n images, m patches, c classes.
+
+    Attributes:
+        images: the images' names, sorted.
+        patients: the patient of each image.
+        labels: the class of each image, shape (n,).
+        classes: c.
+        whole: model -> probabilities of the global branch, shape (n, c).
+        local: model -> probabilities of the local branch, shape (n, m, c).
+    """
+
+    images: tuple[str, ...]
+    patients: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: int
+    whole: Mapping[str, Floats]
+    local: Mapping[str, Floats]
+
+    @property
+    def patient_numbers(self) -> NDArray[np.int64]:
+        """Each image's patient as a number, in the order of the patients' names; shape (n,)."""
+        return np.asarray(np.unique(np.array(self.patients), return_inverse=True)[1])
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All models' names, sorted."""
+        return tuple(sorted({*self.whole, *self.local}))
+
+
+def write_predictions(path: Path, rows: Iterable[Row], classes: int) -> None:
+    """Write a predictions file, whole or not at all; 9 significant digits, which give back every float32 exactly."""
+    with whole_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*COLUMNS, *(f"p{c}" for c in range(classes))])
+        for row in rows:
+            writer.writerow([*row[:-1], *(f"{p:.9g}" for p in row.probabilities)])
+
+
+def read_predictions(paths: Sequence[Path]) -> Predictions:
+    """Read and merge prediction files of the same images: both branches, several models.
+
+    Every branch of every model must hold every image once, with the same patches; an image must have one patient and
+    one class. InputError names the file and line, or the image, and the fault.
+    """
+    merged = _Merged()
+    for path in paths:
+        merged.read(Path(path))
+    return merged.predictions()
+
+
+class _Merged:
+    """What was read so far, as numbers; names are numbered in the order in which they come."""
+
+    def __init__(self) -> None:
+        self.classes: int | None = None
+        self.images: dict[str, int] = {}
+        self.facts: list[tuple[str, str]] = []  # of each image: patient, label
+        self.keys: dict[tuple[str, str, str], int] = {}  # branch, model, patch
+        self.image = array("l")
+        self.key = array("l")
+        self.values = array("d")
+
+    def read(self, path: Path) -> None:
+        first = len(self.image)
+        lines = array("l")
+        for line, fields in _records(path):
+            image, patient, label, branch, model, patch, *probabilities = fields
+            number = self.images.setdefault(image, len(self.images))
+            if number == len(self.facts):
+                _check_label(label, self._classes(path, probabilities), f"{path} line {line}")
+                self.facts.append((patient, label))
+            elif self.facts[number] != (patient, label):
+                raise InputError(
+                    f"{path} line {line}: {image} is patient {patient}, class {label} here, but patient "
+                    f"{self.facts[number][0]}, class {self.facts[number][1]} in an earlier row; "
+                    "predict again from one manifest"
+                )
+            key = (branch, model, patch)
+            if key not in self.keys:
+                _check_key(key, f"{path} line {line}")
+                self._classes(path, probabilities)
+                self.keys[key] = len(self.keys)
+            self.image.append(number)
+            self.key.append(self.keys[key])
+            lines.append(line)
+            try:
+                self.values.extend(map(float, probabilities))
+            except ValueError:
+                raise InputError(f"{path} line {line}: a probability is not a number") from None
+        if len(self.image) == first:
+            raise InputError(f"{path}: holds no prediction; run predict.py again")
+        self._check_values(path, first, lines)
+
+    def _classes(self, path: Path, probabilities: Sequence[str]) -> int:
+        if self.classes is None:
+            self.classes = len(probabilities)
+        if self.classes != len(probabilities):
+            raise InputError(f"{path}: has {len(probabilities)} classes, the files before it {self.classes}")
+        return self.classes
+
+    def _check_values(self, path: Path, first: int, lines: "array[int]") -> None:
+        assert self.classes is not None
+        values = np.frombuffer(self.values, np.float64).reshape(-1, self.classes)[first:]
+        with np.errstate(invalid="ignore"):
+            wrong = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{path} line {lines[row]}: {', '.join(f'{v:g}' for v in values[row])} are not probabilities that sum "
+                "to 1; was the network's last layer a Softmax?"
+            )
+
+    def predictions(self) -> Predictions:
+        if self.classes is None:
+            raise InputError("no predictions file given")
+        names = sorted(self.images)
+        rank = np.empty(len(names), np.int64)
+        rank[[self.images[name] for name in names]] = np.arange(len(names))
+        image, key = rank[np.frombuffer(self.image, "l")], np.frombuffer(self.key, "l")
+        place = image * len(self.keys) + key
+        count = np.bincount(place, minlength=len(names) * len(self.keys)).reshape(len(names), len(self.keys))
+        keys = list(self.keys)
+        if count.max() > 1:
+            row, column = np.argwhere(count > 1)[0]
+            raise InputError(f"{_where(names[row], keys[column])}: predicted twice; give each file once")
+        if count.min() < 1:
+            row, column = np.argwhere(count < 1)[0]
+            raise InputError(
+                f"{_where(names[row], keys[column])}: missing, as are {int((count < 1).sum()) - 1} more; predict every "
+                "branch and model from the same manifest"
+            )
+        flat = np.empty((len(names) * len(keys), self.classes))
+        flat[place] = np.frombuffer(self.values, np.float64).reshape(-1, self.classes)
+        table = flat.reshape(len(names), len(keys), self.classes)
+        facts = [self.facts[self.images[name]] for name in names]
+        return Predictions(
+            images=tuple(names),
+            patients=tuple(patient for patient, _ in facts),
+            labels=np.array([int(label) for _, label in facts], np.int64),
+            classes=self.classes,
+            whole={model: table[:, column] for (branch, model, _), column in self.keys.items() if branch == "global"},
+            local={model: table[:, columns] for model, columns in self._patches().items()},
+        )
+
+    def _patches(self) -> dict[str, list[int]]:
+        """The columns of each model's patches, in the order of their names: no sum depends on the order in a file."""
+        by_model: dict[str, list[tuple[str, int]]] = {}
+        for (branch, model, patch), column in self.keys.items():
+            if branch == "local":
+                by_model.setdefault(model, []).append((patch, column))
+        return {model: [column for _, column in sorted(patches)] for model, patches in by_model.items()}
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of one file with their line numbers, its header checked."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            classes = len(header) - len(COLUMNS)
+            if classes < 2 or header != [*COLUMNS, *(f"p{c}" for c in range(classes))]:
+                raise InputError(f"{path}: not a predictions file; its header must be {','.join(COLUMNS)},p0,p1,...")
+            for fields in reader:
+                if len(fields) != len(header):
+                    raise InputError(f"{path} line {reader.line_num}: {len(fields)} fields, the header {len(header)}")
+                yield reader.line_num, fields
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a UTF-8 text file; is it a predictions file?") from None
+    except csv.Error as error:
+        raise InputError(f"{path} line {reader.line_num}: not valid CSV: {error}") from None
+
+
+def _check_label(label: str, classes: int, where: str) -> None:
+    if not (label.isascii() and label.isdigit()) or int(label) >= classes:
+        raise InputError(f"{where}: label '{label}' is not a class, 0 .. {classes - 1}")
+
+
+def _check_key(key: tuple[str, str, str], where: str) -> None:
+    branch, model, patch = key
+    if branch not in BRANCHES:
+        raise InputError(f"{where}: branch '{branch}' is neither global nor local")
+    if not model:
+        raise InputError(f"{where}: no model's name")
+    if (branch == "global") != (patch == WHOLE):
+        raise InputError(f"{where}: patch '{patch}' in the {branch} branch; empty in the global branch only")
+
+
+def _where(image: str, key: tuple[str, str, str]) -> str:
+    branch, model, patch = key
+    return f"{image}, {branch} branch, model {model}" + (f", patch {patch}" if patch else "")

@@ -1,0 +1,164 @@
+"""The paper's strategies, from checked predictions to scores: 1, 2, 2(Max), 3, 3(Max), and the authors' notebook."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+from pyhisto.evaluation import voting
+from pyhisto.evaluation.metrics import POSITIVE, Scores, score
+from pyhisto.evaluation.predictions import Predictions
+
+Floats = NDArray[np.floating]
+
+NOTEBOOK = "notebook"
+STRATEGIES = ("1", "2", "2max", "3", "3max")
+"""1: the global branch; 2: the local branch, average of the patches; 2max: majority of them; 3, 3max: the hybrid."""
+
+PRINTED = {"2max": "2(Max)", "3max": "3(Max)"}
+"""Where the paper writes a strategy's name differently."""
+
+FUSIONS: Mapping[str, Callable[[Sequence[Floats]], Floats]] = {"sum": voting.model_sum, "max": voting.model_max}
+"""How several models become one (section "Model assembling scheme", Table 9)."""
+
+LOCAL: Mapping[str, Callable[[Floats], Floats]] = {
+    "2": voting.average,
+    "2max": voting.majority,
+    "3": voting.average,
+    "3max": voting.majority,
+    NOTEBOOK: voting.notebook_patches,
+}
+"""How each strategy merges an image's patches; strategy 1 has none."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The scores of one strategy: of the single `models` entry, or of a fusion of them."""
+
+    strategy: str
+    fusion: str
+    """sum or max over several models; else the name of the one model."""
+    models: tuple[str, ...]
+    scores: Scores
+
+
+def available(predictions: Predictions) -> list[str]:
+    """The paper's strategies for which the predictions have the branches, in at least one model."""
+    return [strategy for strategy in STRATEGIES if _models(predictions, strategy)]
+
+
+def probabilities(predictions: Predictions, model: str, strategy: str, weight: float = voting.LAMBDA) -> Floats:
+    """One model's probabilities by one of the paper's strategies; `weight` is lambda. Shape (n, c)."""
+    if strategy == "1":
+        return predictions.whole[model]
+    local = LOCAL[strategy](predictions.local[model])
+    return local if strategy.startswith("2") else voting.hybrid(local, predictions.whole[model], weight)
+
+
+def evaluate(
+    predictions: Predictions,
+    strategies: Sequence[str],
+    weight: float = voting.LAMBDA,
+    fusions: Sequence[str] = tuple(FUSIONS),
+    magnification: str | None = None,
+    seed: int = 0,
+) -> list[Result]:
+    """The scores of every strategy; of every fusion too where several models were predicted.
+
+    Args:
+        predictions: the checked predictions.
+        strategies: any of STRATEGIES, and NOTEBOOK.
+        weight: lambda of eq. 1.
+        fusions: any of FUSIONS.
+        magnification: 40, 100, 200 or 400; the notebook's weights depend on it.
+        seed: of the bootstrap.
+
+    Raises InputError where a strategy needs a branch, or a magnification, that is not there.
+    """
+    results = []
+    for strategy in strategies:
+        models = _models(predictions, strategy)
+        if not models:
+            raise InputError(
+                f"strategy {strategy}: no model was predicted in {_needs(strategy)}; "
+                "give --predictions the files of both branches, with one model's name in both"
+            )
+        for fusion in fusions if len(models) > 1 else models:
+            image_level, patient_level = _levels(predictions, models, strategy, fusion, weight, magnification)
+            results.append(Result(strategy, fusion, models, _scores(predictions, image_level, patient_level, seed)))
+    return results
+
+
+def lambda_sweep(predictions: Predictions, model: str, weights: Sequence[float]) -> list[tuple[float, float]]:
+    """IL of strategy 3 for each lambda: 0 is the global branch alone, 1 the local one. Pairs (lambda, IL)."""
+    local, whole = voting.average(predictions.local[model]), predictions.whole[model]
+    right = [(voting.hybrid(local, whole, w).argmax(axis=1) == predictions.labels).mean() for w in weights]
+    return [(weight, float(rate)) for weight, rate in zip(weights, right, strict=True)]
+
+
+def _levels(
+    predictions: Predictions,
+    models: Sequence[str],
+    strategy: str,
+    fusion: str,
+    weight: float,
+    magnification: str | None,
+) -> tuple[Floats, Floats]:
+    """The probabilities that count for the image level and for the patient level: they differ in the notebook alone."""
+    fuse = FUSIONS.get(fusion, _only)
+    if strategy != NOTEBOOK:
+        merged = fuse([probabilities(predictions, model, strategy, weight) for model in models])
+        return merged, merged
+    if magnification not in voting.NOTEBOOK_WEIGHTS:
+        raise InputError(f"strategy notebook: give --magnification, one of {', '.join(voting.NOTEBOOK_WEIGHTS)}")
+    if predictions.classes != 2:
+        raise InputError(f"strategy notebook: drops patches by |p0 - p1|, and there are {predictions.classes} classes")
+    by_level = [
+        fuse(
+            [
+                voting.notebook_hybrid(
+                    LOCAL[strategy](predictions.local[model]), predictions.whole[model], level_weight
+                )
+                for model in models
+            ]
+        )
+        for level_weight in voting.NOTEBOOK_WEIGHTS[magnification]
+    ]
+    return by_level[0], by_level[1]
+
+
+def _only(models: Sequence[Floats]) -> Floats:
+    (one,) = models
+    return one
+
+
+def _scores(predictions: Predictions, image_level: Floats, patient_level: Floats, seed: int) -> Scores:
+    def of(merged: Floats) -> Scores:
+        return score(
+            predictions.labels,
+            merged.argmax(axis=1),
+            merged[:, POSITIVE],
+            predictions.patient_numbers,
+            predictions.classes,
+            seed,
+        )
+
+    scores = of(image_level)
+    if patient_level is image_level:
+        return scores
+    patients = of(patient_level)
+    return replace(scores, pl=patients.pl, pl_interval=patients.pl_interval)
+
+
+def _models(predictions: Predictions, strategy: str) -> tuple[str, ...]:
+    """The models that have every branch which the strategy needs, sorted."""
+    whole, local = set(predictions.whole), set(predictions.local)
+    return tuple(sorted({"1": whole, "2": local, "2max": local}.get(strategy, whole & local)))
+
+
+def _needs(strategy: str) -> str:
+    return {"1": "the global branch", "2": "the local branch", "2max": "the local branch"}.get(
+        strategy, "both branches"
+    )

@@ -1,0 +1,73 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEADER = "image,patient,label,branch,model,patch,p0,p1\n"
+
+
+def evaluate(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "tools" / "evaluate.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write(path: Path, branch: str, patches: list[str], malignant: dict[str, float], model: str = "m") -> Path:
+    labels = {"a": 1, "b": 1, "c": 0}
+    lines = [
+        f"{image},patient-{image},{labels[image]},{branch},{model},{patch},{1 - p},{p}\n"
+        for image, p in malignant.items()
+        for patch in patches
+    ]
+    path.write_text(HEADER + "".join(lines))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return [
+        write(tmp_path / "global.csv", "global", [""], {"a": 0.75, "b": 0.25, "c": 0.25}),
+        write(tmp_path / "local.csv", "local", ["11", "21"], {"a": 0.75, "b": 0.75, "c": 0.75}),
+    ]
+
+
+def test_table_and_settings(root: Path, tmp_path: Path, files: list[Path]) -> None:
+    done = evaluate(root, "--predictions", *files, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "3 images (1 of class 0, 2 of class 1) of 3 patients" in done.stdout
+    with open(tmp_path / "out/tables/evaluation.csv") as file:
+        table = {row["strategy"]: row for row in csv.DictReader(file)}
+    assert list(table) == ["1", "2", "2(Max)", "3", "3(Max)"]
+    # Global: a and c right. Local: all called malignant. Hybrid: b = 0.6*0.75 + 0.4*0.25 = 0.55, malignant, as is c.
+    assert [table[s]["IL"] for s in ("1", "2", "3")] == ["66.6667"] * 3
+    assert table["1"]["precision"] == "100" and table["2"]["precision"] == "66.6667"
+    assert table["1"]["majority"] == "66.6667"
+    assert json.loads((tmp_path / "out/run.json").read_text())["lambda"] == 0.6
+    markdown = (tmp_path / "out/tables/evaluation.md").read_text()
+    assert markdown.startswith("## Classification results, lambda = 0.6")
+
+    before = {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    assert evaluate(root, "--predictions", *files, "--out", tmp_path / "out").returncode == 0
+    assert before == {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+
+
+def test_lambda_and_strategy(root: Path, files: list[Path]) -> None:
+    done = evaluate(root, "--predictions", *files, "--strategy", "3", "--lambda", 0.4)
+    # b = 0.4*0.75 + 0.6*0.25 = 0.45, benign: wrong; c the same: right; a right
+    assert done.returncode == 0 and " 66.7 " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--strategy", "3"], "strategy 3: no model was predicted in both branches"),
+        (["--lambda", "2"], "2 is not from 0 to 1"),
+        (["--strategy", "4"], "invalid choice: '4'"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_2(root: Path, files: list[Path], arguments: list[str], complaint: str) -> None:
+    done = evaluate(root, "--predictions", files[0], *arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr and done.stderr.count("\n") == 1

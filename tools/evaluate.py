@@ -1,0 +1,84 @@
+"""Score predictions by the paper's strategies, without running a network: IL, PL, kappa, PPV, F1, intervals."""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+import pyhisto
+from pyhisto.cli import Parser, run
+from pyhisto.evaluation.predictions import Predictions, read_predictions
+from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, available, evaluate
+from pyhisto.evaluation.tables import score_table, to_text, write_tables
+from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
+from pyhisto.files import sha256, write_text
+
+
+def main() -> None:
+    """Read the predictions, print and write the table."""
+    args = parse()
+    predictions = read_predictions(args.predictions)
+    strategies = args.strategy or available(predictions)
+    results = evaluate(predictions, strategies, args.weight, args.models, args.magnification, args.seed)
+    table = score_table(
+        results, "evaluation", f"Classification results, lambda = {args.weight:g}", [counted(predictions)]
+    )
+    print(to_text(table))
+    if args.out:
+        write_tables(args.out, [table])
+        settings = {
+            "program": "evaluate",
+            "pyhisto": pyhisto.__version__,
+            "numpy": np.__version__,
+            "predictions": {str(path): sha256(path) for path in args.predictions},
+            "strategies": strategies,
+            "lambda": args.weight,
+            "fusions": args.models,
+            "magnification": args.magnification,
+            "bootstrap_seed": args.seed,
+        }
+        write_text(args.out / "run.json", json.dumps(settings, indent=2) + "\n")
+
+
+def counted(predictions: Predictions) -> str:
+    """What the table counts, in a sentence."""
+    per_class = np.bincount(predictions.labels, minlength=predictions.classes)
+    classes = ", ".join(f"{count} of class {number}" for number, count in enumerate(per_class))
+    return (
+        f"{len(predictions.images)} images ({classes}) of {len(set(predictions.patients))} patients, "
+        "patients as the manifest names them."
+    )
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, metavar="F", help="from predict.py")
+    parser.add_argument(
+        "--strategy",
+        nargs="+",
+        choices=[*STRATEGIES, NOTEBOOK],
+        help="1 global, 2 local (average), 2max local (majority), 3 and 3max hybrid, notebook: the authors' published "
+        "rule; default: all but notebook for which the files have the branches",
+    )
+    parser.add_argument("--lambda", type=weight, default=LAMBDA, dest="weight", metavar="L", help="default %(default)s")
+    parser.add_argument(
+        "--models", nargs="+", choices=[*FUSIONS], default=[*FUSIONS], help="fusion of several models; default both"
+    )
+    parser.add_argument("--magnification", choices=[*NOTEBOOK_WEIGHTS], help="for the notebook's weights")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap over patients; default %(default)s")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write tables/evaluation.csv and .md, and run.json")
+    return parser.parse_args()
+
+
+def weight(text: str) -> float:
+    """argparse type: a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)
