@@ -64,8 +64,8 @@ class LayerType:
     """How many bottoms and tops a layer type takes, and the shapes it makes of them.
 
     `shapes(layer, bottoms, number of tops)` gives the tops' shapes, `params(layer, bottoms)` those of the blobs that
-    Caffe creates for the layer's weights; both raise ShapeError. `auto_top`: Caffe adds nameless tops up to the minimum (losses). `in_place` False: Caffe refuses top = bottom.
-    `shares_memory`: the tops are views of the bottom.
+    Caffe creates for the layer's weights; both raise ShapeError. `auto_top`: Caffe adds nameless tops up to the
+    minimum (losses). `in_place` False: Caffe refuses top = bottom. `shares_memory`: the tops are views of the bottom.
     """
 
     shapes: ShapeFunction
