@@ -3,7 +3,7 @@
 Reinhard's colour transfer (paper, ref. [30]): per channel of a Lab space, x' = (x - mean_s) * std_t / std_s + mean_t.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -16,6 +16,8 @@ from pyhisto.preprocessing.images import Image
 
 Method: TypeAlias = Literal["reinhard", "reinhard-float"]
 METHODS: tuple[Method, ...] = get_args(Method)
+
+Statistics: TypeAlias = NDArray[np.float64]
 
 MIN_STD = 0.5
 """A Lab channel that varies less (a white or constant patch) has no contrast to transfer and stays as it is."""
@@ -62,15 +64,19 @@ class Reinhard:
         return {"method": self.method, "mean": list(self.mean), "std": list(self.std), "source": self.source}
 
 
-def fit(method: Method, images: Iterable[Image], source: str) -> Reinhard:
-    """The normalisation whose target is the mean of the statistics of `images` (one image: that image's own).
+def measure(image: Image, method: Method) -> Statistics:
+    """An image's mean and standard deviation per Lab channel, 2 x 3."""
+    return np.array(_statistics(_to_lab(image, method)))
 
-    Raises InputError where no image varies enough to be a target.
+
+def target(statistics: Sequence[Statistics], method: Method, source: str) -> Reinhard:
+    """The normalisation whose target is the mean of the images' `measure`; `source` says in words where they come from.
+
+    Raises InputError where there is no image, or none varies enough to be a target.
     """
-    statistics = np.array([_statistics(_to_lab(image, method)) for image in images])
-    if not len(statistics):
+    if not statistics:
         raise InputError(f"{source}: no image to take the stain target from")
-    mean, std = statistics.mean(axis=0)
+    mean, std = np.mean(statistics, axis=0)
     if (std < MIN_STD).any():
         raise InputError(f"{source}: white or of one colour, so no stain target; choose an image with tissue")
     return Reinhard(_triple(mean), _triple(std), method, source)

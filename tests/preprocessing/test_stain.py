@@ -8,7 +8,11 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image, read_image
-from pyhisto.preprocessing.stain import METHODS, Method, Reinhard, fit, from_json
+from pyhisto.preprocessing.stain import METHODS, Method, Reinhard, from_json, measure, target
+
+
+def fit(method: Method, images: list[Image], source: str) -> Reinhard:
+    return target([measure(image, method) for image in images], method, source)
 
 
 def tissue(seed: int, shift: int = 0) -> Image:

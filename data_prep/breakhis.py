@@ -1,0 +1,152 @@
+"""BreaKHis (Spanhol et al. 2016): the official tree and folds into a manifest.
+
+The file name says everything, SOB_<B or M>_<type>-<year>-<slide>-<magnification>-<number>.png, and is trusted over the
+folders, which copies found in the wild nest in one another.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from data_prep.dataset import DataSet
+from pyhisto.errors import InputError
+from pyhisto.files import sha256
+from pyhisto.manifest import Row, check_disjoint
+
+FILE_NAME = re.compile(
+    r"SOB_(?P<class>[BM])_(?P<type>A|F|PT|TA|DC|LC|MC|PC)-(?P<slide>\d{2}-\w+)-(?P<magnification>40|100|200|400)-\d+\.png"
+)
+CLASSES = ("benign", "malignant")
+TYPES = {"B": ("A", "F", "PT", "TA"), "M": ("DC", "LC", "MC", "PC")}
+MAGNIFICATIONS = ("40", "100", "200", "400")
+FOLDS = (1, 2, 3, 4, 5)
+
+TWO_TYPES = "14-13412"
+"""The slide that is listed both as ductal (DC) and as lobular carcinoma (LC). Folds 1, 3 and 5 have the one in training
+and the other in test, so that the official folds are not disjoint by patient."""
+
+STAIN_TARGET = "SOB_B_A-14-22549G-40-035.png"
+"""The image whose colours the authors moved all others to."""
+
+
+def find_images(root: Path) -> dict[str, Path]:
+    """Every BreaKHis image under `root`, by file name; the path is relative to `root`.
+
+    Of two equal files of one name the first counts. Raises InputError for two that differ, and where there is none.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the BreaKHis tree (BreaKHis_v1)")
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("SOB_*.png")):
+        if not FILE_NAME.fullmatch(path.name):
+            continue
+        first = found.setdefault(path.name, path.relative_to(root))
+        if root / first != path and sha256(root / first) != sha256(path):
+            raise InputError(f"{path}: not the same image as {root / first} of the same name; remove the wrong one")
+    if not found:
+        raise InputError(f"{root}: holds no BreaKHis image (SOB_*.png); give the BreaKHis tree (BreaKHis_v1)")
+    return found
+
+
+def parse(path: Path) -> Row:
+    """The row of an image, from its file name; no split yet. Raises InputError for a name that is not BreaKHis's."""
+    match = FILE_NAME.fullmatch(path.name)
+    if not match or match["type"] not in TYPES[match["class"]]:
+        raise InputError(
+            f"{path}: not a BreaKHis file name (SOB_<B|M>_<type>-<year>-<slide>-<magnification>-<number>.png)"
+        )
+    return Row(
+        path=path.as_posix(),
+        label="BM".index(match["class"]),
+        patient=match["slide"],
+        slide=match["slide"],
+        magnification=match["magnification"],
+        subtype=match["type"],
+    )
+
+
+def read_fold(folder: Path, fold: int, magnification: int) -> dict[str, str]:
+    """File name -> train or test, of one fold at one magnification, from `folder`/dsfold<fold>.txt."""
+    path = Path(folder) / f"dsfold{fold}.txt"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}; give the folder of dsfold1.txt to dsfold5.txt"
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file; is it a fold file?") from None
+    roles: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        name, *rest = line.strip().split("|")
+        match = FILE_NAME.fullmatch(name)
+        if not match or len(rest) != 3 or rest[2] not in ("train", "test"):
+            raise InputError(f"{where}: '{line.strip()[:100]}' is not file|magnification|fold|train or test")
+        if rest[0] != match["magnification"]:
+            raise InputError(f"{where}: says magnification {rest[0]} for {name}, whose name says otherwise")
+        if rest[1] != str(fold):
+            raise InputError(f"{where}: says fold {rest[1]} in the file of fold {fold}")
+        if roles.get(name, rest[2]) != rest[2]:
+            raise InputError(f"{where}: {name} is both train and test")
+        if rest[0] == str(magnification):
+            roles[name] = rest[2]
+    if not roles:
+        raise InputError(f"{path}: has no row at magnification {magnification}")
+    return roles
+
+
+def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: bool = False) -> DataSet:
+    """One official fold at one magnification.
+
+    Raises InputError where rows of the fold have no file under `root` (unless `allow_missing`), and where train and
+    test share a patient. TWO_TYPES is the one exception: where the fold has it on both sides, its training images are
+    left out, so that the test set stays the official one.
+    """
+    roles = read_fold(folds, fold, magnification)
+    images = find_images(root)
+    missing = [name for name in roles if name not in images]
+    if missing and not allow_missing:
+        raise InputError(
+            f"{Path(folds) / f'dsfold{fold}.txt'}: {len(missing)} of {len(roles)} images at {magnification}X have no "
+            f"file under {root} (the first: {missing[0]}); complete the tree or give --allow-missing"
+        )
+    rows = [replace(parse(images[name]), split=role) for name, role in sorted(roles.items()) if name in images]
+    if not rows:
+        raise InputError(f"{root}: holds no image of fold {fold} at {magnification}X")
+    notes = [f"{len(missing)} of {len(roles)} images of the fold at {magnification}X are missing"] if missing else []
+    unlisted = [name for name in images if name not in roles and parse(Path(name)).magnification == str(magnification)]
+    if unlisted:
+        notes.append(f"{len(unlisted)} images at {magnification}X are not in the fold (the first: {unlisted[0]})")
+    notes += nested_folders(images.values())
+
+    sides = {row.split for row in rows if row.patient == TWO_TYPES}
+    if sides == {"train", "test"}:
+        dropped = [row for row in rows if row.patient == TWO_TYPES and row.split == "train"]
+        rows = [row for row in rows if row not in dropped]
+        notes.append(
+            f"patient {TWO_TYPES} is DC and LC, one in train, one in test: its {len(dropped)} training images left out"
+        )
+    elif len({row.subtype for row in rows if row.patient == TWO_TYPES}) > 1:
+        notes.append(f"patient {TWO_TYPES} is listed both as DC and as LC")
+    check_disjoint(rows)
+    return DataSet(rows, notes)
+
+
+def nested_folders(paths: Iterable[Path]) -> list[str]:
+    """A note where images do not lie in a folder of their own patient (file name trusted)."""
+    wrong = [path for path in paths if not _folder_agrees(path)]
+    return (
+        [f"{len(wrong)} images lie in another patient's folder, name trusted (the first: {wrong[0]})"] if wrong else []
+    )
+
+
+def _folder_agrees(path: Path) -> bool:
+    folders = [part for part in path.parts[:-1] if part.startswith("SOB_")]
+    row = parse(path)
+    expected = f"SOB_{'BM'[row.label]}_{row.subtype}_{row.slide}"
+    return not folders or folders == [expected]
