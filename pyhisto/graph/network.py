@@ -12,6 +12,7 @@ from pyhisto.errors import InputError
 from pyhisto.graph.sources import SOURCES, Known
 from pyhisto.graph.types import LAYER_TYPES, MAX_AXES, MAX_COUNT, Counts, Shape, ShapeError, count, dims
 from pyhisto.graph.upgrade import upgrade
+from pyhisto.layers.activation_statistics import blob_shapes
 from pyhisto.proto import TEST, Net
 
 SEP_MODULE = "pyhisto.layers.sep"
@@ -290,6 +291,7 @@ def _known_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
     bottoms = [blob.shape for blob in node.bottoms if blob.shape is not None]
     unknown = next((blob.unknown for blob in node.bottoms if blob.shape is None), "")
     if node.type == "Python" and node.layer.python_param.module == SEP_MODULE and not unknown:
+        node.param_shapes = tuple(blob_shapes(bottoms[0][1]))
         return [bottoms[0]] * len(node.tops)
     kind = LAYER_TYPES.get(node.type)
     if kind is None or unknown:
