@@ -1,0 +1,104 @@
+"""What a training run reported, kept as JSON lines, and drawn: loss and accuracy over iterations."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pyhisto.errors import InputError
+from pyhisto.files import whole_file
+
+TRAIN_COLOUR, TEST_COLOUR, ACCURACY_COLOUR = "#9aa5b1", "#c2410c", "#1d4ed8"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One report of the training program."""
+
+    iteration: int
+    phase: Literal["train", "test"]
+    loss: float | None = None
+    """In the train phase over the batches since the last report, as the solver averages it; NaN where it diverged."""
+    lr: float | None = None
+    accuracy: float | None = None
+    """Of the test net, as a fraction; of its last Accuracy layer where it has several."""
+    seconds: float = 0.0
+    """Since this run of the program began."""
+
+
+def read_points(path: Path) -> list[Point]:
+    """Read a metrics file (JSON lines). A last line that was cut short by a kill is passed over."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a metrics file (JSON lines)") from None
+    points = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("\n"):
+            break
+        try:
+            points.append(_point(json.loads(line)))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError(f"{path} line {number}: not a metrics line") from None
+    return points
+
+
+def to_line(point: Point) -> str:
+    """A point as one JSON line. Loss may be NaN or Infinity, as Python's json writes them."""
+    fields = {key: value for key, value in asdict(point).items() if value is not None}
+    return json.dumps({**fields, "seconds": round(point.seconds, 3)}) + "\n"
+
+
+def draw(loss: Axes, points: Sequence[Point], title: str, accuracy: bool = True) -> None:
+    """Draw losses (left axis) and test accuracy in percent (right axis) over the iterations."""
+    train, test = _series(points, "train", "loss"), _series(points, "test", "loss")
+    loss.plot(*train, color=TRAIN_COLOUR, linewidth=1, label="train loss")
+    if test[0]:
+        loss.plot(*test, color=TEST_COLOUR, linewidth=1.5, marker="o", markersize=3, label="test loss")
+    loss.set(xlabel="iteration", ylabel="loss", title=title)
+    loss.set_ylim(bottom=0)
+    loss.grid(alpha=0.25)
+    handles, labels = loss.get_legend_handles_labels()
+    rates = _series(points, "test", "accuracy")
+    if accuracy and rates[0]:
+        right = loss.twinx()
+        percent = [100 * rate for rate in rates[1]]
+        (line,) = right.plot(
+            rates[0], percent, color=ACCURACY_COLOUR, linewidth=1.5, marker="s", markersize=3, label="test accuracy"
+        )
+        right.set(ylabel="test accuracy, %", ylim=(0, 102))
+        handles, labels = [*handles, line], [*labels, "test accuracy"]
+    loss.legend(handles, labels, loc="lower left", fontsize="small", framealpha=0.8)
+
+
+def save_curve(path: Path, points: Sequence[Point], title: str) -> None:
+    """Write the learning curve as a PNG, whole or not at all; the same points give the same bytes."""
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    draw(figure.subplots(), points, title)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
+
+
+def last(points: Iterable[Point], phase: str) -> Point | None:
+    """The last point of a phase."""
+    return next((point for point in reversed(list(points)) if point.phase == phase), None)
+
+
+def _series(points: Sequence[Point], phase: str, value: str) -> tuple[list[int], list[float]]:
+    pairs = [(p.iteration, getattr(p, value)) for p in points if p.phase == phase]
+    pairs = [(iteration, number) for iteration, number in pairs if number is not None and math.isfinite(number)]
+    return [iteration for iteration, _ in pairs], [number for _, number in pairs]
+
+
+def _point(value: Any) -> Point:
+    if value["phase"] not in ("train", "test") or type(value["iteration"]) is not int:
+        raise ValueError
+    numbers = {key: value[key] for key in ("loss", "lr", "accuracy", "seconds") if key in value}
+    return Point(value["iteration"], value["phase"], **{key: float(number) for key, number in numbers.items()})

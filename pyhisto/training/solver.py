@@ -1,0 +1,79 @@
+"""A solver's prototxt, checked before Caffe sees it: what Caffe would find out late, or say at length."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyhisto.errors import InputError
+from pyhisto.proto import Net, read_net, read_solver
+
+WHERE = "relative paths start from the folder in which the program is run"
+
+
+@dataclass(frozen=True)
+class Solver:
+    """What training needs to know of a solver."""
+
+    path: Path
+    max_iter: int
+    base_lr: float
+    display: int
+    prefix: str
+    """snapshot_prefix: snapshots are <prefix>_iter_N.caffemodel and .solverstate."""
+    nets: tuple[Path, ...]
+    accuracy: str | None
+    """The test net's output that is its accuracy: the top of its last Accuracy layer."""
+
+
+def check_solver(path: Path) -> Solver:
+    """Read a solver and check that its networks and their data are there.
+
+    Paths in prototxts are taken as Caffe takes them: relative to the working directory. Raises InputError.
+    """
+    solver = read_solver(path)
+    if solver.max_iter <= 0:
+        raise InputError(f"{path}: max_iter is {solver.max_iter}; give the number of iterations to train")
+    if not solver.snapshot_prefix:
+        raise InputError(f"{path}: no snapshot_prefix; say where the trained weights go")
+    if not solver.snapshot_after_train and (solver.snapshot == 0 or solver.max_iter % solver.snapshot):
+        raise InputError(f"{path}: would not keep its last weights; take out snapshot_after_train: false")
+    nets = []
+    accuracy = None
+    for file, net in _nets(solver, path):
+        for layer in net.layer:
+            _check_sources(layer, file)
+            if layer.type == "Accuracy" and layer.top:
+                accuracy = layer.top[0]
+        if file != path:
+            nets.append(file)
+    return Solver(path, solver.max_iter, solver.base_lr, solver.display, solver.snapshot_prefix, tuple(nets), accuracy)
+
+
+def _nets(solver: Any, path: Path) -> Iterator[tuple[Path, Net]]:
+    """The solver's networks, each with the file that holds it."""
+    files = [name for name in (solver.net, solver.train_net, *solver.test_net) if name]
+    inline = [getattr(solver, field) for field in ("net_param", "train_net_param") if solver.HasField(field)]
+    if not files and not inline:
+        raise InputError(f'{path}: names no network; give net: "train_val.prototxt"')
+    for name in dict.fromkeys(files):
+        if not Path(name).is_file():
+            raise InputError(f"{path}: its network {name} is not there; {WHERE}")
+        yield Path(name), read_net(Path(name))
+    for net in [*inline, *solver.test_net_param]:
+        yield path, net
+
+
+def _check_sources(layer: Any, net: Path) -> None:
+    """Raise InputError where a file or LMDB that a layer reads is not there."""
+    where = f"{net}: layer '{layer.name}'"
+    if layer.type == "Data":
+        source = Path(layer.data_param.source)
+        if layer.data_param.backend == layer.data_param.LMDB and not (source / "data.mdb").is_file():
+            raise InputError(f"{where}: there is no LMDB at {source}; build it, or see that {WHERE}")
+    for parameters in ("image_data_param", "hdf5_data_param", "window_data_param"):
+        if layer.HasField(parameters) and not Path(getattr(layer, parameters).source).is_file():
+            raise InputError(f"{where}: its source {getattr(layer, parameters).source} is not there; {WHERE}")
+    mean = layer.transform_param.mean_file
+    if mean and not Path(mean).is_file():
+        raise InputError(f"{where}: its mean_file {mean} is not there; {WHERE}")

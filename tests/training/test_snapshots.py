@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pyhisto.errors import InputError
+from pyhisto.proto import NetParameter, SolverState, set_blob, write_binary, write_weights
+from pyhisto.training.snapshots import newest_whole, read_snapshot, solver_states
+
+
+def snapshot(prefix: Path, iteration: int, value: float = 1.0) -> Path:
+    net = NetParameter()
+    set_blob(net.layer.add(name="ip").blobs.add(), np.full((2, 300), value, np.float32))
+    weights = Path(f"{prefix}_iter_{iteration}.caffemodel")
+    write_weights(weights, net)
+    state = SolverState(iter=iteration, learned_net=str(weights), current_step=0)
+    set_blob(state.history.add(), np.zeros((2, 300), np.float32))
+    path = Path(f"{prefix}_iter_{iteration}.solverstate")
+    write_binary(path, state)
+    return path
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def nothing(note: str) -> None:
+    raise AssertionError(note)
+
+
+def test_the_newest_by_number_and_not_by_name(tmp_path: Path) -> None:
+    prefix = tmp_path / "net"
+    states = [snapshot(prefix, iteration) for iteration in (900, 1000, 100)]
+    snapshot(tmp_path / "net_2", 2000)  # another prefix
+    assert solver_states(str(prefix)) == [states[2], states[0], states[1]]
+    newest = newest_whole(str(prefix), nothing)
+    assert newest is not None and (newest.iteration, newest.state) == (1000, states[1])
+    assert newest.weights == Path(f"{prefix}_iter_1000.caffemodel")
+
+
+def test_none(tmp_path: Path) -> None:
+    assert newest_whole(str(tmp_path / "net"), nothing) is None
+    assert newest_whole(str(tmp_path / "gone" / "net"), nothing) is None
+
+
+@pytest.mark.parametrize("ending", ["solverstate", "caffemodel"])
+def test_a_truncated_newest_falls_back_to_the_older(tmp_path: Path, ending: str) -> None:
+    prefix = tmp_path / "net"
+    for iteration in (10, 20):
+        snapshot(prefix, iteration)
+    cut(Path(f"{prefix}_iter_20.{ending}"))
+    notes: list[str] = []
+    newest = newest_whole(str(prefix), notes.append)
+    assert newest is not None and newest.iteration == 10
+    assert len(notes) == 1 and f"net_iter_20.{ending}" in notes[0]
+
+
+def test_weights_that_are_gone_or_diverged(tmp_path: Path) -> None:
+    state = snapshot(tmp_path / "net", 10)
+    Path(f"{tmp_path}/net_iter_10.caffemodel").unlink()
+    with pytest.raises(InputError, match=r"its weights .*net_iter_10.caffemodel are not there"):
+        read_snapshot(state)
+    with pytest.raises(InputError, match="layer 'ip' holds nan or inf"):
+        read_snapshot(snapshot(tmp_path / "net", 20, float("nan")))
+
+
+def test_every_truncation_is_noticed(tmp_path: Path) -> None:
+    path = snapshot(tmp_path / "net", 10)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 37):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError):
+            read_snapshot(path)
+
+
+def test_hdf5(tmp_path: Path) -> None:
+    net = NetParameter()
+    set_blob(net.layer.add(name="ip").blobs.add(), np.ones((2, 3), np.float32))
+    weights, state = tmp_path / "net_iter_10.caffemodel.h5", tmp_path / "net_iter_10.solverstate.h5"
+    write_weights(weights, net)
+    with h5py.File(state, "w") as file:
+        file["iter"], file["learned_net"], file["current_step"] = 10, str(weights), 0
+        file["history/0"] = np.zeros((2, 3), np.float32)
+    newest = newest_whole(str(tmp_path / "net"), nothing)
+    assert newest is not None and (newest.iteration, newest.weights) == (10, weights)
+    cut(state)
+    with pytest.raises(InputError, match="not an HDF5 solver state, or cut short"):
+        read_snapshot(state)

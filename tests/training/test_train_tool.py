@@ -1,0 +1,181 @@
+"""tools/train.py on real Caffe."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyhisto.learning_curve import read_points
+from pyhisto.proto import layer_blobs, read_weights
+
+pytestmark = pytest.mark.caffe
+
+
+def test_trains_records_and_finishes_once(toy: Any) -> None:
+    done = toy.train()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "snap/net_iter_100.caffemodel\n"
+    assert "iteration 100 of 100" in done.stderr
+    folder = toy.folder / "snap/net_training"
+    points = read_points(folder / "metrics.jsonl")
+    assert [p.iteration for p in points if p.phase == "train"] == list(range(0, 101, 10))
+    assert [p.iteration for p in points if p.phase == "test"] == list(range(0, 101, 20))
+    assert points[-1].loss < points[0].loss
+    assert (folder / "learning_curve.png").is_file() and "Optimization Done" in (folder / "caffe.log").read_text()
+
+    before = (toy.folder / "snap/net_iter_100.caffemodel").stat().st_mtime_ns
+    again = toy.train()
+    assert (again.returncode, again.stdout) == (0, done.stdout) and "finished already" in again.stderr
+    assert (toy.folder / "snap/net_iter_100.caffemodel").stat().st_mtime_ns == before
+
+
+def test_resumes_from_the_newest_whole_snapshot_to_the_same_weights(toy: Any) -> None:
+    assert toy.train().returncode == 0
+    straight = layer_blobs(read_weights(toy.folder / "snap/net_iter_100.caffemodel"))
+    metrics = toy.folder / "snap/net_training/metrics.jsonl"
+    reported = [(p.iteration, p.phase) for p in read_points(metrics)]
+    for name in ("net_iter_100.solverstate", "net_iter_80.caffemodel"):  # killed while writing 80
+        path = toy.folder / "snap" / name
+        path.write_bytes(path.read_bytes()[:50])
+    resumed = toy.train()
+    assert resumed.returncode == 0, resumed.stderr
+    assert "passed over: snap/net_iter_100.solverstate" in resumed.stderr
+    assert "resuming from snap/net_iter_40.solverstate" in resumed.stderr
+    assert json.loads((metrics.parent / "run.json").read_text())["resumed_from_iteration"] == 40
+    # Each point once; the data layer starts from its first image again, so that only the schedule can be the same.
+    assert [(p.iteration, p.phase) for p in read_points(metrics)] == reported
+    again = layer_blobs(read_weights(toy.folder / "snap/net_iter_100.caffemodel"))
+    assert again.keys() == straight.keys()
+
+
+def test_restart_begins_anew(toy: Any) -> None:
+    toy.train()
+    done = toy.train("--restart")
+    assert done.returncode == 0 and "removed snap/net_iter_40.solverstate" in done.stderr
+    assert read_points(toy.folder / "snap/net_training/metrics.jsonl")[0].iteration == 0
+
+
+def test_hdf5_snapshots_resume_too(toy: Any) -> None:
+    toy.solver(snapshot_format="HDF5", max_iter="40")
+    assert toy.train().stdout == "snap/net_iter_40.caffemodel.h5\n"
+    toy.solver(snapshot_format="HDF5", max_iter="60")
+    done = toy.train()
+    assert done.stdout == "snap/net_iter_60.caffemodel.h5\n" and "resuming from snap/net_iter_40" in done.stderr
+
+
+def test_weights_to_start_from(toy: Any) -> None:
+    toy.solver(max_iter="10")
+    toy.train()
+    toy.solver(max_iter="20", snapshot_prefix='"fine/net"')
+    done = toy.train("--weights", "snap/net_iter_10.caffemodel", "--out", "log")
+    assert done.returncode == 0, done.stderr
+    assert "Finetuning" in (toy.folder / "log/caffe.log").read_text() or done.stdout == "fine/net_iter_20.caffemodel\n"
+    other = toy.train("--weights", "fine/net_iter_20.caffemodel", "--out", "log")
+    assert other.returncode == 2 and "were not trained from these weights" in other.stderr
+    net = toy.folder / "net.prototxt"
+    net.write_text(net.read_text().replace('"conv"', '"conv9"').replace('name: "ip"', 'name: "ip9"'))
+    none = toy.train("--weights", "snap/net_iter_10.caffemodel", "--restart")
+    assert none.returncode == 2 and "has no layer in common with net.prototxt" in none.stderr
+
+
+def test_divergence_stops_the_training(toy: Any) -> None:
+    toy.solver(base_lr="1e30")
+    done = toy.train()
+    assert done.returncode == 2
+    assert "the training diverged; lower base_lr" in done.stderr
+    # Snapshots of weights that are not numbers, which Caffe may have written meanwhile, are not resumed from.
+    again = toy.train()
+    assert again.returncode == 2 and "the training diverged" in again.stderr
+
+
+def test_a_network_that_does_not_learn_is_noticed(toy: Any) -> None:
+    toy.solver(base_lr="0")
+    done = toy.train()
+    assert done.returncode == 0 and done.stderr.count("probably names one class for every image") == 1
+
+
+def test_caffes_own_refusal_is_one_line(toy: Any) -> None:
+    net = toy.folder / "net.prototxt"
+    net.write_text(net.read_text().replace("kernel_size: 3", "kernel_size: 0"))
+    done = toy.train()
+    assert done.returncode == 2
+    assert "caffe train failed: Check failed: " in done.stderr and "snap/net_training/caffe.log" in done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_snapshots_and_the_same_command_goes_on(toy: Any, sent: signal.Signals) -> None:
+    toy.solver(max_iter="1000000", test_interval="1000000", test_initialization="false", snapshot="1000000")
+    with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.PIPE, text=True) as process:
+        wait_for_points(toy.folder / "snap/net_training/metrics.jsonl")
+        process.send_signal(sent)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "stopped at iteration" in said and "run the same command to go on" in said
+    states = list((toy.folder / "snap").glob("*.solverstate"))
+    assert len(states) == 1
+    reached = int(states[0].stem.rpartition("_")[2])
+    toy.solver(max_iter=str(reached + 20), test_initialization="false", snapshot="1000000")
+    done = toy.train()
+    assert done.returncode == 0 and done.stdout == f"snap/net_iter_{reached + 20}.caffemodel\n"
+
+
+def test_kill_9_and_the_same_command(toy: Any) -> None:
+    toy.solver(max_iter="1000000", test_interval="1000000", snapshot="500")
+    with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list((toy.folder / "snap").glob("*.solverstate")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+    time.sleep(0.3)  # Caffe ends at its next line of log, which nobody reads any more
+    assert not alive(toy.folder)
+    reached = max(int(p.stem.rpartition("_")[2]) for p in (toy.folder / "snap").glob("*.solverstate"))
+    toy.solver(max_iter=str(reached + 20), snapshot="500")
+    done = toy.train()
+    assert done.returncode == 0 and "resuming from" in done.stderr
+
+
+def test_caffe_missing(toy: Any) -> None:
+    program = "import sys, pyhisto.training.caffe_program as p; sys.executable = '/nowhere/python'; p.find_caffe()"
+    environment = {**os.environ, "PATH": "/nowhere"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert "InputError: Caffe is missing" in done.stderr and "make setup" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--weights", "none.caffemodel"], "none.caffemodel: cannot be read"),
+        (["--weights", "net.prototxt"], "net.prototxt: not a NetParameter"),
+        (["--snapshot", "net.prototxt"], "net.prototxt: not a SolverState"),
+        (["--weights", "a", "--snapshot", "b"], "not allowed with argument"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(toy: Any, arguments: list[str], complaint: str) -> None:
+    done = toy.train(*arguments)
+    assert done.returncode == 2
+    assert complaint in done.stderr and done.stderr.count("\n") == 1
+
+
+def wait_for_points(metrics: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def alive(folder: Path) -> bool:
+    """Whether a caffe still runs in the folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").resolve() == folder and (process / "comm").read_text().strip() == "caffe":
+                return True
+        except OSError:
+            continue
+    return False

@@ -1,0 +1,64 @@
+"""Train a network with `caffe train`: progress, learning curve, and resuming from the newest whole snapshot.
+
+Caffe runs in the working directory: relative paths in the prototxts start from there. Ctrl-C (or SIGTERM) makes Caffe
+write a snapshot and end; the same command then goes on from it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pyhisto.cli import Parser, run
+from pyhisto.training.caffe_train import train
+from pyhisto.training.progress import Progress
+
+
+def main() -> None:
+    """Train, and print where the trained weights are."""
+    args = parse()
+    progress = Progress(args.time_limit * 60 if args.time_limit else None)
+    try:
+        outcome = train(
+            args.solver,
+            progress.watch(),
+            weights=args.weights,
+            snapshot=args.snapshot,
+            restart=args.restart,
+            folder=args.out,
+        )
+    finally:
+        progress.close()
+    if outcome.stopped:
+        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+    if outcome.already:
+        print("finished already", file=sys.stderr)
+    print(outcome.snapshot.weights)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--solver", type=Path, required=True, metavar="F", help="solver.prototxt")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--weights", type=Path, metavar="F", help="caffemodel to start from (layers are matched by name)"
+    )
+    start.add_argument(
+        "--snapshot", type=Path, metavar="F", help="solverstate to go on from; default: the newest whole"
+    )
+    parser.add_argument("--restart", action="store_true", help="begin anew, without the solver's existing snapshots")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="for metrics.jsonl, learning_curve.png, caffe.log, run.json; default: <snapshot_prefix>_training",
+    )
+    parser.add_argument(
+        "--time-limit", type=float, metavar="MINUTES", help="say early if the run will not finish in it"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
