@@ -1,4 +1,4 @@
-"""Training augmentation (paper, section Data augmentation): rotation by any angle, flips, shear and zoom per direction."""
+"""Training augmentation (paper, section Data augmentation): rotation by any angle, flips, shear, zoom per direction."""
 
 import hashlib
 import math

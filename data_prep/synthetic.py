@@ -2,8 +2,8 @@
 
 Tissue is drawn as two maps of stain concentration, hematoxylin (nuclei) and eosin (stroma, cytoplasm), and becomes
 light by Beer and Lambert's law, each patient with a stain of its own. The classes differ in what a pathologist looks
-at: benign tissue is glands, lined by small, regular nuclei around an open lumen; malignant tissue is sheets and strands of large,
-crowded nuclei of uneven size and shape, with hardly a lumen left.
+at: benign tissue is glands, lined by small, regular nuclei around an open lumen; malignant tissue is sheets and strands
+of large, crowded nuclei of uneven size and shape, with hardly a lumen left.
 """
 
 import hashlib

@@ -1,0 +1,169 @@
+"""From a manifest to the LMDBs of one branch: DIR/train, DIR/val, DIR/test and DIR/manifest.csv, whole or not at all.
+
+Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target and the mean come
+from the training images alone and are the same in every split.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmented
+from data_prep.lmdb_writer import Encoding, Spool, decode_record, encode_record
+from data_prep.parallel import ordered_map
+from data_prep.splits import check_classes
+from pyhisto import __version__
+from pyhisto.files import whole_folder
+from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.preprocessing import stain as stains
+from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.patches import IDS
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.stain import Reinhard, Statistics
+from pyhisto.proto import BlobProto, write_binary
+
+MEAN_FILE = "mean.binaryproto"
+MANIFEST_FILE = "manifest.csv"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How LMDBs are built, beside the recipe itself."""
+
+    copies: int = COPIES
+    """Augmented images per training image, instead of it; 0: the training image itself."""
+    encoding: Encoding = "jpeg"
+    seed: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Written:
+    """An LMDB's decoded records."""
+
+    total: NDArray[np.uint64]
+    """Their sum, size x size x 3."""
+    count: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a worker makes of one image."""
+
+    records: list[tuple[str, bytes]]
+    """(patch token, Datum)."""
+    total: NDArray[np.uint32]
+    """Sum of the decoded records, size x size x 3."""
+
+
+def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Reinhard:
+    """The normalisation to the mean statistics of the training images."""
+    paths = [resolve(root, row.path) for row in rows if row.split == "train"]
+    statistics = _over("stain target", partial(_measure, method=method), paths, workers)
+    return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
+
+
+def _measure(path: Path, method: stains.Method) -> Statistics:
+    return stains.measure(read_image(path), method)
+
+
+def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:
+    """Build the LMDBs of every split that has images; returns the finished recipe, with its mean.
+
+    `recipe` says branch, size, interpolation and stain; its mean is replaced. Raises InputError for a class without
+    training images, patients in two splits, a file that is missing or does not decode, and an `out` that exists.
+    """
+    rows = [row for row in rows if row.split]
+    check_classes(rows)
+    check_disjoint(rows)
+    for row in rows:
+        resolve(root, row.path)  # a missing file is better found before an hour's work
+    with whole_folder(out) as folder:
+        splits = [split for split in SPLITS if any(row.split == split for row in rows)]
+        written = {split: _write_split(split, rows, root, recipe, settings, folder) for split in splits}
+        total, count = written["train"].total, written["train"].count
+        blue, green, red = (float(level) / (count * recipe.size**2) for level in total.sum((0, 1)))
+        recipe = replace(
+            recipe,
+            mean=(blue, green, red),
+            provenance={
+                "seed": settings.seed,
+                "record": settings.encoding,
+                "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
+                "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
+                "records": {split: written[split].count for split in splits},
+                "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
+                "pyhisto": __version__,
+            },
+        )
+        for split in splits:
+            recipe.save(folder / split)
+            write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
+            write_manifest(folder / split / MANIFEST_FILE, rows)
+        write_manifest(folder / MANIFEST_FILE, rows)
+    return recipe
+
+
+def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
+    """The BlobProto, 1 x 3 x size x size, that Caffe's compute_image_mean writes for `count` images of sum `total`.
+
+    Caffe adds up in float32, which is exact for 65,793 images (2^24 / 255); these sums are exact for any number.
+    """
+    height, width, channels = total.shape
+    mean = total.transpose(2, 0, 1).astype(np.float32) / np.float32(count)
+    return BlobProto(num=1, channels=channels, height=height, width=width, data=mean.astype("<f4").tobytes())
+
+
+def _write_split(
+    split: str, rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
+) -> Written:
+    """Write folder/<split>, the LMDB alone."""
+    chosen = [row for row in rows if row.split == split]
+    copies = settings.copies if split == "train" else 0
+    order = np.arange(len(chosen) * max(1, copies) * (len(IDS) if recipe.branch == "local" else 1))
+    if split == "train":  # Caffe reads in key order and never shuffles
+        np.random.Generator(np.random.PCG64(settings.seed)).shuffle(order)
+    make = partial(_make, root=root, recipe=recipe, settings=replace(settings, copies=copies))
+    total = np.zeros((recipe.size, recipe.size, 3), np.uint64)
+    spool = Spool(folder / "spool")
+    try:
+        for row, built in zip(chosen, _over(split, make, chosen, settings.workers), strict=True):
+            for token, record in built.records:
+                spool.add(f"{order[len(spool)]:010d}_{row.path}_{token}", record)
+            total += built.total
+        spool.write_lmdb(folder / split)
+    finally:
+        spool.close()
+    return Written(total, len(order))
+
+
+def _make(row: Row, root: Path, recipe: Preprocessing, settings: Settings) -> Built:
+    """All records of one image."""
+    image = recipe.normalise(read_image(resolve(root, row.path)))
+    records = []
+    total = np.zeros((recipe.size, recipe.size, 3), np.uint32)
+    for index in range(max(1, settings.copies)):
+        turned = augmented(image, settings.seed, row.path, index) if settings.copies else image
+        for patch, pixels in recipe.cut(turned):
+            record = encode_record(pixels, row.label, settings.encoding)
+            records.append((f"{patch}a{index}" if settings.copies else patch, record))
+            total += decode_record(record)[0]
+    return Built(records, total)
+
+
+def _over(what: str, function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterable[Result]:
+    """`ordered_map` with a progress bar: rate and remaining time."""
+    results: Iterable[Result] = tqdm(
+        ordered_map(function, items, workers), what, len(items), unit=" images", mininterval=1
+    )
+    return results

@@ -1,0 +1,87 @@
+"""Build the LMDBs of one branch, DIR/train, DIR/val and DIR/test, from a data set or from a manifest."""
+
+import argparse
+import os
+from pathlib import Path
+
+from data_prep import breakhis
+from data_prep.augment import COPIES
+from data_prep.build import Settings, build, stain_target
+from data_prep.dataset import summary
+from data_prep.lmdb_writer import ENCODINGS
+from data_prep.options import add_manifest_options, manifest_rows
+from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
+from pyhisto.manifest import Row
+from pyhisto.preprocessing import stain as stains
+from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.recipe import BRANCHES, INTERPOLATIONS, MAX_SIZE, Preprocessing
+
+
+def main() -> None:
+    """Parse, read the manifest, build."""
+    parser = Parser(description=__doc__)
+    add_manifest_options(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    parser.add_argument("--branch", choices=BRANCHES, required=True, help="global: the whole image; local: 15 patches")
+    parser.add_argument("--size", type=int, default=224, help="side of the network's input (default 224)")
+    parser.add_argument("--interpolation", choices=list(INTERPOLATIONS), default="linear")
+    parser.add_argument(
+        "--augment",
+        type=int,
+        default=COPIES,
+        metavar="N",
+        help=f"images made of a training image; 0: none (default {COPIES})",
+    )
+    parser.add_argument("--stain", choices=("none", *stains.METHODS), default="reinhard", help="(default reinhard)")
+    parser.add_argument(
+        "--stain-target", type=Path, metavar="FILE",
+        help="an image, or a preprocessing.json with the target in it (default: for BreaKHis the authors' image where "
+        "the tree has it, else the mean of the training images)",
+    )  # fmt: skip
+    parser.add_argument("--record", choices=ENCODINGS, default="jpeg", help="how an image is stored (default jpeg)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    arguments = parser.parse_args()
+    if not 1 <= arguments.size <= MAX_SIZE:
+        raise InputError(f"--size {arguments.size}: give 1 to {MAX_SIZE}")
+    if not 0 <= arguments.augment <= 1000:
+        raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
+    if arguments.out.exists():  # said before the stain target is measured
+        raise InputError(f"{arguments.out}: exists already; remove it or choose another output")
+
+    rows = manifest_rows(arguments)
+    stain = choose_stain(arguments, rows)
+    recipe = Preprocessing(arguments.branch, arguments.size, stain=stain, interpolation=arguments.interpolation)
+    settings = Settings(arguments.augment, arguments.record, arguments.seed, arguments.workers)
+    recipe = build(rows, arguments.root, recipe, settings, arguments.out)
+    for line in summary(rows):
+        print(line)
+    records = ", ".join(f"{count} {split}" for split, count in recipe.provenance["records"].items())
+    print(f"{arguments.out}: {records} records; mean (BGR) " + " ".join(f"{level:.3f}" for level in recipe.mean))
+
+
+def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinhard | None:
+    """The normalisation that the options ask for; says on stdout where its target comes from."""
+    if arguments.stain == "none":
+        return None
+    stain = _stain(arguments, rows)
+    print(f"stain target: {stain.source}")
+    return stain
+
+
+def _stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinhard:
+    given: Path | None = arguments.stain_target
+    if given is not None and given.suffix == ".json":
+        stain = Preprocessing.load(given).stain
+        if not isinstance(stain, stains.Reinhard) or stain.method != arguments.stain:
+            raise InputError(f"{given}: holds no stain target of method {arguments.stain}")
+        return stain
+    if given is None and arguments.dataset == "breakhis":
+        given = next(arguments.root.rglob(breakhis.STAIN_TARGET), None)
+    if given is not None:
+        return stains.target([stains.measure(read_image(given), arguments.stain)], arguments.stain, given.name)
+    return stain_target(rows, arguments.root, arguments.stain, arguments.workers)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,146 @@
+"""LMDBs of Caffe's Datum records, written in key order whatever order the records come in.
+
+Records go to a spool file first, each with the place it will have; then the LMDB is written from first to last. Its
+pages then lie in the order in which Caffe's Data layer, which never shuffles, reads them, and its bytes depend on
+nothing but keys and records.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import cv2
+import lmdb
+import numpy as np
+
+from pyhisto.errors import InputError
+from pyhisto.preprocessing.images import Image
+from pyhisto.proto import Datum
+
+Encoding: TypeAlias = Literal["jpeg", "png", "raw"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+
+MAX_KEY = 511
+"""Bytes; LMDB's own limit."""
+BATCH = 32 << 20
+"""Bytes per transaction: what LMDB holds in memory."""
+FIRST_MAP = 16 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A key and where its record lies in the spool file."""
+
+    key: bytes
+    offset: int
+    length: int
+
+
+def encode_record(image: Image, label: int, encoding: Encoding) -> bytes:
+    """An image (uint8, BGR) as the bytes of a Datum: encoded as convert_imageset does it, or raw, channels first."""
+    if encoding == "raw":
+        height, width, channels = image.shape
+        planes = image.transpose(2, 0, 1).tobytes()
+        return _serialized(Datum(channels=channels, height=height, width=width, data=planes, label=label))
+    done, data = cv2.imencode(".jpg" if encoding == "jpeg" else ".png", image)
+    if not done:
+        raise ValueError(f"an image of shape {image.shape} does not encode as {encoding}")
+    return _serialized(Datum(data=data.tobytes(), label=label, encoded=True))
+
+
+def _serialized(datum: Any) -> bytes:
+    return bytes(datum.SerializeToString())
+
+
+def decode_record(record: bytes) -> tuple[Image, int]:
+    """A Datum's bytes back to (image, label), as Caffe's Data layer sees them."""
+    datum = Datum.FromString(record)
+    if datum.encoded:
+        image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR)
+        return np.asarray(image, np.uint8), int(datum.label)
+    planes = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
+    return np.ascontiguousarray(planes.transpose(1, 2, 0)), int(datum.label)
+
+
+class Spool:
+    """A file of records, appended in any order; `write_lmdb` then puts them in the order of their keys."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "w+b")  # noqa: SIM115 - closed by `close`
+        self._path = path
+        self._entries: list[Entry] = []
+        self._end = 0
+
+    def add(self, key: str, record: bytes) -> None:
+        """Append one record. Raises InputError for a key that LMDB cannot hold."""
+        raw = key.encode("utf-8")
+        if len(raw) > MAX_KEY:
+            raise InputError(
+                f"{key[:100]}...: the name is too long for an LMDB key ({len(raw)} bytes, {MAX_KEY} at most)"
+            )
+        self._file.write(record)
+        self._entries.append(Entry(raw, self._end, len(record)))
+        self._end += len(record)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def write_lmdb(self, folder: Path) -> None:
+        """Write all records to a new LMDB in `folder`, in key order. Raises InputError where the disk is full."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file.flush()
+        try:
+            # The caller's folder appears only when it is whole, and is synced then: no need to sync every transaction.
+            with lmdb.open(str(folder), map_size=FIRST_MAP, sync=False) as environment:
+                for batch in self._batches():
+                    _put(environment, batch)
+        except lmdb.Error as error:
+            raise InputError(f"{folder}: the LMDB cannot be written: {error}") from None
+
+    def close(self) -> None:
+        """Remove the spool file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def _batches(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        batch: list[tuple[bytes, bytes]] = []
+        size = 0
+        for entry in sorted(self._entries, key=lambda entry: entry.key):
+            self._file.seek(entry.offset)
+            batch.append((entry.key, self._file.read(entry.length)))
+            size += entry.length
+            if size >= BATCH:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
+
+
+def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> None:
+    """Append a batch in one transaction; where the map is too small, enlarge it and begin the transaction again."""
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for key, record in batch:
+                    transaction.put(key, record, append=True)
+            return
+        except lmdb.MapFullError:
+            environment.set_mapsize(2 * environment.info()["map_size"])
+
+
+def read_lmdb(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Every (key, record) of an LMDB, in key order. Raises InputError where there is none."""
+    folder = Path(folder)
+    if not (folder / "data.mdb").is_file():
+        raise InputError(f"{folder}: holds no LMDB (data.mdb)")
+    try:
+        with (
+            lmdb.open(str(folder), readonly=True, lock=False) as environment,
+            environment.begin() as transaction,
+            transaction.cursor() as cursor,
+        ):
+            for key, record in cursor:
+                yield bytes(key).decode("utf-8"), bytes(record)
+    except lmdb.Error as error:
+        raise InputError(f"{folder}: not an LMDB, or damaged: {error}") from None
