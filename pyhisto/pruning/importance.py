@@ -1,0 +1,65 @@
+"""Channel importance measured by SEP layers (eq. 5), and the file that carries it from measurement to pruning."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+from pyhisto.files import write_text
+
+
+@dataclass(frozen=True)
+class Importance:
+    """SEP block (the layer that applies its gate) -> mean activation factor of each of its C channels."""
+
+    blocks: Mapping[str, NDArray[np.float64]]
+    samples: int
+    """Over how many samples the mean is."""
+    weights_sha256: str
+    """Of the caffemodel that they were measured with."""
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        content = {
+            "samples": self.samples,
+            "weights_sha256": self.weights_sha256,
+            "blocks": {name: [float(factor) for factor in factors] for name, factors in self.blocks.items()},
+        }
+        write_text(path, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Importance":
+        """Read the file. Raises InputError where it is not one."""
+        content = read_json(path)
+        try:
+            blocks = {str(name): np.array(factors, np.float64) for name, factors in content["blocks"].items()}
+            if not all(factors.ndim == 1 and len(factors) and np.isfinite(factors).all() for factors in blocks.values()):
+                raise ValueError
+            return cls(blocks, int(content["samples"]), str(content["weights_sha256"]))
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+            raise InputError(f"{path}: not a channel importance file; make one with tools/channel_importance.py") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of numbers that are numbers. Raises InputError."""
+
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
+
+
+def finite(value: object) -> bool:
+    """Whether something is a finite number (and not a truth value)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,163 @@
+"""Proof that a pruned network computes what the original computes with the removed channels masked."""
+
+import importlib.util
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.errors import InputError
+from pyhisto.graph import Graph
+from pyhisto.graph.network import SEP_MODULE
+from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
+
+EngineName: TypeAlias = Literal["caffe", "opencv"]
+Blobs: TypeAlias = Mapping[str, NDArray[np.float32]]
+
+TOLERANCE = 1e-4
+"""The largest difference, relative to the largest output where that is above 1."""
+
+SCALES = (1.0, 50.0)
+"""Standard deviations of the random inputs: one as after normalisation, one as of pixels with the mean subtracted."""
+
+NOT_COMPARED = ("Accuracy", "Silence", "HDF5Output")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was compared, and how far apart the two were."""
+
+    engine: str
+    largest_difference: float
+    """Over all outputs and inputs; of an output whose values exceed 1, relative to its largest."""
+    outputs: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """Runs one network: inputs to outputs."""
+
+    def __call__(self, net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+        """The output blobs."""
+
+
+def available_engine(net: Net) -> EngineName | None:
+    """pycaffe where it is installed and has the network's layer types, else OpenCV 4 where it reads the network."""
+    if importlib.util.find_spec("caffe") is not None:
+        os.environ.setdefault("GLOG_minloglevel", "2")
+        import caffe
+
+        if {layer.type for layer in net.layer} <= set(caffe.layer_type_list()):
+            return "caffe"
+    try:
+        cv2.dnn.readNetFromCaffe(np.frombuffer(to_text(net).encode(), np.uint8))
+    except (cv2.error, AttributeError):  # AttributeError: OpenCV 5 has no Caffe reader
+        return None
+    return "opencv"
+
+
+def runnable(graph: Graph) -> Net:
+    """The network of a graph with Input layers for its inputs and without losses: what both engines can run.
+
+    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does. Raises InputError where an input's shape
+    is unknown.
+    """
+    net = NetParameter(name="proof")
+    for node in graph.nodes:
+        if node.type in NOT_COMPARED or "Loss" in node.type:
+            continue
+        if not node.bottoms and node.type not in ("Parameter", "DummyData"):
+            for blob in node.tops:
+                if any(reader.type not in NOT_COMPARED and "Loss" not in reader.type for reader, _ in blob.consumers):
+                    if blob.shape is None:
+                        raise InputError(
+                            f"{graph.source}: the shape of input '{blob.name}' is unknown ({blob.unknown}); give it with "
+                            "--input-shape, or name a deploy prototxt as --model"
+                        )
+                    net.layer.add(name=blob.name, type="Input", top=[blob.name]).input_param.shape.add(dim=blob.shape)
+            continue
+        layer = LayerParameter()
+        layer.CopyFrom(node.layer)
+        for field in ("include", "exclude", "phase", "loss_weight", "blobs"):
+            layer.ClearField(field)
+        if layer.type == "Python" and layer.python_param.module == SEP_MODULE:
+            layer = LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)
+        net.layer.append(layer)
+    return net
+
+
+def outputs_of(net: Net) -> tuple[str, ...]:
+    """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1."""
+    read = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
+    scores = [layer.bottom[0] for layer in net.layer if layer.type == "Softmax" and layer.bottom[0] not in layer.top]
+    return tuple(dict.fromkeys(scores + [top for layer in net.layer for top in layer.top if top not in read]))
+
+
+def compare(
+    original: tuple[Graph, Net], pruned: tuple[Graph, Net], engine: EngineName, seed: int = 0
+) -> Proof:  # fmt: skip
+    """Run (graph, masked weights) and (graph, pruned weights) on random inputs. Raises InputError where they differ."""
+    run = ENGINES[engine]
+    nets = runnable(original[0]), runnable(pruned[0])
+    outputs = outputs_of(nets[0])
+    generator = np.random.default_rng(seed)
+    shapes = {layer.top[0]: tuple(layer.input_param.shape[0].dim) for layer in nets[0].layer if layer.type == "Input"}
+    largest = 0.0
+    for scale in SCALES:
+        inputs = {name: (generator.standard_normal(shape) * scale).astype(np.float32) for name, shape in shapes.items()}
+        results = [
+            run(net, weights, inputs, outputs) for net, (_, weights) in zip(nets, (original, pruned), strict=True)
+        ]
+        for name in outputs:
+            one, other = (result[name] for result in results)
+            if one.shape != other.shape:
+                raise InputError(f"the pruned network's output '{name}' is {other.shape}, the original's {one.shape}")
+            if not (np.isfinite(one).all() and np.isfinite(other).all()):
+                raise InputError(f"output '{name}' is not finite on random input: are the weights trained?")
+            difference = float(np.abs(one - other).max(initial=0)) / max(1.0, float(np.abs(one).max(initial=0)))
+            largest = max(largest, difference)
+    return Proof(engine, largest, outputs)
+
+
+def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    import caffe
+
+    with tempfile.TemporaryDirectory() as folder:
+        model, caffemodel = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
+        model.write_text(to_text(net), encoding="utf-8")
+        caffemodel.write_bytes(_without_state(net, weights).SerializeToString())
+        network = caffe.Net(str(model), caffe.TEST, weights=str(caffemodel))
+    for name, values in inputs.items():
+        network.blobs[name].data[...] = values
+    network.forward()
+    return {name: network.blobs[name].data.copy() for name in outputs}
+
+
+def _run_opencv(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    network = cv2.dnn.readNetFromCaffe(
+        np.frombuffer(to_text(net).encode(), np.uint8),
+        np.frombuffer(_without_state(net, weights).SerializeToString(), np.uint8),
+    )
+    for name, values in inputs.items():
+        network.setInput(values, name)
+    makers = {top: layer.name for layer in net.layer for top in layer.top}
+    results = network.forward([makers[name] for name in outputs])
+    return dict(zip(outputs, results, strict=True))
+
+
+def _without_state(net: Net, weights: Net) -> Net:
+    """The weights of the network's own layers, without a SEP layer's state, which its stand-in has no room for."""
+    split = {layer.name for layer in net.layer if layer.type == "Split"}
+    result = NetParameter()
+    for kind in ("layer", "layers"):
+        getattr(result, kind).extend(layer for layer in getattr(weights, kind) if layer.name not in split)
+    return result
+
+
+ENGINES: dict[EngineName, Engine] = {"caffe": _run_caffe, "opencv": _run_opencv}

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Prune channels: a smaller network and its weights, with proof that it computes what the masked original does.
+
+Writes OUT/ with every prototxt under its own name, the weights and plan.json. Solvers may be among --also.
+"""
+
+import argparse
+from pathlib import Path
+
+from pyhisto.cli import Parser, ratio, run
+from pyhisto.errors import InputError
+from pyhisto.pruning.criteria import CRITERIA
+from pyhisto.pruning.importance import Importance
+from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, prove, write
+from pyhisto.pruning.schedule import Schedule, proportion
+
+
+def main() -> None:
+    """Parse, prune, print."""
+    arguments = _parser().parse_args()
+    if arguments.out.exists() and not arguments.dry_run:
+        raise InputError(f"{arguments.out}: exists already; remove it or choose another --out")
+    if not 1 <= arguments.loop <= arguments.loops:
+        raise InputError(f"--loop {arguments.loop}: there are {arguments.loops} loops; count from 1")
+    network = Network.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
+    if arguments.dry_run:
+        print(network.dependencies.describe(), end="\n\n")
+    share = None if arguments.ratio is None else proportion(arguments.ratio, arguments.loops)
+    schedule = Schedule(
+        share, arguments.threshold_k, arguments.scope, arguments.se_hidden, arguments.multiple, tuple(arguments.keep)
+    )
+    importance = Importance.load(arguments.importance) if arguments.importance else None
+    removed = plan_pruning(network, arguments.criterion, schedule, importance, arguments.seed)
+    settings = {
+        "criterion": arguments.criterion, "ratio": arguments.ratio, "loops": arguments.loops, "loop": arguments.loop,
+        "proportion": share, "threshold_k": arguments.threshold_k, "scope": arguments.scope,
+        "se_hidden": arguments.se_hidden, "multiple": arguments.multiple, "keep": arguments.keep, "seed": arguments.seed,
+    }  # fmt: skip
+    pruned = cut_network(network, removed, settings)
+    print(_summary(pruned))
+    proof = None
+    if arguments.proof:
+        proof = prove(network, pruned)
+        if proof is None:
+            raise InputError(
+                f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
+                "install one that can, or write it all the same with --no-proof"
+            )
+        print(f"Proof ({proof.engine}): the largest difference from the masked original is {proof.largest_difference:.2g}")
+    else:
+        print("No proof was asked for; the plan says so")
+    if not arguments.dry_run:
+        write(network, pruned, proof, arguments.out)
+        print(arguments.out)
+
+
+def _summary(pruned: Pruned) -> str:
+    lines = [
+        f"{layer}: {channels} -> {len(kept)} channels" for layer, (channels, kept) in pruned.plan.layers.items()
+    ]
+    for what, before, after in (
+        ("weights", pruned.before.weights, pruned.after.weights),
+        ("FLOPs", pruned.before.flops, pruned.after.flops),
+        ("activation bytes", pruned.before.activation_bytes, pruned.after.activation_bytes),
+    ):
+        lines.append(f"{what}: {before:,} -> {after:,} ({after / max(before, 1):.1%})")
+    return "\n".join(lines)
+
+
+def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, dims = text.partition("=")
+    try:
+        shape = tuple(int(dim) for dim in dims.split("x"))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form data=1x3x224x224")
+    return name, shape
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
+
+
+def _parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, metavar="F.prototxt", help="the network, best its deploy file")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], metavar="F.prototxt",
+                        help="its other files, cut alike: train_val, statistics, solvers")  # fmt: skip
+    parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel, binary or HDF5")
+    parser.add_argument("--criterion", choices=CRITERIA, required=True)
+    parser.add_argument("--importance", type=Path, metavar="F", help="for sep: from tools/channel_importance.py")
+    amount = parser.add_mutually_exclusive_group(required=True)
+    amount.add_argument("--ratio", type=ratio, metavar="O", help="target pruning ratio, after all loops (eq. 7)")
+    amount.add_argument("--threshold-k", type=float, metavar="K", help="prune below mean + deviation + K instead (eq. 6)")
+    parser.add_argument("--loops", type=_positive, default=1, metavar="R", help="training loops to reach O in (eq. 8)")
+    parser.add_argument("--loop", type=_positive, default=1, metavar="r", help="which of them this is; noted in the plan")
+    parser.add_argument("--scope", choices=["branch", "block", "network"], default="block", help="rank channels within")
+    parser.add_argument("--se-hidden", choices=["rescale", "keep"], default="rescale",
+                        help="hidden units of SE blocks: keep their reduction r, or their width")  # fmt: skip
+    parser.add_argument("--multiple", type=_positive, default=1, metavar="M", help="branches keep a multiple of M channels")
+    parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
+    parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
+                        help="where no file says it")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="for the criterion random")
+    parser.add_argument("--no-proof", dest="proof", action="store_false", help="write without comparing the two networks")
+    parser.add_argument("--dry-run", action="store_true", help="print the groups of channels and the plan; write nothing")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="must not exist yet")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
