@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,18 +56,19 @@ def to_line(point: Point) -> str:
     return json.dumps({**fields, "seconds": round(point.seconds, 3)}) + "\n"
 
 
-def draw(loss: Axes, points: Sequence[Point], title: str, accuracy: bool = True) -> None:
+def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
     """Draw losses (left axis) and test accuracy in percent (right axis) over the iterations."""
     train, test = _series(points, "train", "loss"), _series(points, "test", "loss")
     loss.plot(*train, color=TRAIN_COLOUR, linewidth=1, label="train loss")
     if test[0]:
         loss.plot(*test, color=TEST_COLOUR, linewidth=1.5, marker="o", markersize=3, label="test loss")
-    loss.set(xlabel="iteration", ylabel="loss", title=title)
+    loss.set(xlabel="iteration", ylabel="loss")
+    loss.set_title(title, pad=24)  # the legend lies between title and axes, where it hides nothing
     loss.set_ylim(bottom=0)
     loss.grid(alpha=0.25)
     handles, labels = loss.get_legend_handles_labels()
     rates = _series(points, "test", "accuracy")
-    if accuracy and rates[0]:
+    if rates[0]:
         right = loss.twinx()
         percent = [100 * rate for rate in rates[1]]
         (line,) = right.plot(
@@ -75,7 +76,15 @@ def draw(loss: Axes, points: Sequence[Point], title: str, accuracy: bool = True)
         )
         right.set(ylabel="test accuracy, %", ylim=(0, 102))
         handles, labels = [*handles, line], [*labels, "test accuracy"]
-    loss.legend(handles, labels, loc="lower left", fontsize="small", framealpha=0.8)
+    loss.legend(
+        handles,
+        labels,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.99),
+        ncols=3,
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def save_curve(path: Path, points: Sequence[Point], title: str) -> None:
@@ -84,11 +93,6 @@ def save_curve(path: Path, points: Sequence[Point], title: str) -> None:
     draw(figure.subplots(), points, title)
     with whole_file(path) as partial:
         figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
-
-
-def last(points: Iterable[Point], phase: str) -> Point | None:
-    """The last point of a phase."""
-    return next((point for point in reversed(list(points)) if point.phase == phase), None)
 
 
 def _series(points: Sequence[Point], phase: str, value: str) -> tuple[list[int], list[float]]:

@@ -1,0 +1,89 @@
+"""Run a network over the images of a manifest and write their probabilities (from which evaluate.py makes tables)."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
+from pyhisto.evaluation.predictions import Row as PredictionRow
+from pyhisto.evaluation.predictions import write_predictions
+from pyhisto.inference.deploy import read_deploy
+from pyhisto.inference.engines import ENGINES
+from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
+from pyhisto.manifest import SPLITS, read_manifest
+from pyhisto.preprocessing.recipe import BRANCHES, FILE_NAME, Preprocessing
+
+
+def main() -> None:
+    """Parse, check, predict, write."""
+    args = parse()
+    rows = [row for row in read_manifest(args.manifest) if row.split == args.split]
+    if not rows:
+        raise InputError(f"{args.manifest}: has no image of split {args.split}")
+    source = args.preprocessing or default_preprocessing(args.manifest, args.split)
+    preprocessing = Preprocessing.load(source)
+    deploy = read_deploy(args.model, args.weights)
+    check_agreement(deploy, preprocessing, args.branch, rows)
+    trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
+    if args.split != "train" and trained_on.is_file():
+        check_unseen(rows, read_manifest(trained_on))
+    engine = ENGINES[args.engine](deploy)
+
+    predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
+    write_predictions(args.out, written(predictions, args, len(rows)), deploy.classes)
+    print(f"{args.out}: {len(rows)} images, {args.branch} branch, by {args.engine}")
+
+
+def written(predictions: Iterator[Prediction], args: argparse.Namespace, images: int) -> Iterator[PredictionRow]:
+    """The rows of the file, with a progress bar over images."""
+    last = None
+    with tqdm(total=images, desc=f"predict {args.branch}", unit=" images", mininterval=1) as bar:
+        for row, patch, probabilities in predictions:
+            bar.update(row.path != last)
+            last = row.path
+            yield PredictionRow(row.path, row.group, row.label, args.branch, args.name, patch, probabilities)
+
+
+def default_preprocessing(manifest: Path, split: str) -> Path:
+    """The preprocessing.json of the LMDBs that a manifest came with: beside it, or in the split's folder beside it."""
+    places = [manifest.parent / FILE_NAME, manifest.parent / split / FILE_NAME]
+    for place in places:
+        if place.is_file():
+            return place
+    raise InputError(f"{places[0]}: no such file; give --preprocessing the one that the network was trained with")
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, metavar="F", help="deploy.prototxt")
+    parser.add_argument("--weights", type=Path, required=True, metavar="F", help="its caffemodel")
+    parser.add_argument("--engine", choices=list(ENGINES), default="caffe", help="default %(default)s")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, metavar="F", help="the images, their classes and splits"
+    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    parser.add_argument("--split", choices=SPLITS, default="test", help="default %(default)s")
+    parser.add_argument(
+        "--branch", choices=BRANCHES, required=True, help="global: whole images; local: 15 patches each"
+    )
+    parser.add_argument("--preprocessing", type=Path, metavar="F", help=f"default: {FILE_NAME} beside the manifest")
+    parser.add_argument("--name", default="model", help="the model's name in the file, one for both branches")
+    parser.add_argument("--batch-size", type=positive, default=15, metavar="N", help="default %(default)s")
+    parser.add_argument("--out", type=Path, required=True, metavar="F", help="predictions.csv")
+    return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    """argparse type: a whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)
