@@ -4,7 +4,6 @@ from pathlib import Path
 
 from data_prep.dataset import summary
 from data_prep.options import add_manifest_options, manifest_rows
-from data_prep.splits import check_classes
 from pyhisto.cli import Parser, run
 from pyhisto.manifest import write_manifest
 
@@ -16,7 +15,6 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="F", help="manifest to write (CSV)")
     arguments = parser.parse_args()
     rows = manifest_rows(arguments)
-    check_classes(rows)
     write_manifest(arguments.out, rows)
     for line in summary(rows):
         print(line)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from data_prep import breakhis
-from data_prep.splits import carve_validation
+from data_prep.splits import carve_validation, check_classes
 from pyhisto.cli import Parser
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
@@ -45,4 +45,5 @@ def manifest_rows(arguments: argparse.Namespace) -> list[Row]:
     )
     for note in data.notes:
         print(f"note: {note}")
+    check_classes(data.rows)
     return carve_validation(data.rows, arguments.val_fraction, arguments.seed)

@@ -1,0 +1,199 @@
+"""Building LMDBs: the order of the steps, the mean, independence of the number of workers, bad input."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from data_prep.augment import augmented
+from data_prep.lmdb_writer import decode_record, read_lmdb
+from pyhisto.manifest import read_manifest
+from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.patches import IDS
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.stain import Reinhard
+from pyhisto.proto import BlobProto, blob_array, read_binary
+
+KEY = re.compile(r"(\d{10})_(.+\.png)_(\d\d)?(a\d)?")
+
+
+def options(tree: Path) -> list[object]:
+    folder = ["--root", tree / "BreaKHis_v1", "--folds", tree / "breakhis_folds"]
+    return ["--dataset", "breakhis", *folder, "--fold", 1, "--magnification", 100]
+
+
+def run(root: Path, program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "data_prep" / program), *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def build(root: Path, tree: Path, out: Path, *arguments: object) -> Path:
+    settings = ["--size", 16, "--record", "png", "--workers", 1]
+    done = run(root, "build_lmdb.py", *options(tree), "--out", out, *settings, *arguments)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@contextmanager
+def complains(root: Path, program: str, *arguments: object) -> Iterator[list[str]]:
+    """Run a program that must exit 2; the last line of its stderr, put into the list, is the complaint."""
+    done = run(root, program, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    yield [done.stderr.replace("\r", "\n").splitlines()[-1]]
+
+
+def test_every_record_is_what_the_steps_give(root: Path, tree: Path, tmp_path: Path) -> None:
+    """Decode, normalise, augment, resize, cut: recomputed here record by record."""
+    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 2)
+    rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
+    for split, copies in (("train", ["a0", "a1"]), ("val", [None]), ("test", [None])):
+        recipe = Preprocessing.load(out / split)
+        paths = {path for path, row in rows.items() if row.split == split}
+        seen = set()
+        for key, record in read_lmdb(out / split):
+            match = KEY.fullmatch(key)
+            assert match
+            image = recipe.normalise(read_image(tree / "BreaKHis_v1" / match[2]))
+            turned = augmented(image, 0, match[2], int(match[4][1:])) if match[4] else image
+            pixels, label = decode_record(record)
+            assert np.array_equal(pixels, dict(recipe.cut(turned))[match[3]])
+            assert label == rows[match[2]].label
+            seen.add(match.groups()[1:])
+        assert seen == {(path, patch, copy) for path in paths for patch in IDS for copy in copies}
+
+
+def test_prediction_sees_what_the_lmdb_holds(root: Path, tree: Path, tmp_path: Path) -> None:
+    out = build(root, tree, tmp_path / "out", "--branch", "global")
+    recipe = Preprocessing.load(out / "test")
+    for key, record in read_lmdb(out / "test"):
+        path = key.split("_", 1)[1].removesuffix("_")
+        ((_, pixels),) = recipe.inputs(read_image(tree / "BreaKHis_v1" / path))
+        assert np.array_equal(pixels, decode_record(record)[0])
+
+
+def test_training_records_are_shuffled_and_keys_count_up(root: Path, tree: Path, tmp_path: Path) -> None:
+    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 2)
+    keys = [key for key, _ in read_lmdb(out / "train")]
+    assert [int(key[:10]) for key in keys] == list(range(2 * 2 * 2 * 15))  # patients, images, copies, patches
+    labels = [decode_record(record)[1] for _, record in read_lmdb(out / "train")]
+    changes = sum(a != b for a, b in pairwise(labels))
+    assert changes > 40  # of 119; class-sorted it would be 1; about half is expected
+    assert [key[11:] for key, _ in read_lmdb(out / "test")] == sorted(
+        (key[11:] for key, _ in read_lmdb(out / "test")), key=lambda key: (key[:-2], IDS.index(key[-2:]))
+    )
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "raw"])
+def test_mean_is_the_mean_of_the_training_records(root: Path, tree: Path, tmp_path: Path, encoding: str) -> None:
+    out = build(root, tree, tmp_path / "out", "--branch", "global", "--record", encoding)
+    images = np.array([decode_record(record)[0] for _, record in read_lmdb(out / "train")], np.float64)
+    for split in ("train", "val", "test"):
+        mean = blob_array(read_binary(out / split / "mean.binaryproto", BlobProto))
+        assert mean.shape == (1, 3, 16, 16)
+        assert mean[0] == pytest.approx(images.mean(0).transpose(2, 0, 1), rel=1e-6)
+        assert Preprocessing.load(out / split).mean == pytest.approx(images.mean((0, 1, 2)))
+
+
+def test_workers_do_not_change_a_byte(root: Path, tree: Path, tmp_path: Path) -> None:
+    one = build(root, tree, tmp_path / "1", "--branch", "local", "--augment", 1, "--record", "jpeg")
+    four = build(root, tree, tmp_path / "4", "--branch", "local", "--augment", 1, "--record", "jpeg", "--workers", 4)
+    files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and path.name != "lock.mdb")
+    assert len(files) == 1 + 3 * 4  # manifest.csv; data.mdb, preprocessing.json, mean.binaryproto, manifest.csv a split
+    assert all((one / file).read_bytes() == (four / file).read_bytes() for file in files)
+
+
+def test_stain_target(root: Path, tree: Path, tmp_path: Path) -> None:
+    """By default the training images' mean; the authors' image where it is there; another on demand."""
+
+    def target(*arguments: object) -> Reinhard:
+        out = tmp_path / str(len(list(tmp_path.iterdir())))
+        stain = Preprocessing.load(
+            build(root, tree, out, "--branch", "global", "--augment", 0, *arguments) / "val"
+        ).stain
+        assert isinstance(stain, Reinhard)
+        return stain
+
+    first = target()
+    assert first.source == "mean of 4 training images"  # 4 training patients, 2 of them to validation, 2 images each
+    authors = next(tree.rglob("*14-1-40-001.png"))
+    given = target("--stain-target", authors)
+    cv2.imwrite(str(authors.with_name("SOB_B_A-14-22549G-40-035.png")), read_image(authors))
+    assert target().mean == given.mean
+    recipe = tmp_path / "p.json"
+    Preprocessing("local", stain=first).save(recipe)
+    assert target("--stain-target", recipe) == first
+
+
+def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_path: Path) -> None:
+    out, build_options = tmp_path / "out", ["--branch", "global", "--out", tmp_path / "out", "--workers", 1]
+    cases: list[tuple[list[object], str]] = [
+        ([*options(tree), "--size", 0], "--size 0"),
+        ([*options(tree)[:4]], "needs --folds, --fold, --magnification"),
+        (["--manifest", tmp_path / "none.csv", "--root", tree], r"none\.csv: cannot be read"),
+        ([*options(tree), "--stain-target", tmp_path / "none.png"], r"none\.png: cannot be read"),
+    ]
+    for arguments, complaint in cases:
+        with complains(root, "build_lmdb.py", *arguments, *build_options) as said:
+            assert re.search(complaint, said[0]), said
+    broken = next(tree.rglob("SOB_M_DC-15-4-100-001.png"))
+    broken.write_bytes(broken.read_bytes()[:500])
+    with complains(root, "build_lmdb.py", *options(tree), *build_options) as said:
+        assert "SOB_M_DC-15-4-100-001.png: the image is cut short" in said[0]
+    assert not out.exists()
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+    out.mkdir()
+    with complains(root, "build_lmdb.py", *options(tree), *build_options) as said:
+        assert "exists already" in said[0]
+
+
+def test_manifest_program_and_empty_class(root: Path, tree: Path, tmp_path: Path) -> None:
+    done = run(root, "make_manifest.py", *options(tree), "--out", tmp_path / "m.csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "train: 2 of class 0 (1 patients), 2 of class 1 (1 patients)"
+    assert {row.split for row in read_manifest(tmp_path / "m.csv")} == {"train", "val", "test"}
+    for path in tree.rglob("SOB_B_*.png"):
+        path.unlink()
+    with complains(root, "make_manifest.py", *options(tree), "--allow-missing", "--out", tmp_path / "n.csv") as said:
+        assert "class 0 has no image in train" in said[0]
+    assert not (tmp_path / "n.csv").exists()
+
+
+def caffe_s_records(folder: Path, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What Caffe's Data layer reads from an LMDB."""
+    import caffe
+
+    net = folder.parent / "net.prototxt"
+    net.write_text(
+        'layer { name: "d" type: "Data" top: "data" top: "label" '
+        f'data_param {{ source: "{folder}" backend: LMDB batch_size: {count} }} }}'
+    )
+    read = caffe.Net(str(net), caffe.TRAIN)
+    read.forward()
+    return read.blobs["data"].data.copy(), read.blobs["label"].data.copy()
+
+
+@pytest.mark.caffe
+@pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
+def test_caffe_reads_the_same_pixels_and_the_same_mean(root: Path, tree: Path, tmp_path: Path, encoding: str) -> None:
+    import caffe
+
+    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 1, "--record", encoding)
+    ours = [decode_record(record) for _, record in read_lmdb(out / "train")]
+    data, labels = caffe_s_records(out / "train", len(ours))
+    assert np.array_equal(data, np.array([image.transpose(2, 0, 1) for image, _ in ours], np.float32))
+    assert np.array_equal(labels, [label for _, label in ours])
+    program = Path(caffe.__file__).parents[2] / "bin" / "compute_image_mean"
+    if not program.is_file():
+        pytest.skip("this Caffe has no compute_image_mean program")
+    subprocess.run([program, "-backend", "lmdb", out / "train", tmp_path / "mean"], check=True, capture_output=True)
+    assert (tmp_path / "mean").read_bytes() == (out / "train/mean.binaryproto").read_bytes()

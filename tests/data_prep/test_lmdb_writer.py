@@ -1,0 +1,75 @@
+"""LMDBs: what goes in comes out, in key order, with bytes that depend on nothing else."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep import lmdb_writer
+from data_prep.lmdb_writer import ENCODINGS, Encoding, Spool, decode_record, encode_record, read_lmdb
+from pyhisto.errors import InputError
+from pyhisto.preprocessing.images import Image
+
+
+def picture(seed: int = 0) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (8, 9, 3), np.uint8)
+
+
+def write(folder: Path, records: list[tuple[str, bytes]]) -> bytes:
+    folder.mkdir()
+    spool = Spool(folder / "spool")
+    for key, record in records:
+        spool.add(key, record)
+    spool.write_lmdb(folder / "db")
+    spool.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["db"]
+    return (folder / "db/data.mdb").read_bytes()
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.dictionaries(st.text("abc/_.é", min_size=1, max_size=40), st.binary(max_size=9000), min_size=1), st.randoms())
+def test_order_of_arrival_does_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, records: dict[str, bytes], rng: random.Random
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    items = list(records.items())
+    first = write(folder / "a", items)
+    rng.shuffle(items)
+    assert write(folder / "b", items) == first
+    assert list(read_lmdb(folder / "a/db")) == sorted(records.items(), key=lambda item: item[0].encode())
+
+
+def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb_writer, "FIRST_MAP", 1 << 16)
+    monkeypatch.setattr(lmdb_writer, "BATCH", 1 << 15)
+    records = [(f"{i:010d}_x_", bytes([i]) * 20_000) for i in range(60)]  # 1.2 MB
+    write(tmp_path / "a", records)
+    assert list(read_lmdb(tmp_path / "a/db")) == records
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_record_round_trip(encoding: Encoding) -> None:
+    image, label = decode_record(encode_record(picture(), 3, encoding))
+    assert label == 3
+    assert image.shape == picture().shape
+    if encoding != "jpeg":
+        assert np.array_equal(image, picture())
+
+
+def test_key_too_long(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.add("é" * 255, b"")  # 510 bytes
+    with pytest.raises(InputError, match="too long for an LMDB key"):
+        spool.add("é" * 256, b"")
+    spool.close()
+
+
+def test_no_lmdb(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no LMDB"):
+        list(read_lmdb(tmp_path))
+    (tmp_path / "data.mdb").write_bytes(b"x" * 20_000)
+    with pytest.raises(InputError, match="not an LMDB, or damaged"):
+        list(read_lmdb(tmp_path))
