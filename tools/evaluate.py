@@ -10,7 +10,7 @@ import pyhisto
 from pyhisto.cli import Parser, run
 from pyhisto.evaluation.predictions import Predictions, read_predictions
 from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, available, evaluate
-from pyhisto.evaluation.tables import score_table, to_text, write_tables
+from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
 from pyhisto.files import sha256, write_text
 
@@ -21,8 +21,12 @@ def main() -> None:
     predictions = read_predictions(args.predictions)
     strategies = args.strategy or available(predictions)
     results = evaluate(predictions, strategies, args.weight, args.models, args.magnification, args.seed)
-    table = score_table(
-        results, "evaluation", f"Classification results, lambda = {args.weight:g}", [counted(predictions)]
+    table = Table(
+        "evaluation",
+        f"Classification results, lambda = {args.weight:g}",
+        SCORE_COLUMNS,
+        [score_cells(result) for result in results],
+        [counted(predictions), *SCORE_NOTES],
     )
     print(to_text(table))
     if args.out:

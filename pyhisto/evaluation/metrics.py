@@ -41,7 +41,7 @@ class Scores:
         pl, pl_interval: patient level rate (eq. 9, 10) and its patient-wise bootstrap interval.
         kappa: Cohen's kappa (eq. 13).
         ppv, f1, recall, specificity, auc: of class 1 against class 0; PPV (eq. 12) is precision by another name.
-        npv: the share of the images called benign that are benign. (Table 3 prints these under PPV; see `paper.py`.)
+        npv: the share of the images called benign that are benign. (What Table 3 prints as PPV.)
     """
 
     images: int

@@ -1,4 +1,4 @@
-"""Tables: rows of plain values, and the three ways in which they are shown (CSV, Markdown, aligned text)."""
+"""Tables: rows of plain values, and the ways in which they are shown (CSV, Markdown, aligned text)."""
 
 import csv
 import io
@@ -12,53 +12,99 @@ from pyhisto.evaluation.metrics import Interval
 from pyhisto.evaluation.strategies import PRINTED, Result
 from pyhisto.files import write_text
 
-Value: TypeAlias = str | int | float | None
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95% interval: three columns of a CSV, one of a table that is read."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over folds with its standard deviation: two columns of a CSV, one of a table that is read."""
+
+    mean: float
+    std: float
+
+
+Cell: TypeAlias = str | int | float | Estimate | Spread | None
+"""None, as NaN, is what does not exist, or is undefined."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name, and how many digits after the point a reader gets to see."""
+
+    name: str
+    decimals: int = 1
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the same values for a program (CSV, all digits that count) and for a reader (`decimals` per column)."""
+    """A table for programs (CSV, all digits that count) and for people (Markdown, text, HTML)."""
 
     name: str
-    """The file's name, without its ending."""
+    """The files' name, without its ending."""
     title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[Value]]
-    decimals: Sequence[int | None] = ()
-    """Digits after the point, per column, for a reader; None: as they are. Missing: 1."""
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
 
-    def cells(self) -> list[list[str]]:
-        """The rows as a reader sees them; what is undefined or absent is a dash."""
-        return [[self._cell(value, column) for column, value in enumerate(row)] for row in self.rows]
+    @property
+    def headings(self) -> list[str]:
+        """The columns' names."""
+        return [column.name for column in self.columns]
 
-    def _cell(self, value: Value, column: int) -> str:
-        if _undefined(value):
-            return "-"
-        digits = self.decimals[column] if column < len(self.decimals) else 1
-        return str(value) if digits is None or isinstance(value, str) else f"{value:.{digits}f}"
+    def cells(self) -> list[list[str]]:
+        """The rows as people see them; what does not exist is a dash."""
+        return [
+            [shown(cell, column.decimals) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows
+        ]
+
+    def without_empty_columns(self) -> "Table":
+        """The table without the columns in which no row has a value."""
+        kept = [index for index in range(len(self.columns)) if not all(_missing(row[index]) for row in self.rows)]
+        rows = [[row[index] for index in kept] for row in self.rows]
+        return Table(self.name, self.title, [self.columns[index] for index in kept], rows, self.notes)
+
+
+def shown(cell: Cell, decimals: int = 1) -> str:
+    """A cell as people see it."""
+    if isinstance(cell, Estimate):
+        return f"{shown(cell.value, decimals)} [{shown(cell.low, decimals)}, {shown(cell.high, decimals)}]"
+    if isinstance(cell, Spread):
+        return shown(cell.mean, decimals) + ("" if _missing(cell.std) else f" ± {cell.std:.{decimals}f}")
+    if _missing(cell):
+        return "-"
+    return f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell)
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV: floats with 6 significant digits; empty where undefined."""
+    """The table as CSV: floats with 6 significant digits; empty where there is no value."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.columns)
+    parts = [_parts([row[index] for row in table.rows]) for index in range(len(table.columns))]
+    writer.writerow(name + ending for name, endings in zip(table.headings, parts, strict=True) for ending in endings)
     for row in table.rows:
-        writer.writerow(["" if _undefined(v) else f"{v:.6g}" if isinstance(v, float) else v for v in row])
+        writer.writerow(
+            value for cell, endings in zip(row, parts, strict=True) for value in _values(cell, len(endings))
+        )
     return out.getvalue()
 
 
 def to_markdown(table: Table) -> str:
     """The table as Markdown: heading, table, notes."""
-    rows = [_pipes(table.columns), _pipes(["---"] * len(table.columns)), *map(_pipes, table.cells())]
+    rows = [_pipes(table.headings), _pipes(["---"] * len(table.columns)), *map(_pipes, table.cells())]
     notes = "".join(f"- {note}\n" for note in table.notes)
     return f"## {table.title}\n\n" + "\n".join(rows) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def to_text(table: Table) -> str:
-    """The table in columns for a terminal, with its title and notes."""
-    lines = [list(table.columns), *table.cells()]
+    """The table in aligned columns for a terminal, with its title and notes."""
+    lines = [table.headings, *table.cells()]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
     return "\n".join([table.title, body[0], "-" * len(body[0]), *body[1:], *table.notes])
@@ -71,26 +117,22 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> None:
         write_text(folder / "tables" / f"{table.name}.md", to_markdown(table))
 
 
-SCORE_COLUMNS = (
-    ("strategy", "models", "images", "patients", "majority", "IL", "IL_low", "IL_high", "PL", "PL_low", "PL_high")
-    + ("kappa", "PPV", "NPV", "F1", "precision", "recall", "specificity", "AUC")
-)  # fmt: skip
-SCORE_DECIMALS = (None, None, 0, 0, 1, 1, 1, 1, 1, 1, 1, 3, 1, 1, 1, 1, 1, 1, 3)
+SCORE_COLUMNS = [
+    *(Column(name) for name in ("strategy", "models", "images", "patients", "majority", "IL", "PL")),
+    Column("kappa", 3),
+    *(Column(name) for name in ("PPV", "NPV", "F1", "precision", "recall", "specificity")),
+    Column("AUC", 3),
+]
 
 SCORE_NOTES = (
     "IL, PL, PPV, NPV, F1, precision, recall, specificity and the majority rate in percent; kappa and AUC as they are.",
     "majority: the image level rate of always naming the most frequent class.",
-    "IL_low, IL_high: Wilson 95% interval, images taken as independent. PL_low, PL_high: 95% bootstrap over patients.",
+    "In brackets, 95% intervals: of IL Wilson's, which takes images as independent; of PL a bootstrap over patients.",
     "Class 1 (malignant) is positive. PPV (eq. 12) is precision under another name.",
 )
 
 
-def score_table(results: Sequence[Result], name: str, title: str, notes: Sequence[str] = ()) -> Table:
-    """One row a strategy (and fusion), every measure."""
-    return Table(name, title, SCORE_COLUMNS, [score_row(r) for r in results], SCORE_DECIMALS, [*notes, *SCORE_NOTES])
-
-
-def score_row(result: Result) -> list[Value]:
+def score_cells(result: Result) -> list[Cell]:
     """A result as a row of SCORE_COLUMNS."""
     s = result.scores
     rates = [s.ppv, s.npv, s.f1, s.precision, s.recall, s.specificity]
@@ -100,20 +142,40 @@ def score_row(result: Result) -> list[Value]:
         s.images,
         s.patients,
         100 * s.majority,
-        *_percent(s.il, s.il_interval),
-        *_percent(s.pl, s.pl_interval),
+        percent(s.il, s.il_interval),
+        percent(s.pl, s.pl_interval),
         s.kappa,
         *(100 * rate for rate in rates),
         s.auc,
     ]
 
 
-def _percent(rate: float, interval: Interval) -> list[float]:
-    return [100 * rate, 100 * interval.low, 100 * interval.high]
+def percent(rate: float, interval: Interval) -> Estimate:
+    """A rate and its interval in percent."""
+    return Estimate(100 * rate, 100 * interval.low, 100 * interval.high)
 
 
-def _undefined(value: Value) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+def _missing(cell: Cell) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
+
+
+def _parts(column: Sequence[Cell]) -> tuple[str, ...]:
+    """The endings of the CSV columns that a column becomes."""
+    if any(isinstance(cell, Estimate) for cell in column):
+        return "", "_low", "_high"
+    return ("", "_std") if any(isinstance(cell, Spread) for cell in column) else ("",)
+
+
+def _values(cell: Cell, count: int) -> list[str]:
+    parts: list[str | int | float | None]
+    if isinstance(cell, Estimate):
+        parts = [cell.value, cell.low, cell.high]
+    elif isinstance(cell, Spread):
+        parts = [cell.mean, cell.std]
+    else:
+        parts = [cell]
+    texts = ["" if _missing(part) else f"{part:.6g}" if isinstance(part, float) else str(part) for part in parts]
+    return texts + [""] * (count - len(texts))
 
 
 def _pipes(cells: Sequence[str]) -> str:
