@@ -262,8 +262,9 @@ def _infer(node: Node, inputs: _InputShapes) -> None:
     kind = LAYER_TYPES.get(node.type)
     if kind is not None and kind.auto_top and not node.tops:
         node.tops.append(Blob("(automatic)", node, 0))  # Caffe gives a loss without a top a nameless one
-    if node.layer.loss_weight and len(node.layer.loss_weight) != len(node.tops):
-        raise ShapeError(f"has {len(node.layer.loss_weight)} loss_weights for {len(node.tops)} tops")
+    loss_weights = len(node.layer.loss_weight) or int(kind is not None and kind.auto_top)  # a loss has one of 1
+    if loss_weights not in (0, len(node.tops)):
+        raise ShapeError(f"has {loss_weights} loss_weights for {len(node.tops)} tops")
     if node.layer.propagate_down and len(node.layer.propagate_down) != len(node.bottoms):
         raise ShapeError(f"has {len(node.layer.propagate_down)} propagate_down for {len(node.bottoms)} bottoms")
 

@@ -73,8 +73,9 @@ def _window_data(layer: Any, tops: int, root: Path | None) -> list[Known]:
     if root is not None:
         try:
             with open(root / parameters.source, encoding="utf-8") as file:
-                image = (int(file.read(65536).split()[3 - 1]), crop, crop)  # "# index", path, channels
-        except (OSError, IndexError, ValueError):
+                _, _, _, channels = file.read(65536).split()[:4]  # "#", index, path, channels
+            image = (int(channels), crop, crop)
+        except (OSError, ValueError):
             image = f"no window file can be read at '{parameters.source}'"
     return [_batch(layer.transform_param, parameters.batch_size, image), (parameters.batch_size,)]
 
