@@ -1,0 +1,127 @@
+"""What is installed, what works, and what to do about what does not."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyhisto.errors import InputError
+from pyhisto.training.caffe_program import find_caffe
+
+PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py", "scikit-image", "scikit-learn", "snakemake")
+
+SETUP = "run `make setup`"
+
+SOLVER = """\
+net_param {
+  layer { name: "data" type: "Data" top: "data" top: "label"
+          data_param { source: "LMDB" backend: LMDB batch_size: 2 } }
+  layer { name: "gate" type: "Flatten" bottom: "data" top: "gate" }
+  layer { name: "sep" type: "Python" bottom: "gate" top: "sep"
+          param { lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 } param { lr_mult: 0 }
+          python_param { module: "pyhisto.layers.sep" layer: "SEPLayer" param_str: '{"stage": "statistics"}' } }
+  layer { name: "score" type: "InnerProduct" bottom: "sep" top: "score"
+          inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "score" bottom: "label" top: "loss" }
+}
+base_lr: 0.01 lr_policy: "fixed" max_iter: 3 snapshot_prefix: "PREFIX" solver_mode: CPU
+"""
+"""Everything at once: opens an LMDB, imports the SEP layer as `caffe` does, and runs forward and backward passes."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the examination."""
+
+    what: str
+    works: bool
+    detail: str
+    """What was found, or what to do."""
+
+
+def examine() -> Iterator[Finding]:
+    """Try everything that the project needs, one thing after another."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python", sys.version_info >= (3, 11), version if sys.version_info >= (3, 11) else f"{version}; needs 3.11")
+    for package in PACKAGES:
+        try:
+            yield Finding(package, True, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, False, f"not installed; {SETUP}")
+    for what, check in CHECKS.items():
+        try:
+            yield Finding(what, True, check())
+        except Exception as error:
+            yield Finding(what, False, " ".join(str(error).split()) or type(error).__name__)
+
+
+def _opencv_reads_caffe() -> str:
+    import cv2
+
+    if not hasattr(cv2.dnn, "readNetFromCaffe"):
+        raise InputError(f"OpenCV {cv2.__version__} has no Caffe reader; install opencv-python-headless 4")
+    return "reads Caffe models: predictions and pruning proofs work without Caffe"
+
+
+def _caffe_program() -> str:
+    program = find_caffe()
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"{program} does not start: {_last_line(done.stderr)}; {SETUP}")
+    return f"{program}, {_last_line(done.stdout + done.stderr)}"
+
+
+def _pycaffe() -> str:
+    # In a process of its own: a library that does not fit may end it.
+    code = "import caffe, os; print(os.path.dirname(caffe.__file__), caffe.__version__, len(caffe.layer_type_list()))"
+    environment = {**os.environ, "GLOG_minloglevel": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise InputError(f"`import caffe` fails: {_last_line(done.stderr)}; {SETUP}")
+    folder, version, layers = done.stdout.split()
+    return f"{version} with {layers} layer types, {folder}"
+
+
+def _training() -> str:
+    from pyhisto.layers.activation_statistics import SAMPLES
+    from pyhisto.proto import layer_blobs, read_weights
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write_lmdb(Path(folder, "lmdb"), records=4)
+        solver = Path(folder, "solver.prototxt")
+        prefix = Path(folder, "doctor")
+        solver.write_text(SOLVER.replace("LMDB\"", f"{folder}/lmdb\"").replace("PREFIX", str(prefix)), encoding="utf-8")
+        done = subprocess.run([find_caffe(), "train", "--solver", solver], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise InputError(f"`caffe train` with a SEP layer fails: {_last_line(done.stderr)}; {SETUP}")
+        seen = layer_blobs(read_weights(Path(f"{prefix}_iter_3.caffemodel")))["sep"][SAMPLES][0]
+        if seen != 6:
+            raise InputError(f"the SEP layer saw {seen:g} of 6 samples; {SETUP}")
+    return "reads an LMDB, imports the SEP layer, runs forward and backward passes, snapshots"
+
+
+def _write_lmdb(folder: Path, records: int) -> None:
+    import lmdb
+
+    from pyhisto.proto import Datum
+
+    with lmdb.open(str(folder)) as environment, environment.begin(write=True) as transaction:
+        for index in range(records):
+            datum = Datum(channels=3, height=2, width=2, data=bytes([index] * 12), label=index % 2)
+            transaction.put(b"%010d" % index, datum.SerializeToString())
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "OpenCV": _opencv_reads_caffe,
+    "caffe": _caffe_program,
+    "pycaffe": _pycaffe,
+    "caffe train": _training,
+}
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no output"])[-1]
