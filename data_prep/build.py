@@ -5,25 +5,28 @@ from the training images alone and are the same in every split.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import lmdb
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmented
-from data_prep.lmdb_writer import Encoding, Spool, decode_record, encode_record
-from data_prep.parallel import ordered_map
+from data_prep.lmdb_writer import Encoding, Spool, decode_record, encode_record, lmdb_bytes
+from data_prep.parallel import with_progress
 from data_prep.splits import check_classes
 from pyhisto import __version__
+from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.preprocessing import stain as stains
-from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.patches import IDS
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.preprocessing.stain import Reinhard, Statistics
@@ -31,9 +34,6 @@ from pyhisto.proto import BlobProto, write_binary
 
 MEAN_FILE = "mean.binaryproto"
 MANIFEST_FILE = "manifest.csv"
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Built:
     """What a worker makes of one image."""
 
     records: list[tuple[str, bytes]]
-    """(patch token, Datum)."""
+    """(key's end, Datum)."""
     total: NDArray[np.uint32]
     """Sum of the decoded records, size x size x 3."""
 
@@ -69,7 +69,7 @@ class Built:
 def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Reinhard:
     """The normalisation to the mean statistics of the training images."""
     paths = [resolve(root, row.path) for row in rows if row.split == "train"]
-    statistics = _over("stain target", partial(_measure, method=method), paths, workers)
+    statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
     return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
 
 
@@ -88,7 +88,7 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     check_disjoint(rows)
     for row in rows:
         resolve(root, row.path)  # a missing file is better found before an hour's work
-    with whole_folder(out) as folder:
+    with _disk_errors(out), whole_folder(out) as folder:
         splits = [split for split in SPLITS if any(row.split == split for row in rows)]
         written = {split: _write_split(split, rows, root, recipe, settings, folder) for split in splits}
         total, count = written["train"].total, written["train"].count
@@ -114,6 +114,15 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     return recipe
 
 
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """A full or failing disk as one line."""
+    try:
+        yield
+    except (OSError, lmdb.Error) as error:
+        raise InputError(f"{out}: cannot be written: {error}; nothing is left of it") from None
+
+
 def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
     """The BlobProto, 1 x 3 x size x size, that Caffe's compute_image_mean writes for `count` images of sum `total`.
 
@@ -135,11 +144,14 @@ def _write_split(
         np.random.Generator(np.random.PCG64(settings.seed)).shuffle(order)
     make = partial(_make, root=root, recipe=recipe, settings=replace(settings, copies=copies))
     total = np.zeros((recipe.size, recipe.size, 3), np.uint64)
-    spool = Spool(folder / "spool")
+    ranks = iter(order.tolist())
+    spool = Spool(folder / "spool", len(order))
     try:
-        for row, built in zip(chosen, _over(split, make, chosen, settings.workers), strict=True):
-            for token, record in built.records:
-                spool.add(f"{order[len(spool)]:010d}_{row.path}_{token}", record)
+        for row, built in zip(chosen, with_progress(split, make, chosen, settings.workers), strict=True):
+            if row is chosen[0]:
+                _check_space(folder, built, len(chosen))
+            for name, record in built.records:
+                spool.add(next(ranks), name, record)
             total += built.total
         spool.write_lmdb(folder / split)
     finally:
@@ -147,23 +159,33 @@ def _write_split(
     return Written(total, len(order))
 
 
-def _make(row: Row, root: Path, recipe: Preprocessing, settings: Settings) -> Built:
-    """All records of one image."""
+def _check_space(folder: Path, first: Built, images: int) -> None:
+    """Raise InputError where the disk will not hold the spool and the LMDB, judged by the first image."""
+    needed = images * (sum(len(record) for _, record in first.records) + lmdb_bytes(len(r) for _, r in first.records))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(f"{folder.parent}: needs about {needed / 1e9:.2g} GB, has {free / 1e9:.2g} GB free; make room")
+
+
+def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> Iterator[tuple[str, Image]]:
+    """(key's end, size x size x 3 pixels) of every record of one image, before they are encoded.
+
+    The key's end says where the record comes from: `<path>_`, the patch (`11` ... `35`; global: nothing), and for an
+    augmented image `a` and its index.
+    """
     image = recipe.normalise(read_image(resolve(root, row.path)))
+    for index in range(max(1, copies)):
+        turned = augmented(image, seed, row.path, index) if copies else image
+        for patch, pixels in recipe.cut(turned):
+            yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
+
+
+def _make(row: Row, root: Path, recipe: Preprocessing, settings: Settings) -> Built:
+    """All records of one image, encoded."""
     records = []
     total = np.zeros((recipe.size, recipe.size, 3), np.uint32)
-    for index in range(max(1, settings.copies)):
-        turned = augmented(image, settings.seed, row.path, index) if settings.copies else image
-        for patch, pixels in recipe.cut(turned):
-            record = encode_record(pixels, row.label, settings.encoding)
-            records.append((f"{patch}a{index}" if settings.copies else patch, record))
-            total += decode_record(record)[0]
+    for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
+        record = encode_record(pixels, row.label, settings.encoding)
+        records.append((name, record))
+        total += decode_record(record)[0]
     return Built(records, total)
-
-
-def _over(what: str, function: Callable[[Item], Result], items: Sequence[Item], workers: int) -> Iterable[Result]:
-    """`ordered_map` with a progress bar: rate and remaining time."""
-    results: Iterable[Result] = tqdm(
-        ordered_map(function, items, workers), what, len(items), unit=" images", mininterval=1
-    )
-    return results

@@ -10,6 +10,7 @@ from data_prep.build import Settings, build, stain_target
 from data_prep.dataset import summary
 from data_prep.lmdb_writer import ENCODINGS
 from data_prep.options import add_manifest_options, manifest_rows
+from data_prep.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row
@@ -41,6 +42,7 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--record", choices=ENCODINGS, default="jpeg", help="how an image is stored (default jpeg)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
     arguments = parser.parse_args()
     if not 1 <= arguments.size <= MAX_SIZE:
         raise InputError(f"--size {arguments.size}: give 1 to {MAX_SIZE}")
@@ -58,6 +60,9 @@ def main() -> None:
         print(line)
     records = ", ".join(f"{count} {split}" for split, count in recipe.provenance["records"].items())
     print(f"{arguments.out}: {records} records; mean (BGR) " + " ".join(f"{level:.3f}" for level in recipe.mean))
+    if arguments.verify:
+        for line in verify_splits(arguments.out, arguments.root, arguments.workers):
+            print(line)
 
 
 def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinhard | None:

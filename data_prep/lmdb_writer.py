@@ -5,8 +5,8 @@ pages then lie in the order in which Caffe's Data layer, which never shuffles, r
 nothing but keys and records.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -26,15 +26,7 @@ MAX_KEY = 511
 BATCH = 32 << 20
 """Bytes per transaction: what LMDB holds in memory."""
 FIRST_MAP = 16 << 20
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A key and where its record lies in the spool file."""
-
-    key: bytes
-    offset: int
-    length: int
+PAGE = 4096
 
 
 def encode_record(image: Image, label: int, encoding: Encoding) -> bytes:
@@ -64,57 +56,62 @@ def decode_record(record: bytes) -> tuple[Image, int]:
 
 
 class Spool:
-    """A file of records, appended in any order; `write_lmdb` then puts them in the order of their keys."""
+    """A file of records, appended in any order, from which `write_lmdb` writes them in the order of their ranks.
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "w+b")  # noqa: SIM115 - closed by `close`
-        self._path = path
-        self._entries: list[Entry] = []
+    In memory a record is 16 bytes, whatever it holds.
+    """
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path, self._file = path, open(path, "w+b")  # noqa: SIM115 - closed by `close`
+        self._places = np.zeros((count, 2), np.int64)  # offset, length; by rank
         self._end = 0
 
-    def add(self, key: str, record: bytes) -> None:
-        """Append one record. Raises InputError for a key that LMDB cannot hold."""
-        raw = key.encode("utf-8")
-        if len(raw) > MAX_KEY:
+    def add(self, rank: int, name: str, record: bytes) -> None:
+        """Append a record whose key will be `%010d_<name>`, once per rank. Raises InputError for a name too long."""
+        key = f"{rank:010d}_{name}".encode()
+        if len(key) > MAX_KEY:
             raise InputError(
-                f"{key[:100]}...: the name is too long for an LMDB key ({len(raw)} bytes, {MAX_KEY} at most)"
+                f"{name[:100]}...: too long for an LMDB key ({len(key)} bytes, {MAX_KEY} at most); rename it"
             )
-        self._file.write(record)
-        self._entries.append(Entry(raw, self._end, len(record)))
-        self._end += len(record)
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        entry = len(key).to_bytes(2) + key + record
+        self._file.write(entry)
+        self._places[rank] = self._end, len(entry)
+        self._end += len(entry)
 
     def write_lmdb(self, folder: Path) -> None:
-        """Write all records to a new LMDB in `folder`, in key order. Raises InputError where the disk is full."""
+        """Write all records to a new LMDB in `folder`, in key order. A full disk is an OSError or lmdb.Error."""
         folder.mkdir(parents=True, exist_ok=True)
         self._file.flush()
-        try:
-            # The caller's folder appears only when it is whole, and is synced then: no need to sync every transaction.
-            with lmdb.open(str(folder), map_size=FIRST_MAP, sync=False) as environment:
-                for batch in self._batches():
-                    _put(environment, batch)
-        except lmdb.Error as error:
-            raise InputError(f"{folder}: the LMDB cannot be written: {error}") from None
+        # The caller's folder appears only when it is whole, and is synced then: no need to sync every transaction.
+        with lmdb.open(str(folder), map_size=FIRST_MAP, sync=False) as environment:
+            for batch in self._batches():
+                _put(environment, batch)
 
     def close(self) -> None:
         """Remove the spool file."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is not wanted any more
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
     def _batches(self) -> Iterator[list[tuple[bytes, bytes]]]:
         batch: list[tuple[bytes, bytes]] = []
         size = 0
-        for entry in sorted(self._entries, key=lambda entry: entry.key):
-            self._file.seek(entry.offset)
-            batch.append((entry.key, self._file.read(entry.length)))
-            size += entry.length
+        for offset, length in self._places.tolist():
+            self._file.seek(offset)
+            entry = self._file.read(length)
+            end = 2 + int.from_bytes(entry[:2])
+            batch.append((entry[2:end], entry[end:]))
+            size += length
             if size >= BATCH:
                 yield batch
                 batch, size = [], 0
         if batch:
             yield batch
+
+
+def lmdb_bytes(lengths: Iterable[int]) -> int:
+    """About the size of an LMDB of records of these lengths: each begins a page of its own."""
+    return sum(-(-(length + 16) // PAGE) * PAGE for length in lengths)
 
 
 def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> None:

@@ -5,10 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-from tqdm import tqdm
 
 from data_prep import synthetic
-from data_prep.parallel import ordered_map
+from data_prep.parallel import with_progress
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
@@ -34,10 +33,8 @@ def main() -> None:
     patients = synthetic.make_patients(arguments.patients, arguments.seed)
     samples = synthetic.make_samples(patients, arguments.images, arguments.magnification)
     with whole_folder(arguments.out) as folder:
-        drawn = ordered_map(partial(_png, seed=arguments.seed), samples, arguments.workers)
-        for sample, png in zip(
-            samples, tqdm(drawn, "drawing", len(samples), unit=" images", mininterval=1), strict=True
-        ):
+        drawn = with_progress("drawing", partial(_png, seed=arguments.seed), samples, arguments.workers)
+        for sample, png in zip(samples, drawn, strict=True):
             file = folder / "BreaKHis_v1" / sample.path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(png)

@@ -1,13 +1,17 @@
 """A function over many jobs in worker processes: results in the jobs' order, and only so many in memory at once."""
 
+import os
+import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 import cv2
+from tqdm import tqdm
 
 from pyhisto.errors import InputError
 
@@ -27,7 +31,7 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
         yield from map(function, jobs)
         return
     # Spawned, not forked: a fork would copy OpenCV's threads and an open LMDB in whatever state they are.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for job in jobs:
@@ -44,5 +48,22 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def with_progress(
+    what: str, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, unit: str = "images"
+) -> Iterator[Result]:
+    """`ordered_map` with a progress bar on stderr: done, rate, remaining time."""
+    yield from tqdm(ordered_map(function, jobs, workers), what, len(jobs), unit=f" {unit}", mininterval=1)
+
+
+def _begin_worker() -> None:
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says once that it was interrupted
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its workers, and they would wait for its next job for ever."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from data_prep.augment import augmented
 from data_prep.lmdb_writer import decode_record, read_lmdb
+from data_prep.verify import caffe_records
 from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import IDS
@@ -106,10 +105,10 @@ def test_mean_is_the_mean_of_the_training_records(root: Path, tree: Path, tmp_pa
 
 def test_workers_do_not_change_a_byte(root: Path, tree: Path, tmp_path: Path) -> None:
     one = build(root, tree, tmp_path / "1", "--branch", "local", "--augment", 1, "--record", "jpeg")
-    four = build(root, tree, tmp_path / "4", "--branch", "local", "--augment", 1, "--record", "jpeg", "--workers", 4)
+    three = build(root, tree, tmp_path / "3", "--branch", "local", "--augment", 1, "--record", "jpeg", "--workers", 3)
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and path.name != "lock.mdb")
     assert len(files) == 1 + 3 * 4  # manifest.csv; data.mdb, preprocessing.json, mean.binaryproto, manifest.csv a split
-    assert all((one / file).read_bytes() == (four / file).read_bytes() for file in files)
+    assert all((one / file).read_bytes() == (three / file).read_bytes() for file in files)
 
 
 def test_stain_target(root: Path, tree: Path, tmp_path: Path) -> None:
@@ -168,20 +167,6 @@ def test_manifest_program_and_empty_class(root: Path, tree: Path, tmp_path: Path
     assert not (tmp_path / "n.csv").exists()
 
 
-def caffe_s_records(folder: Path, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What Caffe's Data layer reads from an LMDB."""
-    import caffe
-
-    net = folder.parent / "net.prototxt"
-    net.write_text(
-        'layer { name: "d" type: "Data" top: "data" top: "label" '
-        f'data_param {{ source: "{folder}" backend: LMDB batch_size: {count} }} }}'
-    )
-    read = caffe.Net(str(net), caffe.TRAIN)
-    read.forward()
-    return read.blobs["data"].data.copy(), read.blobs["label"].data.copy()
-
-
 @pytest.mark.caffe
 @pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
 def test_caffe_reads_the_same_pixels_and_the_same_mean(root: Path, tree: Path, tmp_path: Path, encoding: str) -> None:
@@ -189,11 +174,31 @@ def test_caffe_reads_the_same_pixels_and_the_same_mean(root: Path, tree: Path, t
 
     out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 1, "--record", encoding)
     ours = [decode_record(record) for _, record in read_lmdb(out / "train")]
-    data, labels = caffe_s_records(out / "train", len(ours))
-    assert np.array_equal(data, np.array([image.transpose(2, 0, 1) for image, _ in ours], np.float32))
-    assert np.array_equal(labels, [label for _, label in ours])
+    for (image, label), (caffe_s_image, caffe_s_label) in zip(ours, caffe_records(out / "train", 16), strict=False):
+        assert np.array_equal(image, caffe_s_image)
+        assert label == caffe_s_label
     program = Path(caffe.__file__).parents[2] / "bin" / "compute_image_mean"
     if not program.is_file():
         pytest.skip("this Caffe has no compute_image_mean program")
     subprocess.run([program, "-backend", "lmdb", out / "train", tmp_path / "mean"], check=True, capture_output=True)
     assert (tmp_path / "mean").read_bytes() == (out / "train/mean.binaryproto").read_bytes()
+
+
+@pytest.mark.caffe
+def test_convert_imageset_gives_the_same_pixels(root: Path, tree: Path, tmp_path: Path) -> None:
+    """Plain resize without stain or augmentation is Caffe's own tool's work, pixel for pixel."""
+    import caffe
+
+    program = Path(caffe.__file__).parents[2] / "bin" / "convert_imageset"
+    if not program.is_file():
+        pytest.skip("this Caffe has no convert_imageset program")
+    out = build(root, tree, tmp_path / "out", "--branch", "global", "--stain", "none", "--record", "raw")
+    rows = [row for row in read_manifest(out / "manifest.csv") if row.split == "test"]
+    (tmp_path / "list.txt").write_text("".join(f"{row.path} {row.label}\n" for row in rows))
+    size = ["-resize_height", "16", "-resize_width", "16"]
+    place = [f"{tree / 'BreaKHis_v1'}/", tmp_path / "list.txt", tmp_path / "caffe_s"]
+    subprocess.run([str(program), *size, *map(str, place)], check=True, capture_output=True)
+    ours, caffe_s = (list(read_lmdb(folder)) for folder in (out / "test", tmp_path / "caffe_s"))
+    for (_, one), (_, other) in zip(ours, caffe_s, strict=True):
+        assert np.array_equal(decode_record(one)[0], decode_record(other)[0])
+        assert decode_record(one)[1] == decode_record(other)[1]
