@@ -1,6 +1,6 @@
 """A network as layers and blobs (`network`), the layer types (`types`), old formats (`upgrade`), data (`sources`)."""
 
-from pyhisto.graph.network import Blob, Graph, Node
+from pyhisto.graph.network import Blob, Graph, NetworkError, Node, layers_in_phase
 from pyhisto.graph.types import LAYER_TYPES, Shape, convolution_window, pooling_window
 from pyhisto.graph.upgrade import upgrade
 from pyhisto.graph.weights import check_weights
@@ -9,10 +9,12 @@ __all__ = [
     "LAYER_TYPES",
     "Blob",
     "Graph",
+    "NetworkError",
     "Node",
     "Shape",
     "check_weights",
     "convolution_window",
+    "layers_in_phase",
     "pooling_window",
     "upgrade",
 ]

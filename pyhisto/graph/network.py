@@ -19,6 +19,14 @@ SEP_MODULE = "pyhisto.layers.sep"
 """The one Python layer whose shapes are known: its top is shaped like its bottom."""
 
 
+class NetworkError(InputError):
+    """A network that Caffe would refuse; `index` is the position in the file of the layer at fault (None: none)."""
+
+    def __init__(self, message: str, index: int | None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 @dataclass(eq=False)
 class Blob:
     """What one layer makes and others read. A layer that works in place makes a blob of its own, of the same name."""
@@ -139,24 +147,36 @@ class Graph:
 
         Raises InputError where Caffe would refuse the network, naming the layer.
         """
-        upgraded, origins = upgrade(net, source)
-        state = _State(phase, {*stages, *upgraded.state.stage}, upgraded.state.level if level is None else level)
-        layers = []
-        for layer, origin in zip(upgraded.layer, origins, strict=True):
-            if layer.include and layer.exclude:
-                raise InputError(f"{source}: layer '{layer.name}': has both include and exclude rules; use one kind")
-            if state.includes(layer):
-                layers.append((layer, origin))
+        layers = layers_in_phase(net, phase, stages=stages, level=level, source=source)
         graph = cls(str(source), phase, _connect(layers, source))
         shapes = _InputShapes(input_shapes or {}, data_root)
         for node in graph.nodes:
             try:
                 _infer(node, shapes)
             except ShapeError as error:
-                raise InputError(f"{source}: layer '{node.name}' ({node.type}): {error}") from None
+                raise NetworkError(f"{source}: layer '{node.name}' ({node.type}): {error}", node.index) from None
         shapes.check_used(graph)
         _check_shared(graph)
         return graph
+
+
+def layers_in_phase(
+    net: Net, phase: int, *, stages: Iterable[str] = (), level: int | None = None, source: object = "network"
+) -> list[tuple[Any, int | None]]:
+    """The layers that Caffe keeps in a phase (net.cpp, FilterNet), in today's format, with their positions in the file.
+
+    Raises InputError as `upgrade` does, and where a layer has both include and exclude rules.
+    """
+    upgraded, origins = upgrade(net, source)
+    state = _State(phase, {*stages, *upgraded.state.stage}, upgraded.state.level if level is None else level)
+    layers = []
+    for layer, origin in zip(upgraded.layer, origins, strict=True):
+        if layer.include and layer.exclude:
+            complaint = "has both include and exclude rules; use one kind"
+            raise NetworkError(f"{source}: layer '{layer.name}': {complaint}", origin)
+        if state.includes(layer):
+            layers.append((layer, origin))
+    return layers
 
 
 @dataclass(frozen=True)
@@ -184,6 +204,10 @@ class _State:
 
 def _connect(layers: list[tuple[Any, int | None]], source: object) -> list[Node]:
     """Nodes joined by blobs, with Caffe's rules of who may make and read which name."""
+
+    def refuse(node: Node, complaint: str) -> NetworkError:
+        return NetworkError(f"{source}: layer '{node.name}': {complaint}", node.index)
+
     nodes = []
     last: dict[str, Blob] = {}
     for layer, origin in layers:
@@ -191,7 +215,7 @@ def _connect(layers: list[tuple[Any, int | None]], source: object) -> list[Node]
         nodes.append(node)
         for index, name in enumerate(layer.bottom):
             if name not in last:
-                raise InputError(f"{source}: layer '{node.name}': nothing before it makes its bottom '{name}'")
+                raise refuse(node, f"nothing before it makes its bottom '{name}'")
             node.bottoms.append(last[name])
             last[name].consumers.append((node, index))
         for index, name in enumerate(layer.top):
@@ -204,17 +228,12 @@ def _connect(layers: list[tuple[Any, int | None]], source: object) -> list[Node]
     for node in nodes:
         for blob in node.tops:
             under = node.bottoms[blob.top] if blob.top < len(node.bottoms) else None
-            if under is not None and under.name == blob.name and _uses(under) == 1:
+            if under is not None and under.name == blob.name:
+                if _uses(under) > 1:
+                    raise refuse(node, f"works in place on '{blob.name}', which others read too; rename its top")
                 blob.in_place_of = under
-            elif under is not None and under.name == blob.name:
-                raise InputError(
-                    f"{source}: layer '{node.name}': works in place on '{blob.name}', which others read too; "
-                    "give its top another name"
-                )
             elif blob.name in made:
-                raise InputError(
-                    f"{source}: layer '{node.name}': its top '{blob.name}' is made by an earlier layer too"
-                )
+                raise refuse(node, f"its top '{blob.name}' is made by an earlier layer too")
             made.add(blob.name)
     return nodes
 
@@ -336,7 +355,8 @@ def _check_shared(graph: Graph) -> None:
         mine, theirs = node.param_shapes[index], owner.param_shapes[owner_index]
         permissive = node.layer.param[index].share_mode == node.layer.param[index].PERMISSIVE
         if mine != theirs and not (permissive and count(mine) == count(theirs)):
-            raise InputError(
+            raise NetworkError(
                 f"{graph.source}: layer '{node.name}': shares '{node.layer.param[index].name}' with layer "
-                f"'{owner.name}', but their shapes are {dims(mine)} and {dims(theirs)}"
+                f"'{owner.name}', but their shapes are {dims(mine)} and {dims(theirs)}",
+                node.index,
             )

@@ -34,7 +34,7 @@ def _data(layer: Any, tops: int, root: Path | None) -> list[Known]:
     parameters = layer.data_param
     image: Known = _NO_FILES
     if root is not None:
-        image = _first_lmdb_image(root / parameters.source, layer.transform_param)
+        image = first_lmdb_image(root / parameters.source, layer.transform_param)
     labels: Known = (parameters.batch_size,)
     if layer.type == "AnnotatedData":
         labels = "the number of annotations depends on the data"
@@ -97,7 +97,8 @@ def _batch(transform: Any, batch_size: int, image: Known) -> Known:
     return batch_size, channels, height or rows, width or columns
 
 
-def _first_lmdb_image(folder: Path, transform: Any) -> Known:
+def first_lmdb_image(folder: Path, transform: Any) -> Known:
+    """Channels, height and width of an LMDB's first image as Caffe reads it, before the crop."""
     unreadable = f"no LMDB can be read at '{folder.name}'"
     if not (folder / "data.mdb").is_file():
         return unreadable
