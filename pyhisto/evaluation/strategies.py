@@ -91,11 +91,16 @@ def evaluate(
     return results
 
 
-def lambda_sweep(predictions: Predictions, model: str, weights: Sequence[float]) -> list[tuple[float, float]]:
-    """IL of strategy 3 for each lambda: 0 is the global branch alone, 1 the local one. Pairs (lambda, IL)."""
-    local, whole = voting.average(predictions.local[model]), predictions.whole[model]
-    right = [(voting.hybrid(local, whole, w).argmax(axis=1) == predictions.labels).mean() for w in weights]
-    return [(weight, float(rate)) for weight, rate in zip(weights, right, strict=True)]
+def lambda_sweep(predictions: Predictions, weights: Sequence[float]) -> list[float]:
+    """IL of strategy 3 for each lambda, models summed: 0 is the global branch alone, 1 the local one."""
+    return [float((fused(predictions, "3", w).argmax(axis=1) == predictions.labels).mean()) for w in weights]
+
+
+def fused(predictions: Predictions, strategy: str, weight: float = voting.LAMBDA, fusion: str = "sum") -> Floats:
+    """The probabilities of one of the paper's strategies, all models that can follow it merged. Shape (n, c)."""
+    models = _models(predictions, strategy)
+    by_model = [probabilities(predictions, model, strategy, weight) for model in models]
+    return FUSIONS[fusion](by_model) if len(models) > 1 else _only(by_model)
 
 
 def _levels(
@@ -107,14 +112,14 @@ def _levels(
     magnification: str | None,
 ) -> tuple[Floats, Floats]:
     """The probabilities that count for the image level and for the patient level: they differ in the notebook alone."""
-    fuse = FUSIONS.get(fusion, _only)
     if strategy != NOTEBOOK:
-        merged = fuse([probabilities(predictions, model, strategy, weight) for model in models])
+        merged = fused(predictions, strategy, weight, fusion)
         return merged, merged
     if magnification not in voting.NOTEBOOK_WEIGHTS:
         raise InputError(f"strategy notebook: give --magnification, one of {', '.join(voting.NOTEBOOK_WEIGHTS)}")
     if predictions.classes != 2:
         raise InputError(f"strategy notebook: drops patches by |p0 - p1|, and there are {predictions.classes} classes")
+    fuse = FUSIONS.get(fusion, _only)
     by_level = [
         fuse(
             [

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -52,6 +52,8 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
+    fine_rows: frozenset[int] = frozenset()
+    """Rows of fractions among rows of percent: people get to see two digits more."""
 
     @property
     def headings(self) -> list[str]:
@@ -61,14 +63,18 @@ class Table:
     def cells(self) -> list[list[str]]:
         """The rows as people see them; what does not exist is a dash."""
         return [
-            [shown(cell, column.decimals) for cell, column in zip(row, self.columns, strict=True)] for row in self.rows
+            [
+                shown(cell, column.decimals + 2 * (number in self.fine_rows))
+                for cell, column in zip(row, self.columns, strict=True)
+            ]
+            for number, row in enumerate(self.rows)
         ]
 
     def without_empty_columns(self) -> "Table":
         """The table without the columns in which no row has a value."""
         kept = [index for index in range(len(self.columns)) if not all(_missing(row[index]) for row in self.rows)]
         rows = [[row[index] for index in kept] for row in self.rows]
-        return Table(self.name, self.title, [self.columns[index] for index in kept], rows, self.notes)
+        return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 
 
 def shown(cell: Cell, decimals: int = 1) -> str:

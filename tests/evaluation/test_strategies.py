@@ -42,13 +42,7 @@ def test_the_five_strategies_by_hand() -> None:
 
 def test_lambda_weighs_the_local_branch() -> None:
     # The first image is right from 0.2 + 0.4 lambda > 0.5, lambda > 0.75; the second always.
-    assert lambda_sweep(predictions(), "m", [0, 0.5, 0.7, 0.8, 1]) == [
-        (0, 0.5),
-        (0.5, 0.5),
-        (0.7, 0.5),
-        (0.8, 1),
-        (1, 1),
-    ]
+    assert lambda_sweep(predictions(), [0, 0.5, 0.7, 0.8, 1]) == [0.5, 0.5, 0.5, 1, 1]
     assert evaluate(predictions(), ["3"], weight=0.8)[0].scores.il == 1
 
 

@@ -1,0 +1,160 @@
+"""A results folder: what is in it, before anything is computed.
+
+run.json                        settings of the whole run, free-form; see `Results.settings`
+[fold<k>/][<magnification>X/]   a study has many experiments; a single one lies in the folder itself
+    before/ after/ ...          stages: the network as trained, pruned and retrained, ...
+        stage.json              optional: label, ratio, loops, method
+        global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
+examples/*.png                  example patches; a file's name is its caption
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyhisto.errors import InputError
+from pyhisto.evaluation.predictions import BRANCHES
+from pyhisto.learning_curve import Point, read_points
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One network of one stage; None, or empty, is what the folder does not have."""
+
+    predictions: tuple[Path, ...]
+    points: tuple[Point, ...]
+    """The learning curve."""
+    weights: int | None
+    flops: int | None
+    """Of one forward pass of one image."""
+    caffemodel_bytes: int | None
+    forward_ms: float | None
+    """A forward pass of one batch, as `caffe time` measures it."""
+    batch: int | None
+    importance: Mapping[str, list[float]]
+    """SEP block -> mean activation factor of each channel."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One state of an experiment's networks."""
+
+    name: str
+    settings: Mapping[str, Any]
+    branches: Mapping[str, Branch]
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return str(self.settings.get("label", self.name))
+
+    @property
+    def predictions(self) -> list[Path]:
+        """The prediction files of all branches."""
+        return [path for branch in self.branches.values() for path in branch.predictions]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One fold at one magnification."""
+
+    fold: str | None
+    magnification: str | None
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results folder.
+
+    `settings` is run.json. Keys that the report understands: title; data and patients (a sentence each: what data,
+    which kind of patient is counted); synthetic (true or false); dataset (breakhis or bach: the paper's tables are put
+    beside); magnification; lambda; width; ratio; seconds (step -> seconds).
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+    experiments: tuple[Experiment, ...]
+    examples: tuple[Path, ...]
+
+
+def read_results(folder: Path) -> Results:
+    """Read a results folder. Raises InputError where there is none, or a file in it is damaged."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the results folder of a run")
+    settings = _read_object(folder / "run.json")
+    magnification = settings.get("magnification")
+    experiments = tuple(_experiments(folder, None, None if magnification is None else str(magnification)))
+    if not any(stage.predictions for experiment in experiments for stage in experiment.stages):
+        raise InputError(f"{folder}: has no <stage>/global/predictions.csv or <stage>/local/predictions.csv")
+    return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
+
+
+def _experiments(folder: Path, fold: str | None, magnification: str | None) -> Iterator[Experiment]:
+    stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
+    if stages:
+        yield Experiment(fold, magnification, tuple(_read_stage(path) for path in sorted(stages, key=_stage_order)))
+    for path in sorted(folder.iterdir(), key=_natural):
+        if path.is_dir() and (match := re.fullmatch(r"fold(\w+)", path.name)):
+            yield from _experiments(path, match[1], magnification)
+        elif path.is_dir() and (match := re.fullmatch(r"(\d+)X", path.name)):
+            yield from _experiments(path, fold, match[1])
+
+
+def _read_stage(folder: Path) -> Stage:
+    branches = {name: _read_branch(folder / name) for name in BRANCHES if (folder / name).is_dir()}
+    return Stage(folder.name, _read_object(folder / "stage.json"), branches)
+
+
+def _read_branch(folder: Path) -> Branch:
+    cost, time = _read_object(folder / "cost.json"), _read_object(folder / "time.json")
+    importance = _read_object(folder / "importance.json")
+    metrics = folder / "metrics.jsonl"
+    try:
+        total = cost.get("total", {})
+        return Branch(
+            predictions=tuple(sorted(folder.glob("predictions*.csv"), key=_natural)),
+            points=tuple(read_points(metrics)) if metrics.is_file() else (),
+            weights=_number(total.get("weights"), int),
+            flops=_number(total.get("flops"), int),
+            caffemodel_bytes=_number(time.get("caffemodel_bytes", cost.get("caffemodel_bytes")), int),
+            forward_ms=_number(time.get("forward_ms"), float),
+            batch=_number(time.get("batch"), int),
+            importance={
+                str(name): [float(factor) for factor in factors]
+                for name, factors in importance.get("blocks", {}).items()
+            },
+        )
+    except (TypeError, ValueError, AttributeError):
+        raise InputError(f"{folder}: cost.json, time.json or importance.json is not what the tools write") from None
+
+
+def _number(value: Any, kind: Any) -> Any:
+    return None if value is None else kind(value)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no file."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object")
+    return value
+
+
+def _stage_order(path: Path) -> tuple[int, list[tuple[int, int | str]]]:
+    first = ("before", "after")
+    return first.index(path.name) if path.name in first else len(first), _natural(path)
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    """Order names as people do: fold2 before fold10."""
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]

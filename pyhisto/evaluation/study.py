@@ -1,0 +1,218 @@
+"""From a results folder to scores, and from scores to the tables of a report."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyhisto.evaluation.metrics import POSITIVE, Scores, mean_and_spread
+from pyhisto.evaluation.predictions import read_predictions
+from pyhisto.evaluation.results import Branch, Experiment, Results, Stage
+from pyhisto.evaluation.strategies import PRINTED, Result, available, evaluate, fused, lambda_sweep
+from pyhisto.evaluation.tables import (
+    SCORE_COLUMNS,
+    SCORE_NOTES,
+    Cell,
+    Column,
+    Estimate,
+    Spread,
+    Table,
+    percent,
+    score_cells,
+)
+from pyhisto.evaluation.voting import LAMBDA
+
+LAMBDAS = tuple(round(0.05 * step, 2) for step in range(21))
+
+SUMMARY = {"1": "1 global", "2": "2 local", "3": "3 hybrid"}
+"""The strategies that stand for the branches in the summary, and what they are called there."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of one stage of one experiment."""
+
+    experiment: Experiment
+    stage: Stage
+    patients: frozenset[str]
+    results: Sequence[Result]
+    labels: NDArray[np.int64]
+    positive: Mapping[str, NDArray[np.floating]]
+    """Strategy of SUMMARY -> the probability of class 1 of each image; two classes only."""
+    sweep: Sequence[float]
+    """IL of the hybrid at each of LAMBDAS; empty without both branches."""
+
+    def result(self, strategy: str) -> Result | None:
+        """The scores of a strategy; those of Sum where several models were merged."""
+        return next((result for result in self.results if result.strategy == strategy), None)
+
+
+def score_results(results: Results, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter) -> list[Scored]:
+    """The scores of every stage that has predictions. Raises InputError where a predictions file is at fault."""
+    weight = float(results.settings.get("lambda", LAMBDA))
+    pairs = [(experiment, stage) for experiment in results.experiments for stage in experiment.stages]
+    experiments = iter([experiment for experiment, stage in pairs if stage.predictions])
+    stages = [stage for _, stage in pairs if stage.predictions]
+    return [_score(next(experiments), stage, weight) for stage in progress(stages)]
+
+
+def _score(experiment: Experiment, stage: Stage, weight: float) -> Scored:
+    predictions = read_predictions(stage.predictions)
+    strategies = available(predictions)
+    chosen = [strategy for strategy in SUMMARY if strategy in strategies] if predictions.classes == 2 else []
+    return Scored(
+        experiment,
+        stage,
+        frozenset(predictions.patients),
+        evaluate(predictions, strategies, weight),
+        predictions.labels,
+        {strategy: fused(predictions, strategy, weight)[:, POSITIVE] for strategy in chosen},
+        lambda_sweep(predictions, LAMBDAS) if "3" in strategies else (),
+    )
+
+
+Group = tuple[str | None, str, list[Scored]]
+"""Magnification, stage's label, and its folds."""
+
+
+def groups(scored: Sequence[Scored]) -> list[Group]:
+    """The folds of each stage at each magnification, in the folder's order."""
+    by_key: dict[tuple[str | None, str], list[Scored]] = {}
+    for one in scored:
+        by_key.setdefault((one.experiment.magnification, one.stage.label), []).append(one)
+    return [(magnification, label, folds) for (magnification, label), folds in by_key.items()]
+
+
+def summary_table(scored: Sequence[Scored]) -> Table:
+    """Accuracy and cost of every stage: of the global branch, the local branch and the hybrid."""
+    columns = [
+        *map(Column, ("magnification", "stage", "strategy", "folds", "images", "patients", "majority", "IL", "PL"))
+    ]
+    columns += [Column("weights"), Column("FLOPs"), Column("caffemodel_bytes"), Column("forward_ms", 2)]
+    rows: list[list[Cell]] = []
+    for magnification, label, folds in groups(scored):
+        for strategy, name in SUMMARY.items():
+            found = [(one, result) for one in folds if (result := one.result(strategy)) is not None]
+            if found:
+                patients = frozenset().union(*(one.patients for one, _ in found))
+                scores = [result.scores for _, result in found]
+                rows.append(
+                    [
+                        magnification,
+                        label,
+                        name,
+                        len(found),
+                        sum(s.images for s in scores),
+                        len(patients),
+                        float(np.mean([100 * s.majority for s in scores])),
+                        _over_folds([percent(s.il, s.il_interval) for s in scores]),
+                        _over_folds([percent(s.pl, s.pl_interval) for s in scores]),
+                        *_cost([one.stage for one, _ in found], strategy),
+                    ]
+                )
+    several = any(row[3] != 1 for row in rows)
+    notes = [
+        "IL, PL and the majority rate in percent. "
+        + ("Mean ± standard deviation over folds." if several else SCORE_NOTES[2]),
+        SCORE_NOTES[1],
+        "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (`caffe "
+        "time`, one batch) of strategy 3 are both branches' together; the local branch passes 15 patches an image.",
+    ]
+    return Table("summary", "Accuracy and cost", columns, rows, notes).without_empty_columns()
+
+
+def score_table(scored: Sequence[Scored]) -> Table:
+    """Every measure of every strategy of every stage, magnification and fold."""
+    rows: list[list[Cell]] = [
+        [one.experiment.magnification, one.experiment.fold, one.stage.label, *score_cells(result)]
+        for one in scored
+        for result in one.results
+    ]
+    columns = [*map(Column, ("magnification", "fold", "stage")), *SCORE_COLUMNS]
+    return Table("scores", "Every strategy and measure", columns, rows, SCORE_NOTES).without_empty_columns()
+
+
+MEASURES: Mapping[str, Callable[[Scores], float]] = {
+    "IL": lambda s: 100 * s.il,
+    "PL": lambda s: 100 * s.pl,
+    "kappa": lambda s: s.kappa,
+    "PPV": lambda s: 100 * s.ppv,
+    "NPV": lambda s: 100 * s.npv,
+    "F1": lambda s: 100 * s.f1,
+    "precision": lambda s: 100 * s.precision,
+    "recall": lambda s: 100 * s.recall,
+    "specificity": lambda s: 100 * s.specificity,
+    "AUC": lambda s: s.auc,
+}
+"""The measures that are averaged over folds, in the units of the paper's tables."""
+
+
+def spread_over_folds(folds: Sequence[Scored], strategy: str, measure: str, fusion: str | None = None) -> Spread | None:
+    """Mean and standard deviation over folds of one measure of one strategy; None where no fold has it."""
+    values = [
+        MEASURES[measure](result.scores)
+        for one in folds
+        for result in one.results
+        if result.strategy == strategy and fusion in (None, result.fusion)
+    ]
+    return Spread(*mean_and_spread(np.array(values))) if values else None
+
+
+def mean_table(scored: Sequence[Scored]) -> Table:
+    """Mean and standard deviation over folds of every measure."""
+    columns = [Column("magnification"), Column("stage"), Column("strategy"), Column("models"), Column("folds")]
+    columns += [Column(measure, 3 if measure in ("kappa", "AUC") else 1) for measure in MEASURES]
+    rows: list[list[Cell]] = []
+    for magnification, label, folds in groups(scored):
+        for strategy, fusion in dict.fromkeys((r.strategy, r.fusion) for one in folds for r in one.results):
+            spreads = [spread_over_folds(folds, strategy, measure, fusion) for measure in MEASURES]
+            name = PRINTED.get(strategy, strategy)
+            rows.append([magnification, label, name, fusion, len(folds), *spreads])
+    notes = ["Mean ± standard deviation (n - 1) over folds; kappa and AUC as they are, the rest in percent."]
+    return Table("means", "Mean over folds", columns, rows, notes).without_empty_columns()
+
+
+def _over_folds(estimates: Sequence[Estimate]) -> Cell:
+    """One fold: its value and interval; several: mean and spread."""
+    if len(estimates) == 1:
+        return estimates[0]
+    return Spread(*mean_and_spread(np.array([estimate.value for estimate in estimates])))
+
+
+def _cost(stages: Sequence[Stage], strategy: str) -> list[Cell]:
+    """Weights, FLOPs, caffemodel bytes and milliseconds of the branches that a strategy uses; the mean over folds."""
+    branches = {"1": ["global"], "2": ["local"], "3": ["global", "local"]}[strategy]
+    totals = [
+        [_total(stage, branches, of) for stage in stages]
+        for of in map(attrgetter, ("weights", "flops", "caffemodel_bytes", "forward_ms"))
+    ]
+    cells: list[Cell] = []
+    for total in totals:
+        known = [value for value in total if value is not None]
+        mean = float(np.mean(known)) if known and len(known) == len(total) else None
+        cells.append(int(mean) if mean is not None and mean.is_integer() and total is not totals[-1] else mean)
+    return cells
+
+
+def _total(stage: Stage, branches: Sequence[str], of: Callable[[Branch], float | None]) -> float | None:
+    values = [of(stage.branches[name]) if name in stage.branches else None for name in branches]
+    return None if None in values else sum(value for value in values if value is not None)
+
+
+def several_folds(scored: Sequence[Scored]) -> bool:
+    """Whether any stage was run in more than one fold."""
+    return any(len(folds) > 1 for _, _, folds in groups(scored))
+
+
+def strategies_with_pooled_folds(
+    scored: Sequence[Scored],
+) -> Iterator[tuple[str, str, NDArray[np.int64], NDArray[np.floating]]]:
+    """(group's name, strategy, labels, probability of class 1) with the test images of all folds together."""
+    for magnification, label, folds in groups(scored):
+        name = label if magnification is None else f"{label}, {magnification}X"
+        for strategy in SUMMARY:
+            if all(strategy in one.positive for one in folds):
+                labels = np.concatenate([one.labels for one in folds])
+                yield name, strategy, labels, np.concatenate([one.positive[strategy] for one in folds])

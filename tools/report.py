@@ -1,0 +1,30 @@
+"""Tables, figures and report.html of a results folder, from its prediction files and records (no network is run)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pyhisto.cli import Parser, run
+from pyhisto.evaluation.report import write_report
+from pyhisto.evaluation.results import Stage
+from pyhisto.evaluation.tables import to_text
+
+
+def main() -> None:
+    """Write the report; print its summary."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="see pyhisto/evaluation/results.py")
+    path, tables = write_report(parser.parse_args().results, progress)
+    print(to_text(tables[0]))
+    print(path)
+
+
+def progress(stages: Iterable[Stage]) -> Iterable[Stage]:
+    """A bar over the stages whose predictions are read."""
+    bar: Iterable[Stage] = tqdm(stages, desc="score", unit=" stages", disable=None)
+    return bar
+
+
+if __name__ == "__main__":
+    run(main)
