@@ -1,9 +1,19 @@
 PYTHON := .venv/bin/python
 
-.PHONY: setup test prototxt schema lint
+WORKFLOW := .venv/bin/snakemake -s workflow/Snakefile --cores $(shell nproc) --rerun-incomplete --quiet all
+
+.PHONY: setup demo test prototxt schema lint
 
 setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 	@docker/install.sh
+
+# On synthetic images, or on yours: make demo BREAKHIS=path/BreaKHis_v1 FOLDS=path/breakhis_folds
+demo: setup  ## the whole method in minutes: runs/demo/report.html
+ifdef BREAKHIS
+	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml --config breakhis=$(BREAKHIS) folds=$(FOLDS)
+else
+	@$(WORKFLOW) --configfile workflow/config/demo.yaml
+endif
 
 test: setup  ## the fast suite and a tiny end-to-end run
 	@$(PYTHON) -m pytest -q

@@ -28,7 +28,7 @@ rule examples:
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
     shell:
-        "{PYTHON} data_prep/montage.py --lmdb {input}/train --out {output}"
+        "{PYTHON} data_prep/show_lmdb.py --lmdb {input}/train --out {output}"
 
 
 rule settings:
