@@ -46,7 +46,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Group:
-    """Atoms that the same layers make: they are cut in the same places and differ in nothing but their index."""
+    """Atoms that the same layers make, and the same slices take: they are cut alike and differ in their index only."""
 
     name: str
     atoms: NDArray[np.int64]
@@ -115,6 +115,7 @@ class _Analysis:
         self.ranges: list[int] = []
         self.edges: list[tuple[Channels, Channels]] = []
         self.frozen: list[tuple[Channels, str]] = []
+        self.slices: list[Channels] = []
         # Of the graph being visited:
         self.channels: dict[Blob, Channels | None] = {}
         self.zero: dict[Blob, bool] = {}
@@ -250,10 +251,16 @@ class _Analysis:
         makers: dict[int, set[int]] = {}
         for atom, maker in np.unique(np.stack([result.atom, producer]), axis=1).T:
             makers.setdefault(int(atom), set()).add(int(maker))
-        members: dict[tuple[tuple[int, ...], str], list[int]] = {}
+        # What one layer makes and a Slice takes apart is not one group: each part has to keep something.
+        parts: dict[int, tuple[int, ...]] = {}
+        for number, channels in enumerate(self.slices):
+            for atom in np.unique(result.atom[channels]):
+                parts[int(atom)] = (*parts.get(int(atom), ()), number)
+        members: dict[tuple[tuple[int, ...], tuple[int, ...], str], list[int]] = {}
         for atom in range(result.atom_count()):
-            members.setdefault((tuple(sorted(makers[atom])), reasons.get(atom, "")), []).append(atom)
-        for (layers, reason), atoms in members.items():
+            signature = (tuple(sorted(makers[atom])), parts.get(atom, ()), reasons.get(atom, ""))
+            members.setdefault(signature, []).append(atom)
+        for (layers, _, reason), atoms in members.items():
             if names := [self.producer_of[layer] for layer in layers if self.producer_of[layer]]:
                 result.groups.append(Group(" + ".join(names), np.array(atoms), reason))
         result.block = self._blocks(graphs)
@@ -491,7 +498,9 @@ def _slice(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
     if slice_axis(node.layer, shape) != 1:
         return _passing(a, node, bottoms)
     ends = np.cumsum([_size(blob) for blob in node.tops])
-    return list(np.split(bottoms[0], ends[:-1]))
+    parts = np.split(bottoms[0], ends[:-1])
+    a.slices += parts
+    return list(parts)
 
 
 def _tile(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
