@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.dataset import DataSet
+from data_prep.dataset import DataSet, find_files
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.manifest import Row, check_disjoint
@@ -19,7 +19,8 @@ FILE_NAME = re.compile(
 )
 CLASSES = ("benign", "malignant")
 TYPES = {"B": ("A", "F", "PT", "TA"), "M": ("DC", "LC", "MC", "PC")}
-MAGNIFICATIONS = ("40", "100", "200", "400")
+IMAGES = {"40": (625, 1370), "100": (644, 1437), "200": (623, 1390), "400": (588, 1232)}
+"""Benign and malignant images per magnification."""
 FOLDS = (1, 2, 3, 4, 5)
 
 TWO_TYPES = "14-13412"
@@ -35,18 +36,13 @@ def find_images(root: Path) -> dict[str, Path]:
 
     Of two equal files of one name the first counts. Raises InputError for two that differ, and where there is none.
     """
-    root = Path(root)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give the BreaKHis tree (BreaKHis_v1)")
     found: dict[str, Path] = {}
-    for path in sorted(root.rglob("SOB_*.png")):
-        if not FILE_NAME.fullmatch(path.name):
-            continue
-        first = found.setdefault(path.name, path.relative_to(root))
-        if root / first != path and sha256(root / first) != sha256(path):
-            raise InputError(f"{path}: not the same image as {root / first} of the same name; remove the wrong one")
-    if not found:
-        raise InputError(f"{root}: holds no BreaKHis image (SOB_*.png); give the BreaKHis tree (BreaKHis_v1)")
+    for path, _ in find_files(root, FILE_NAME, "SOB_*.png (BreaKHis_v1)"):
+        first = found.setdefault(path.name, path)
+        if first != path and sha256(Path(root) / first) != sha256(Path(root) / path):
+            raise InputError(
+                f"{Path(root) / path}: not the same image as {first} of the same name; remove the wrong one of the two"
+            )
     return found
 
 
@@ -100,6 +96,15 @@ def read_fold(folder: Path, fold: int, magnification: int) -> dict[str, str]:
     return roles
 
 
+def load_all(root: Path, magnification: int | None = None) -> DataSet:
+    """Every image of a magnification (None: of all), without splits, for splits other than the official ones."""
+    rows = [parse(path) for _, path in sorted(find_images(root).items())]
+    rows = [row for row in rows if magnification is None or row.magnification == str(magnification)]
+    if not rows:
+        raise InputError(f"{root}: holds no image at {magnification}X")
+    return DataSet(rows, [*nested_folders(Path(row.path) for row in rows), *_two_types(rows)])
+
+
 def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: bool = False) -> DataSet:
     """One official fold at one magnification.
 
@@ -131,10 +136,15 @@ def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: 
         notes.append(
             f"patient {TWO_TYPES} is DC and LC, one in train, one in test: its {len(dropped)} training images left out"
         )
-    elif len({row.subtype for row in rows if row.patient == TWO_TYPES}) > 1:
-        notes.append(f"patient {TWO_TYPES} is listed both as DC and as LC")
+    else:
+        notes += _two_types(rows)
     check_disjoint(rows)
     return DataSet(rows, notes)
+
+
+def _two_types(rows: Iterable[Row]) -> list[str]:
+    types = {row.subtype for row in rows if row.patient == TWO_TYPES}
+    return [f"patient {TWO_TYPES} is listed both as DC and as LC"] if len(types) > 1 else []
 
 
 def nested_folders(paths: Iterable[Path]) -> list[str]:

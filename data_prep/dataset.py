@@ -1,9 +1,12 @@
 """What a reader of a data set gives: rows for a manifest, and what a user should know about them."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from pyhisto.errors import InputError
 from pyhisto.manifest import SPLITS, Row
 
 
@@ -13,6 +16,21 @@ class DataSet:
 
     rows: list[Row]
     notes: list[str]
+
+
+def find_files(root: Path, file_name: re.Pattern[str], what: str) -> list[tuple[Path, re.Match[str]]]:
+    """(path relative to `root`, match) of every file below it whose whole name matches, in order of the paths.
+
+    Raises InputError where there is none; `what` says in the message what such names look like.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the folder of the images")
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    found = [(path.relative_to(root), match) for path in paths if (match := file_name.fullmatch(path.name))]
+    if not found:
+        raise InputError(f"{root}: holds no image named {what}; is it this data set's folder?")
+    return found
 
 
 def summary(rows: Iterable[Row]) -> list[str]:
@@ -31,3 +49,21 @@ def summary(rows: Iterable[Row]) -> list[str]:
         for split in (*SPLITS, "")
         if split in images
     ]
+
+
+def table(rows: Iterable[Row], expected: Mapping[str, Sequence[int]]) -> list[str]:
+    """Images and patients per magnification and class, one line each; with the data set's own number, where known."""
+    images: Counter[tuple[str, int]] = Counter()
+    groups: dict[tuple[str, int], set[str]] = defaultdict(set)
+    for row in rows:
+        images[row.magnification, row.label] += 1
+        groups[row.magnification, row.label].add(row.group)
+    lines = []
+    for magnification, label in sorted(images, key=lambda cell: (cell[0].zfill(4), cell[1])):
+        there = images[magnification, label]
+        of = f" of {expected[magnification][label]}" if magnification in expected else ""
+        where = f"{magnification}X " if magnification else ""
+        lines.append(
+            f"{where}class {label}: {there}{of} images, {len(groups[magnification, label])} patients or slides"
+        )
+    return lines

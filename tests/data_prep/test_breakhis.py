@@ -85,7 +85,7 @@ def test_absent_fold_tree_and_magnification(tree: Path) -> None:
         read_fold(tree / "breakhis_folds", 1, 400)
     with pytest.raises(InputError, match="no such folder"):
         load(tree / "none", tree / "breakhis_folds", 1, 100)
-    with pytest.raises(InputError, match="holds no BreaKHis image"):
+    with pytest.raises(InputError, match="holds no image named SOB_"):
         load(tree / "breakhis_folds", tree / "breakhis_folds", 1, 100)
 
 

@@ -137,7 +137,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_pa
     out, build_options = tmp_path / "out", ["--branch", "global", "--out", tmp_path / "out", "--workers", 1]
     cases: list[tuple[list[object], str]] = [
         ([*options(tree), "--size", 0], "--size 0"),
-        ([*options(tree)[:4]], "needs --folds, --fold, --magnification"),
+        ([*options(tree)[:4]], "say how to split"),
+        ([*options(tree)[:6]], "--folds needs --fold, --magnification"),
         (["--manifest", tmp_path / "none.csv", "--root", tree], r"none\.csv: cannot be read"),
         ([*options(tree), "--stain-target", tmp_path / "none.png"], r"none\.png: cannot be read"),
     ]

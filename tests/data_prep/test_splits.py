@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.splits import carve_validation, check_classes, groups_by_class, shuffled
+from data_prep.splits import bagging, carve_validation, check_classes, groups_by_class, k_fold, partition, shuffled
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint
 
@@ -64,3 +64,56 @@ def test_empty_class_is_named() -> None:
         check_classes(rows_of({"a": 0}))
     with pytest.raises(InputError, match="class 1 has no image in train"):
         check_classes([*rows_of({"a": 0, "b": 2}), *rows_of({"c": 1}, split="test")])
+
+
+def test_each_patient_is_in_test_once() -> None:
+    rows = rows_of({f"p{i}": i % 3 == 0 for i in range(21)})
+    tests = [{row.group for row in k_fold(rows, 4, fold, 1) if row.split == "test"} for fold in (1, 2, 3, 4)]
+    assert set.union(*tests) == {row.group for row in rows}
+    assert sum(map(len, tests)) == 21
+    assert {len(test) for test in tests} <= {5, 6}
+
+
+def test_the_paper_s_bagging() -> None:
+    """10,270 samples without patients: about a quarter test, 5 subsets, their union everything else, of equal size."""
+    rows = [Row(f"{i}.png", i % 2) for i in range(10_270)]
+    bags = bagging(rows, 5, 2645 / 10_270, 0)
+    tests = [{row.path for row in bag if row.split == "test"} for bag in bags]
+    subsets = [{row.path for row in bag if row.split == "val"} for bag in bags]
+    assert len(tests[0]) == 2645 or abs(len(tests[0]) - 2645) <= 1  # odd: the two classes cannot both be exact
+    assert all(test == tests[0] for test in tests)
+    assert len(set.union(*subsets)) == sum(map(len, subsets)) == 10_270 - len(tests[0])
+    assert max(map(len, subsets)) - min(map(len, subsets)) <= 2
+    for bag, subset in zip(bags, subsets, strict=True):
+        assert {row.path for row in bag if row.split == "train"} == {row.path for row in rows} - tests[0] - subset
+
+
+def test_bagging_keeps_a_test_part_that_is_there() -> None:
+    rows = [*rows_of({f"p{i}": i % 2 for i in range(12)}), *rows_of({"t": 0, "u": 1}, split="test")]
+    for bag in bagging(rows, 3, 0.5, 0):
+        assert {row.patient for row in bag if row.split == "test"} == {"t", "u"}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=6, max_size=40),
+    st.integers(2, 5),
+    st.integers(0, 3),
+)
+def test_partition_keeps_patients_whole_and_loses_none(sizes: list[tuple[int, int]], parts: int, seed: int) -> None:
+    rows = [Row(f"{p}/{i}", label, f"p{p}") for p, (label, count) in enumerate(sizes) for i in range(count)]
+    dealt = partition(rows, [1.0] * parts, seed, "x")
+    assert sorted(row.path for part in dealt for row in part) == sorted(row.path for row in rows)
+    owners = [{row.patient for row in part} for part in dealt]
+    assert sum(map(len, owners)) == len(sizes)
+
+
+def test_parts_follow_their_shares_in_every_class() -> None:
+    rows = [Row(f"{i}", int(i % 4 == 0)) for i in range(400)]  # 300 of class 0, 100 of class 1
+    small, large = partition(rows, [0.25, 0.75], 0, "x")
+    assert [sum(row.label == label for row in small) for label in (0, 1)] == [75, 25]
+    assert [sum(row.label == label for row in large) for label in (0, 1)] == [225, 75]
+
+
+def test_too_few_patients_for_the_parts() -> None:
+    with pytest.raises(InputError, match=r"1 patients .* do not make 2 parts"):
+        k_fold(rows_of({"a": 0}), 2, 1, 0)

@@ -1,0 +1,34 @@
+"""Say what of a data set is there and what is missing, and find exact and near duplicates.
+
+Exit status 1 where a duplicate crosses splits, classes or patients.
+"""
+
+import os
+import sys
+
+from data_prep import breakhis
+from data_prep.dataset import table
+from data_prep.duplicates import describe, find_duplicates
+from data_prep.options import add_data_options, load_data
+from pyhisto.cli import Parser, run
+
+
+def main() -> None:
+    """Parse, read, compare, print."""
+    parser = Parser(description=__doc__)
+    add_data_options(parser)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    arguments = parser.parse_args()
+    data = load_data(arguments)
+    expected = breakhis.IMAGES if arguments.dataset == "breakhis" and arguments.folds is None else {}
+    for line in [*table(data.rows, expected), *(f"note: {note}" for note in data.notes)]:
+        print(line)
+    pairs = find_duplicates(data.rows, arguments.root, arguments.workers)
+    for line in describe(pairs) or ["no duplicates"]:
+        print(line)
+    if any(pair.crosses for pair in pairs):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run(main)
