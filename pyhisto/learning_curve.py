@@ -65,6 +65,7 @@ def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
     loss.set(xlabel="iteration", ylabel="loss")
     loss.set_title(title, pad=24)  # the legend lies between title and axes, where it hides nothing
     loss.set_ylim(bottom=0)
+    loss.locator_params(axis="x", nbins=6)
     loss.grid(alpha=0.25)
     handles, labels = loss.get_legend_handles_labels()
     rates = _series(points, "test", "accuracy")

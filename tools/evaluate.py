@@ -27,7 +27,7 @@ def main() -> None:
         SCORE_COLUMNS,
         [score_cells(result) for result in results],
         [counted(predictions), *SCORE_NOTES],
-    )
+    ).without_empty_columns()
     print(to_text(table))
     if args.out:
         write_tables(args.out, [table])

@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pyhisto.evaluation.metrics import auc, roc
-from pyhisto.evaluation.results import Branch, Results
-from pyhisto.evaluation.study import LAMBDAS, SUMMARY, Scored, groups, strategies_with_pooled_folds
+from pyhisto.evaluation.results import Experiment, Results
+from pyhisto.evaluation.study import LAMBDAS, SUMMARY, Scored, groups, pooled_folds, several_folds
 from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.files import whole_file
 from pyhisto.learning_curve import draw
 
-BRANCH_COLOURS = ("#6b7280", "#0891b2", "#c2410c", "#1d4ed8", "#7c3aed", "#15803d")
+COLOURS = ("#6b7280", "#0891b2", "#c2410c", "#1d4ed8", "#7c3aed", "#15803d")
 
 
 @dataclass(frozen=True)
@@ -58,51 +58,57 @@ def learning_curves(results: Results) -> Drawing | None:
             figure, axes = _grid(len(curves), 2, 5.6, 3.5)
             for (title, points), place in zip(curves, axes, strict=False):
                 draw(place, points, title)
-            return Drawing("learning_curves", "Learning curves: loss, and accuracy on the validation images.", figure)
+            caption = f"Learning curves{_which(experiment)}: loss, and accuracy on the validation images."
+            return Drawing("learning_curves", caption, figure)
     return None
 
 
 def roc_curves(scored: Sequence[Scored]) -> Drawing | None:
-    """ROC curves of the three strategies, a panel a stage and magnification (fig. 9); folds pooled."""
+    """ROC curves, a panel a stage, folds pooled: of the hybrid at each magnification (fig. 9), or of each strategy."""
+    magnifications = {one.experiment.magnification for one in scored}
     panels: dict[str, list[tuple[str, NDArray[np.int64], NDArray[np.floating]]]] = {}
-    for name, strategy, labels, positive in strategies_with_pooled_folds(scored):
-        if 0 < labels.sum() < len(labels):
-            panels.setdefault(name, []).append((strategy, labels, positive))
+    for pooled in pooled_folds(scored):
+        if len(magnifications) > 1 and pooled.strategy == "3":
+            panels.setdefault(f"{pooled.stage}, hybrid", []).append(
+                (f"{pooled.magnification}X", pooled.labels, pooled.positive)
+            )
+        elif len(magnifications) == 1:
+            panels.setdefault(pooled.stage, []).append((SUMMARY[pooled.strategy], pooled.labels, pooled.positive))
     if not panels:
         return None
-    figure, axes = _grid(len(panels), 4 if len(panels) > 4 else 2, 3.9, 3.7)
-    for (name, curves), place in zip(panels.items(), axes, strict=False):
+    figure, axes = _grid(len(panels), 3, 4.1, 3.9)
+    for (title, curves), place in zip(panels.items(), axes, strict=False):
         place.plot([0, 1], [0, 1], color="#d1d5db", linewidth=1, linestyle="--")
-        for (strategy, labels, positive), colour in zip(curves, BRANCH_COLOURS, strict=False):
-            place.plot(
-                *roc(labels, positive), color=colour, label=f"{SUMMARY[strategy]}, AUC {auc(labels, positive):.3f}"
-            )
-        place.set(title=name, xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
+        for (name, labels, positive), colour in zip(curves, COLOURS, strict=False):
+            place.plot(*roc(labels, positive), color=colour, label=f"{name}, AUC {auc(labels, positive):.3f}")
+        place.set(title=title, xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
         place.legend(loc="lower right", fontsize="small")
         place.grid(alpha=0.25)
-    pooled = "; the test images of all folds together" if any(len(f) > 1 for _, _, f in groups(scored)) else ""
-    return Drawing("roc", f"ROC curves of class 1, malignant (fig. 9){pooled}.", figure)
+    together = "; the test images of all folds together" if several_folds(scored) else ""
+    return Drawing("roc", f"ROC curves of class 1, malignant (fig. 9){together}.", figure)
 
 
 def lambda_sweeps(scored: Sequence[Scored]) -> Drawing | None:
-    """Image level accuracy of the hybrid over lambda (eq. 1); the mean over folds."""
-    curves = []
+    """Image level accuracy of the hybrid over lambda (eq. 1), a panel a magnification; the mean over folds."""
+    panels: dict[str, list[tuple[str, NDArray[np.floating]]]] = {}
     for magnification, label, folds in groups(scored):
         if all(one.sweep for one in folds):
-            name = label if magnification is None else f"{label}, {magnification}X"
-            curves.append((name, 100 * np.mean([one.sweep for one in folds], axis=0)))
-    if not curves:
+            title = "" if magnification is None else f"{magnification}X"
+            panels.setdefault(title, []).append((label, 100 * np.mean([one.sweep for one in folds], axis=0)))
+    if not panels:
         return None
-    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for (name, rates), colour in zip(curves, _colours(len(curves)), strict=True):
-        axes.plot(LAMBDAS, rates, label=name, marker="o", markersize=3, color=colour)
-    axes.axvline(LAMBDA, color="#9ca3af", linestyle="--", linewidth=1)
-    axes.annotate("0.6", (LAMBDA, 0.02), xycoords=("data", "axes fraction"), textcoords="offset points", xytext=(4, 0))
-    axes.set(xlabel="lambda (0: global branch alone, 1: local branch alone)", ylabel="IL, %")
-    axes.grid(alpha=0.25)
-    axes.legend(fontsize="small")
-    return Drawing("lambda_sweep", "The hybrid's image level accuracy over lambda; the paper selects 0.6.", figure)
+    figure, axes = _grid(len(panels), 2, 5.6, 3.2)
+    for (title, curves), place in zip(panels.items(), axes, strict=False):
+        for (label, rates), colour in zip(curves, COLOURS[1:], strict=False):
+            place.plot(LAMBDAS, rates, label=label, marker="o", markersize=3, color=colour)
+        place.axvline(LAMBDA, color="#9ca3af", linestyle="--", linewidth=1)
+        place.set(title=title, xlabel="lambda (0: global branch alone, 1: local branch alone)", ylabel="IL, %")
+        place.grid(alpha=0.25)
+        place.legend(fontsize="small")
+    caption = (
+        "The hybrid's image level accuracy over lambda; the paper selects 0.6 (dashed), before seeing these images."
+    )
+    return Drawing("lambda_sweep", caption, figure)
 
 
 def importance_histograms(results: Results) -> list[Drawing]:
@@ -111,34 +117,48 @@ def importance_histograms(results: Results) -> list[Drawing]:
     for branch in ("global", "local"):
         for experiment in results.experiments:
             stages = {
-                stage.label: stage.branches[branch]
+                stage.label: stage.branches[branch].importance
                 for stage in experiment.stages
                 if branch in stage.branches and stage.branches[branch].importance
             }
             if stages:
-                made.append(_importance(branch, stages))
+                caption = (
+                    f"Channel importance per SEP block, {branch} branch{_which(experiment)} (eq. 5, fig. 11). In "
+                    "brackets: channels, and the standard deviation of their importance."
+                )
+                made.append(Drawing(f"importance_{branch}", caption, _importance(stages)))
                 break
     return made
 
 
-def _importance(branch: str, stages: Mapping[str, Branch]) -> Drawing:
-    blocks = list(dict.fromkeys(block for stage in stages.values() for block in stage.importance))
-    figure, axes = _grid(len(blocks), 4, 3.0, 2.4)
+def _importance(stages: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    blocks = list(dict.fromkeys(block for importance in stages.values() for block in importance))
+    figure, axes = _grid(len(blocks), 4, 3.1, 2.7)
     bins = [step / 40 for step in range(41)]  # activation factors come out of a Sigmoid: 0 to 1
     for block, place in zip(blocks, axes, strict=False):
-        for (label, stage), colour in zip(stages.items(), BRANCH_COLOURS[1:], strict=False):
-            factors = stage.importance.get(block, [])
+        for (label, importance), colour in zip(stages.items(), COLOURS[1:], strict=False):
+            factors = importance.get(block, [])
             if factors:
-                text = f"{label}: {len(factors)}, sd {np.std(factors):.3f}"
-                place.hist(factors, bins, color=colour, alpha=0.55, label=text)
-        place.set_title(_block_name(block), fontsize="medium")
-        place.legend(fontsize="x-small")
+                name = f"{label} ({len(factors)}, {np.std(factors):.3f})"
+                place.hist(factors, bins, color=colour, alpha=0.55, label=name)
+        place.set_title(_block_name(block), fontsize="medium", pad=18)
+        place.legend(
+            loc="lower center",
+            bbox_to_anchor=(0.5, 0.98),
+            ncols=2,
+            fontsize="x-small",
+            frameon=False,
+            columnspacing=0.8,
+        )
     figure.supxlabel("channel importance (mean activation factor)", fontsize="medium")
     figure.supylabel("channels", fontsize="medium")
-    caption = (
-        f"Channel importance per SEP block, {branch} branch (eq. 5, fig. 11): number of channels, standard deviation."
-    )
-    return Drawing(f"importance_{branch}", caption, figure)
+    return figure
+
+
+def _which(experiment: Experiment) -> str:
+    """Which experiment of a study a figure shows."""
+    fold = "" if experiment.fold is None else f" of fold {experiment.fold}"
+    return fold + ("" if experiment.magnification is None else f" at {experiment.magnification}X")
 
 
 def _block_name(block: str) -> str:
@@ -150,11 +170,8 @@ def _grid(count: int, columns: int, width: float, height: float) -> tuple[Figure
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in axes[count:]:
         place.set_visible(False)
     return figure, axes
-
-
-def _colours(count: int) -> list[str]:
-    return [BRANCH_COLOURS[index % len(BRANCH_COLOURS)] for index in range(count)]

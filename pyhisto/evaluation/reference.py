@@ -136,13 +136,13 @@ def _by_magnification(printed: Printed, folds: dict[str | None, list[Scored]]) -
         columns += [
             Column(f"{magnification}X"),
             Column(f"{magnification}X paper"),
-            Column(f"{magnification}X difference"),
+            Column(f"{magnification}X diff"),
         ]
     return _finished(printed, columns, rows)
 
 
 def _bach(folds: list[Scored]) -> Table:
-    columns = [Column("measure"), Column("strategy"), Column("ours"), Column("paper"), Column("difference")]
+    columns = [Column("measure"), Column("strategy"), Column("ours"), Column("paper"), Column("diff")]
     rows: list[list[Cell]] = []
     for measure in ("IL", "PL", "kappa", "PPV"):
         for record in read_printed(BACH):
@@ -154,7 +154,7 @@ def _bach(folds: list[Scored]) -> Table:
 
 
 def _assembling(folds: list[Scored]) -> Table:
-    columns = [Column("measure"), Column("fusion"), Column("ours"), Column("paper"), Column("difference")]
+    columns = [Column("measure"), Column("fusion"), Column("ours"), Column("paper"), Column("diff")]
     rows: list[list[Cell]] = []
     for record in read_printed(ASSEMBLING):
         fusion = {"hybrid + assembling (Sum)": "sum", "hybrid + assembling (Max)": "max"}.get(record["strategy"])
@@ -168,7 +168,7 @@ def _assembling(folds: list[Scored]) -> Table:
 def _cost(results: Results, scored: Sequence[Scored]) -> Table:
     """Table 7: of the full-width network, one branch, which is what it counts."""
     printed = {float(record["pruning_ratio"]): record for record in read_printed(COST) if record["pruning_ratio"]}
-    names = ("weights", "paper weights", "weights difference", "FLOPs", "paper FLOPs", "FLOPs difference")
+    names = ("weights", "paper weights", "weights diff", "FLOPs", "paper FLOPs", "FLOPs diff")
     columns = [Column("pruning ratio", 2), *(Column(name, 2 if "weights" in name else 1) for name in names)]
     rows: list[list[Cell]] = []
     for one in scored if results.settings.get("width") == 1 else ():
@@ -198,9 +198,7 @@ def _with_benign_ppv(records: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _finished(printed: Printed, columns: list[Column], rows: list[list[Cell]]) -> Table:
     """The table, kappa with three decimals, as it is printed."""
-    notes = [
-        "Mean ± standard deviation over folds (ours: n - 1; of one fold, its value). Difference: ours minus paper's."
-    ]
+    notes = ["Mean ± standard deviation over folds (ours: n - 1; of one fold, its value). diff: ours minus paper's."]
     if any(row[0] == BENIGN_PPV for row in rows):
         notes.append(f"{BENIGN_PPV}: our TN / (TN + FN) beside the PPV that is printed; see the contradictions.")
     kappa = frozenset(number for number, row in enumerate(rows) if row[0] == "kappa")

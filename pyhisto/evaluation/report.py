@@ -15,6 +15,8 @@ from pyhisto.evaluation.tables import Column, Table, write_tables
 from pyhisto.files import write_text
 
 MAX_EXAMPLES = 24
+LONG = 30
+"""A table of more rows is closed until it is opened."""
 
 STYLE = """
 :root { --text: #1f2933; --soft: #52606d; --line: #d9dee4; --page: #ffffff; --card: #f5f7fa; --accent: #0b69a3;
@@ -23,7 +25,7 @@ STYLE = """
   :root { --text: #e4e7eb; --soft: #a5b1bf; --line: #3a4653; --page: #14191f; --card: #1e252d; --accent: #6cc0f5;
     --warn: #fed7aa; --warn-page: #5b2410; }
 }
-body { margin: 0 auto; padding: 1.5rem 2rem 4rem; max-width: 78rem; background: var(--page); color: var(--text);
+body { margin: 0 auto; padding: 1.5rem 1.5rem 4rem; max-width: 84rem; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
 h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
 h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 1px solid var(--line); }
@@ -34,13 +36,15 @@ p.banner { background: var(--warn-page); color: var(--warn); padding: .8rem 1rem
   font-weight: 600; font-size: 1.05rem; }
 nav { margin: 1rem 0; } nav a { margin-right: 1.2rem; } a { color: var(--accent); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .87rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .28rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .83rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { border-bottom: 2px solid var(--line); font-weight: 600; } tbody tr:hover { background: var(--card); }
 th.name, td.name { text-align: left; }
 ul.notes { color: var(--soft); font-size: .85rem; padding-left: 1.2rem; margin: .5rem 0; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .87rem; }
 figure img { background: #fff; max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: .3rem; }
+@media (prefers-color-scheme: dark) { #figures img { filter: invert(.92) hue-rotate(180deg); border-color: #555; } }
+summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }
 .examples { display: flex; flex-wrap: wrap; gap: .8rem; } .examples figure { margin: 0; width: 10rem; }
 .examples img { width: 10rem; image-rendering: auto; }
 pre { background: var(--card); padding: .8rem 1rem; border-radius: .3rem; overflow-x: auto; font-size: .8rem; }
@@ -87,10 +91,10 @@ def to_html(
     )
     sections = [
         ("result", "Result", "".join(map(_table, main))),
+        ("paper", "Beside the paper", paper),
         ("figures", "Figures", "".join(_figure(path, caption) for caption, path in figures)),
         ("examples", "Example patches", _examples(results.examples)),
-        ("strategies", "All measures", "".join(map(_table, details))),
-        ("paper", "Beside the paper", paper),
+        ("strategies", "All measures", "".join(map(_folded, details))),
         ("contradictions", "Contradictions in the paper", _contradictions()),
         ("time", "Time", _times(settings.get("seconds"))),
         ("settings", "Settings", f"<pre>{escape(json.dumps(dict(settings), indent=2, ensure_ascii=False))}</pre>"),
@@ -144,6 +148,13 @@ def _table(table: Table) -> str:
         f'<h3>{escape(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div><ul class="notes">{notes}</ul>'
     )
+
+
+def _folded(table: Table) -> str:
+    """A table, closed where it is long."""
+    if len(table.rows) <= LONG:
+        return _table(table)
+    return f"<details><summary>{escape(table.title)}: {len(table.rows)} rows</summary>{_table(table)}</details>"
 
 
 def _figure(path: Path, caption: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyhisto.evaluation.metrics import POSITIVE, Scores, mean_and_spread
 from pyhisto.evaluation.predictions import read_predictions
 from pyhisto.evaluation.results import Branch, Experiment, Results, Stage
-from pyhisto.evaluation.strategies import PRINTED, Result, available, evaluate, fused, lambda_sweep
+from pyhisto.evaluation.strategies import FUSIONS, PRINTED, Result, available, evaluate, fused, lambda_sweep
 from pyhisto.evaluation.tables import (
     SCORE_COLUMNS,
     SCORE_NOTES,
@@ -91,6 +91,7 @@ def summary_table(scored: Sequence[Scored]) -> Table:
         *map(Column, ("magnification", "stage", "strategy", "folds", "images", "patients", "majority", "IL", "PL"))
     ]
     columns += [Column("weights"), Column("FLOPs"), Column("caffemodel_bytes"), Column("forward_ms", 2)]
+    several = several_folds(scored)
     rows: list[list[Cell]] = []
     for magnification, label, folds in groups(scored):
         for strategy, name in SUMMARY.items():
@@ -103,16 +104,15 @@ def summary_table(scored: Sequence[Scored]) -> Table:
                         magnification,
                         label,
                         name,
-                        len(found),
+                        len(found) if several else None,
                         sum(s.images for s in scores),
                         len(patients),
                         float(np.mean([100 * s.majority for s in scores])),
-                        _over_folds([percent(s.il, s.il_interval) for s in scores]),
-                        _over_folds([percent(s.pl, s.pl_interval) for s in scores]),
+                        _over_folds([percent(s.il, s.il_interval) for s in scores], several),
+                        _over_folds([percent(s.pl, s.pl_interval) for s in scores], several),
                         *_cost([one.stage for one, _ in found], strategy),
                     ]
                 )
-    several = any(row[3] != 1 for row in rows)
     notes = [
         "IL, PL and the majority rate in percent. "
         + ("Mean ± standard deviation over folds." if several else SCORE_NOTES[2]),
@@ -169,14 +169,14 @@ def mean_table(scored: Sequence[Scored]) -> Table:
         for strategy, fusion in dict.fromkeys((r.strategy, r.fusion) for one in folds for r in one.results):
             spreads = [spread_over_folds(folds, strategy, measure, fusion) for measure in MEASURES]
             name = PRINTED.get(strategy, strategy)
-            rows.append([magnification, label, name, fusion, len(folds), *spreads])
+            rows.append([magnification, label, name, fusion if fusion in FUSIONS else None, len(folds), *spreads])
     notes = ["Mean ± standard deviation (n - 1) over folds; kappa and AUC as they are, the rest in percent."]
     return Table("means", "Mean over folds", columns, rows, notes).without_empty_columns()
 
 
-def _over_folds(estimates: Sequence[Estimate]) -> Cell:
-    """One fold: its value and interval; several: mean and spread."""
-    if len(estimates) == 1:
+def _over_folds(estimates: Sequence[Estimate], several: bool) -> Cell:
+    """One fold: its value and interval; a study of several: mean and spread."""
+    if not several:
         return estimates[0]
     return Spread(*mean_and_spread(np.array([estimate.value for estimate in estimates])))
 
@@ -206,13 +206,23 @@ def several_folds(scored: Sequence[Scored]) -> bool:
     return any(len(folds) > 1 for _, _, folds in groups(scored))
 
 
-def strategies_with_pooled_folds(
-    scored: Sequence[Scored],
-) -> Iterator[tuple[str, str, NDArray[np.int64], NDArray[np.floating]]]:
-    """(group's name, strategy, labels, probability of class 1) with the test images of all folds together."""
+@dataclass(frozen=True)
+class Pooled:
+    """The test images of all folds of a stage at a magnification together."""
+
+    magnification: str | None
+    stage: str
+    strategy: str
+    labels: NDArray[np.int64]
+    positive: NDArray[np.floating]
+    """The probability of class 1."""
+
+
+def pooled_folds(scored: Sequence[Scored]) -> Iterator[Pooled]:
+    """For ROC curves: every strategy of SUMMARY that all folds of a group have, where both classes were tested."""
     for magnification, label, folds in groups(scored):
-        name = label if magnification is None else f"{label}, {magnification}X"
-        for strategy in SUMMARY:
+        labels = np.concatenate([one.labels for one in folds])
+        for strategy in SUMMARY if 0 < labels.sum() < len(labels) else ():
             if all(strategy in one.positive for one in folds):
-                labels = np.concatenate([one.labels for one in folds])
-                yield name, strategy, labels, np.concatenate([one.positive[strategy] for one in folds])
+                positive = np.concatenate([one.positive[strategy] for one in folds])
+                yield Pooled(magnification, label, strategy, labels, positive)

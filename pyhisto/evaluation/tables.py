@@ -85,19 +85,19 @@ def shown(cell: Cell, decimals: int = 1) -> str:
         return shown(cell.mean, decimals) + ("" if _missing(cell.std) else f" ± {cell.std:.{decimals}f}")
     if _missing(cell):
         return "-"
-    return f"{cell:.{decimals}f}" if isinstance(cell, float) else str(cell)
+    return f"{cell:z.{decimals}f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) else str(cell)
 
 
 def to_csv(table: Table) -> str:
     """The table as CSV: floats with 6 significant digits; empty where there is no value."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\n")
-    parts = [_parts([row[index] for row in table.rows]) for index in range(len(table.columns))]
-    writer.writerow(name + ending for name, endings in zip(table.headings, parts, strict=True) for ending in endings)
-    for row in table.rows:
-        writer.writerow(
-            value for cell, endings in zip(row, parts, strict=True) for value in _values(cell, len(endings))
-        )
+    rows = [[_parts(cell) for cell in row] for row in table.rows]
+    endings = [list(dict.fromkeys(e for row in rows for e in row[index])) for index in range(len(table.columns))]
+    writer.writerow(name + ending for name, own in zip(table.headings, endings, strict=True) for ending in own)
+    for row in rows:
+        pairs = zip(row, endings, strict=True)
+        writer.writerow(_csv_text(parts.get(ending)) for parts, own in pairs for ending in own)
     return out.getvalue()
 
 
@@ -139,12 +139,12 @@ SCORE_NOTES = (
 
 
 def score_cells(result: Result) -> list[Cell]:
-    """A result as a row of SCORE_COLUMNS."""
+    """A result as a row of SCORE_COLUMNS; one model alone needs no naming."""
     s = result.scores
     rates = [s.ppv, s.npv, s.f1, s.precision, s.recall, s.specificity]
     return [
         PRINTED.get(result.strategy, result.strategy),
-        f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else result.fusion,
+        f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else None,
         s.images,
         s.patients,
         100 * s.majority,
@@ -165,23 +165,15 @@ def _missing(cell: Cell) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
-def _parts(column: Sequence[Cell]) -> tuple[str, ...]:
-    """The endings of the CSV columns that a column becomes."""
-    if any(isinstance(cell, Estimate) for cell in column):
-        return "", "_low", "_high"
-    return ("", "_std") if any(isinstance(cell, Spread) for cell in column) else ("",)
-
-
-def _values(cell: Cell, count: int) -> list[str]:
-    parts: list[str | int | float | None]
+def _parts(cell: Cell) -> dict[str, str | int | float | None]:
+    """What a cell becomes in a CSV: the ending of the column's name -> value."""
     if isinstance(cell, Estimate):
-        parts = [cell.value, cell.low, cell.high]
-    elif isinstance(cell, Spread):
-        parts = [cell.mean, cell.std]
-    else:
-        parts = [cell]
-    texts = ["" if _missing(part) else f"{part:.6g}" if isinstance(part, float) else str(part) for part in parts]
-    return texts + [""] * (count - len(texts))
+        return {"": cell.value, "_low": cell.low, "_high": cell.high}
+    return {"": cell.mean, "_std": cell.std} if isinstance(cell, Spread) else {"": cell}
+
+
+def _csv_text(value: str | int | float | None) -> str:
+    return "" if _missing(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _pipes(cells: Sequence[str]) -> str:

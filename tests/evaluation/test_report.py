@@ -1,0 +1,209 @@
+"""Results folders, their tables, figures and report."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pyhisto.errors import InputError
+from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.results import read_results
+from pyhisto.learning_curve import Point, to_line
+
+COST = {"weights": 3770274, "flops": 2920262208}
+
+
+def write_stage(
+    folder: Path, wrong: int, *, images: int = 10, models: tuple[str, ...] = ("m",), cost: bool = True
+) -> None:
+    """A stage of `images` images of images / 2 patients, half malignant, of which the first `wrong` are misjudged."""
+    for branch, patches in (("global", ("",)), ("local", ("11", "12", "13"))):
+        rows = []
+        for number in range(images):
+            label = number % 2
+            right = 0.2 if number < wrong else 0.8
+            malignant = right if label else 1 - right
+            rows += [
+                Row(f"i{number}", f"p{number // 2}", label, branch, model, patch, (1 - malignant, malignant))
+                for model in models
+                for patch in patches
+            ]
+        (folder / branch).mkdir(parents=True)
+        write_predictions(folder / branch / "predictions.csv", rows, 2)
+        if cost:
+            (folder / branch / "cost.json").write_text(json.dumps({"total": COST, "layers": []}))
+            time = {"forward_ms": 12.5, "batch": 10, "caffemodel_bytes": 15081096}
+            (folder / branch / "time.json").write_text(json.dumps(time))
+            blocks = {"inception_3a_scale": [0.1, 0.5, 0.6], "inception_3b_scale": [0.4, 0.5]}
+            (folder / branch / "importance.json").write_text(
+                json.dumps({"samples": 3, "weights_sha256": "0", "blocks": blocks})
+            )
+            points = [Point(0, "train", 0.7, 0.01), Point(0, "test", 0.7, None, 0.5), Point(10, "test", 0.5, None, 0.8)]
+            (folder / branch / "metrics.jsonl").write_text("".join(map(to_line, points)))
+
+
+def report(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "tools" / "report.py"), "--results", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Tags(HTMLParser):
+    """All tags with their attributes, and that they are closed in order."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.fixture
+def single(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    write_stage(folder / "before", wrong=2)
+    write_stage(folder / "after", wrong=4)
+    settings = {"title": "A <demo>", "synthetic": True, "seconds": {"train": 12.5}, "note": "<script>alert(1)</script>"}
+    (folder / "run.json").write_text(json.dumps(settings))
+    (folder / "examples").mkdir()
+    cv2.imwrite(str(folder / "examples" / "malignant_one.png"), np.zeros((4, 4, 3), np.uint8))
+    return folder
+
+
+def test_a_single_experiment(root: Path, single: Path) -> None:
+    done = report(root, single)
+    assert done.returncode == 0, done.stderr
+    assert str(single / "report.html") in done.stdout
+    rows = table(single / "tables/summary.csv")
+    assert [(row["stage"], row["strategy"]) for row in rows] == [
+        (stage, name) for stage in ("before", "after") for name in ("1 global", "2 local", "3 hybrid")
+    ]
+    # Before: 8 of 10 images right; patient 0 has both wrong, the other four both right: PL 80. After: 6 of 10, 3 of 5.
+    assert [(row["IL"], row["PL"], row["majority"]) for row in rows] == [("80", "80", "50")] * 3 + [
+        ("60", "60", "50")
+    ] * 3
+    assert rows[0]["weights"] == "3770274" and rows[2]["weights"] == str(2 * 3770274)
+    assert rows[2]["FLOPs"] == str(2 * 2920262208) and rows[2]["forward_ms"] == "25"
+    assert rows[0]["caffemodel_bytes"] == "15081096"
+    scores = table(single / "tables/scores.csv")
+    assert [row["strategy"] for row in scores[:5]] == ["1", "2", "2(Max)", "3", "3(Max)"]
+    for name in ("learning_curves", "roc", "lambda_sweep", "importance_global", "importance_local"):
+        assert (single / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (single / f"figures/{name}.svg").is_file()
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(root: Path, single: Path) -> None:
+    assert report(root, single).returncode == 0
+    text = (single / "report.html").read_text()
+    page = Tags(text)
+    assert not page.open
+    assert not [tag for tag, _ in page.seen if tag in ("script", "link", "iframe", "object")]
+    sources = [attributes.get("src") or "" for tag, attributes in page.seen if tag == "img"]
+    assert len(sources) == 6 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"""(href|src)=["']?(https?:|//|file:)""", text)
+    assert "Synthetic data." in text and "A &lt;demo&gt;" in text and "&lt;script&gt;alert" in text
+    assert "Not compared: the data are synthetic." in text
+    assert "prefers-color-scheme: dark" in text
+
+
+def test_the_same_input_gives_the_same_bytes(root: Path, single: Path) -> None:
+    def read() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in sorted(single.rglob("*")) if path.is_file()}
+
+    assert report(root, single).returncode == 0
+    first = read()
+    assert report(root, single).returncode == 0
+    assert read() == first
+
+
+def test_a_study_beside_the_paper(root: Path, tmp_path: Path) -> None:
+    # Two folds at 40X: 9 and 7 of 10 images right, mean 80, standard deviation sqrt(2) = 1.414 tenths: 14.142
+    write_stage(tmp_path / "fold1/40X/before", wrong=1)
+    write_stage(tmp_path / "fold2/40X/before", wrong=3)
+    write_stage(tmp_path / "fold1/40X/after", wrong=2)
+    (tmp_path / "run.json").write_text(json.dumps({"dataset": "breakhis", "ratio": 0.5, "width": 1}))
+    assert report(root, tmp_path).returncode == 0
+    rows = {(row["measure"], row["strategy"]): row for row in table(tmp_path / "tables/table3_breakhis.csv")}
+    hybrid = rows["IL", "3"]
+    assert (hybrid["40X"], hybrid["40X_std"]) == ("80", "14.1421")
+    assert (hybrid["40X paper"], hybrid["40X paper_std"], hybrid["40X diff"]) == ("85.6", "1.4", "-5.6")
+    assert "100X" not in hybrid and ("kappa", "2(Max)") in rows and ("PPV, benign positive", "1") in rows
+    after = {(row["measure"], row["strategy"]): row for row in table(tmp_path / "tables/table5_pruned50.csv")}
+    assert (after["IL", "1"]["40X"], after["IL", "1"]["40X paper"]) == ("80", "81.3")
+    cost = table(tmp_path / "tables/table7_cost.csv")
+    assert [row["pruning ratio"] for row in cost] == ["0", "0.5"]
+    assert float(cost[0]["weights"]) == pytest.approx(3.77027) and cost[0]["paper FLOPs"] == "2920.3"
+    means = {(row["stage"], row["strategy"]): row for row in table(tmp_path / "tables/means.csv")}
+    assert means["before", "3"]["folds"] == "2" and means["before", "3"]["IL"] == "80"
+    summary = table(tmp_path / "tables/summary.csv")
+    assert summary[0]["folds"] == "2" and summary[0]["images"] == "20" and summary[0]["IL_std"] == "14.1421"
+
+
+def test_five_models_beside_table_9(root: Path, tmp_path: Path) -> None:
+    write_stage(tmp_path / "before", wrong=2, models=("bag1", "bag2"))
+    (tmp_path / "run.json").write_text(json.dumps({"dataset": "bach"}))
+    assert report(root, tmp_path).returncode == 0
+    rows = {(row["measure"], row["fusion"]): row for row in table(tmp_path / "tables/table9_bach_assembling.csv")}
+    assert rows["IL", "sum"]["ours"] == "80" and rows["IL", "sum"]["paper"] == "84.4" and ("PL", "max") in rows
+    assert table(tmp_path / "tables/scores.csv")[0]["models"] == "sum of 2"
+
+
+def test_what_is_absent_is_left_out(root: Path, tmp_path: Path) -> None:
+    write_stage(tmp_path / "before", wrong=2, cost=False)
+    (tmp_path / "before/global/predictions.csv").unlink()
+    done = report(root, tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = table(tmp_path / "tables/summary.csv")
+    assert row["strategy"] == "2 local" and "weights" not in row and "folds" not in row
+    assert not (tmp_path / "figures/learning_curves.png").exists()
+
+
+def test_stages_and_folds_in_the_order_of_people(tmp_path: Path) -> None:
+    for name in ("fold10", "fold2"):
+        for stage in ("ratio_0.9", "after", "before", "ratio_0.10"):
+            write_stage(tmp_path / name / stage, wrong=1, cost=False)
+    (tmp_path / "fold2/after/stage.json").write_text('{"label": "O = 0.5"}')
+    first, second = read_results(tmp_path).experiments
+    assert (first.fold, second.fold) == ("2", "10")
+    assert [stage.label for stage in first.stages] == ["before", "O = 0.5", "ratio_0.9", "ratio_0.10"]
+
+
+def test_bad_folders(root: Path, single: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        read_results(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"has no <stage>/global/predictions.csv"):
+        read_results(tmp_path / "empty")
+    (single / "before/global/cost.json").write_text("[]")
+    with pytest.raises(InputError, match=r"cost.json: not a JSON object"):
+        read_results(single)
+    (single / "before/global/cost.json").write_text('{"total": {"weights": "many"}}')
+    with pytest.raises(InputError, match="is not what the tools write"):
+        read_results(single)
+    (single / "run.json").write_text("{")
+    done = report(root, single)
+    assert done.returncode == 2 and "run.json: not a JSON object" in done.stderr and done.stderr.count("\n") == 1
+    assert not (single / "report.html").exists()
