@@ -62,7 +62,7 @@ def _hdf5_data(layer: Any, tops: int, root: Path | None) -> list[Known]:
         names = (root / parameters.source).read_text().split()
         with h5py.File(root / names[0], "r") as file:
             return [(parameters.batch_size, *file[name].shape[1:]) for name in layer.top]
-    except (OSError, IndexError, KeyError, AttributeError, UnicodeDecodeError):
+    except (OSError, IndexError, KeyError, AttributeError, ValueError):
         return [f"no HDF5 data can be read through '{parameters.source}'"] * tops
 
 
