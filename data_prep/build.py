@@ -29,7 +29,7 @@ from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.patches import IDS
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.preprocessing.stain import Reinhard, Statistics
+from pyhisto.preprocessing.stain import Stain, Statistics
 from pyhisto.proto import BlobProto, write_binary
 
 MEAN_FILE = "mean.binaryproto"
@@ -66,14 +66,14 @@ class Built:
     """Sum of the decoded records, size x size x 3."""
 
 
-def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Reinhard:
+def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Stain:
     """The normalisation to the mean statistics of the training images."""
     paths = [resolve(root, row.path) for row in rows if row.split == "train"]
     statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
     return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
 
 
-def _measure(path: Path, method: stains.Method) -> Statistics:
+def _measure(path: Path, method: stains.Method) -> Statistics | None:
     return stains.measure(read_image(path), method)
 
 

@@ -65,7 +65,7 @@ def main() -> None:
             print(line)
 
 
-def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinhard | None:
+def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain | None:
     """The normalisation that the options ask for; says on stdout where its target comes from."""
     if arguments.stain == "none":
         return None
@@ -74,11 +74,11 @@ def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinh
     return stain
 
 
-def _stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Reinhard:
+def _stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain:
     given: Path | None = arguments.stain_target
     if given is not None and given.suffix == ".json":
         stain = Preprocessing.load(given).stain
-        if not isinstance(stain, stains.Reinhard) or stain.method != arguments.stain:
+        if stain is None or stain.method != arguments.stain:
             raise InputError(f"{given}: holds no stain target of method {arguments.stain}")
         return stain
     if given is None and arguments.dataset == "breakhis":

@@ -1,116 +1,58 @@
-"""Stain normalisation: an image's colours moved to those of a target, kept as a few stored numbers.
-
-Reinhard's colour transfer (paper, ref. [30]): per channel of a Lab space, x' = (x - mean_s) * std_t / std_s + mean_t.
-"""
+"""Stain normalisation: an image's colours moved to those of a target, which is kept as a few stored numbers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
+from pyhisto.preprocessing import macenko, reinhard
 from pyhisto.preprocessing.images import Image
 
-Method: TypeAlias = Literal["reinhard", "reinhard-float"]
+Method: TypeAlias = Literal["reinhard", "reinhard-float", "macenko"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 Statistics: TypeAlias = NDArray[np.float64]
-
-MIN_STD = 0.5
-"""A Lab channel that varies less (a white or constant patch) has no contrast to transfer and stays as it is."""
 
 
 class Stain(Protocol):
     """A normalisation with its target."""
 
+    @property
+    def method(self) -> Method:
+        """Its name."""
+
+    @property
+    def source(self) -> str:
+        """Where the target comes from, in words."""
+
     def __call__(self, image: Image) -> Image:
-        """The image in the target's colours, same shape and type."""
+        """The image in the target's colours, same shape and type. White and constant images stay as they are."""
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` makes this normalisation from."""
 
 
-@dataclass(frozen=True)
-class Reinhard:
-    """Reinhard's transfer to a target's Lab statistics."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    method: Method = "reinhard"
-    """`reinhard`: OpenCV's 8-bit Lab (0..255), the authors' way; `reinhard-float`: float Lab (L 0..100)."""
-    source: str = ""
-    """Where the statistics come from, in words."""
-
-    def __call__(self, image: Image) -> Image:
-        """Normalise one image."""
-        lab = _to_lab(image, self.method)
-        mean, std = _statistics(lab)
-        gain = np.where(std < MIN_STD, 1.0, np.asarray(self.std) / np.maximum(std, MIN_STD))
-        offset = np.where(std < MIN_STD, 0.0, np.asarray(self.mean) - gain * mean)
-        if self.method == "reinhard":
-            # 256 values a channel: the transfer is a table.
-            levels = np.arange(256, dtype=np.float64)[:, np.newaxis]
-            table = np.clip(np.rint(levels * gain + offset), 0, 255).astype(np.uint8)
-            return _bgr(cv2.cvtColor(cv2.LUT(lab, table[np.newaxis]), cv2.COLOR_LAB2BGR))
-        moved = lab * gain.astype(np.float32) + offset.astype(np.float32)
-        back = cv2.cvtColor(moved, cv2.COLOR_LAB2BGR)
-        return _bgr(np.clip(np.rint(back * 255), 0, 255).astype(np.uint8))
-
-    def to_json(self) -> dict[str, Any]:
-        """The method, its target and where that comes from."""
-        return {"method": self.method, "mean": list(self.mean), "std": list(self.std), "source": self.source}
+def measure(image: Image, method: Method) -> Statistics | None:
+    """What a method takes from a target image; None where there is nothing to take."""
+    return macenko.measure(image) if method == "macenko" else reinhard.measure(image, method)
 
 
-def measure(image: Image, method: Method) -> Statistics:
-    """An image's mean and standard deviation per Lab channel, 2 x 3."""
-    return np.array(_statistics(_to_lab(image, method)))
-
-
-def target(statistics: Sequence[Statistics], method: Method, source: str) -> Reinhard:
+def target(statistics: Sequence[Statistics | None], method: Method, source: str) -> Stain:
     """The normalisation whose target is the mean of the images' `measure`; `source` says in words where they come from.
 
-    Raises InputError where there is no image, or none varies enough to be a target.
+    Raises InputError where no image has anything to take.
     """
-    if not statistics:
-        raise InputError(f"{source}: no image to take the stain target from")
-    mean, std = np.mean(statistics, axis=0)
-    if (std < MIN_STD).any():
-        raise InputError(f"{source}: white or of one colour, so no stain target; choose an image with tissue")
-    return Reinhard(_triple(mean), _triple(std), method, source)
+    taken = [values for values in statistics if values is not None]
+    if not taken:
+        raise InputError(f"{source}: no tissue to take the stain target from; choose another image")
+    return macenko.target(taken, source) if method == "macenko" else reinhard.target(taken, method, source)
 
 
 def from_json(value: Any, where: str) -> Stain:
-    """Read back what `to_json` gave; `where` is what an InputError names."""
-    try:
-        mean, std = (_triple(np.asarray(value[key], np.float64)) for key in ("mean", "std"))
-        method, source = value["method"], str(value["source"])
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{where}: stain needs method, source, and mean and std of three numbers each") from None
+    """Read back what a normalisation's `to_json` gave; `where` is what an InputError names."""
+    method = value.get("method") if isinstance(value, dict) else None
     if method not in METHODS:
-        raise InputError(f"{where}: stain method '{method}' is none of {', '.join(METHODS)}")
-    if not np.isfinite([mean, std]).all() or min(std) <= 0:
-        raise InputError(f"{where}: the stain target's mean and std must be finite, and the std above 0")
-    return Reinhard(mean, std, method, source)
-
-
-def _to_lab(image: Image, method: Method) -> NDArray[Any]:
-    if method == "reinhard":
-        return cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
-    return cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_BGR2LAB)
-
-
-def _statistics(lab: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    mean, std = cv2.meanStdDev(lab)
-    return np.asarray(mean[:, 0], np.float64), np.asarray(std[:, 0], np.float64)
-
-
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    first, second, third = values.tolist()
-    return float(first), float(second), float(third)
-
-
-def _bgr(image: Any) -> Image:
-    return np.asarray(image, np.uint8)
+        raise InputError(f"{where}: stain method is {method!r}, not one of {', '.join(METHODS)}")
+    return macenko.from_json(value, where) if method == "macenko" else reinhard.from_json(value, where)

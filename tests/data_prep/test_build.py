@@ -19,7 +19,7 @@ from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import IDS
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.preprocessing.stain import Reinhard
+from pyhisto.preprocessing.reinhard import Reinhard
 from pyhisto.proto import BlobProto, blob_array, read_binary
 
 KEY = re.compile(r"(\d{10})_(.+\.png)_(\d\d)?(a\d)?")

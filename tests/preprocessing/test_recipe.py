@@ -10,9 +10,11 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.macenko import Macenko
 from pyhisto.preprocessing.patches import IDS, grid_patches
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.preprocessing.stain import Reinhard
+from pyhisto.preprocessing.reinhard import Reinhard
+from pyhisto.preprocessing.stain import Stain
 
 
 def picture(height: int = 46, width: int = 70) -> Image:
@@ -65,8 +67,15 @@ def test_blob_is_what_caffe_s_transformer_makes() -> None:
     assert blob[0, :, 1, 1].tolist() == [-1.0, -2.0, -3.5]
 
 
-@pytest.mark.parametrize("stain", [None, Reinhard((1.5, 2.5, 3.5), (1.0, 2.0, 3.0), "reinhard-float", "t.png")])
-def test_what_is_saved_is_loaded(tmp_path: Path, stain: Reinhard | None) -> None:
+@pytest.mark.parametrize(
+    "stain",
+    [
+        None,
+        Reinhard((1.5, 2.5, 3.5), (1.0, 2.0, 3.0), "reinhard-float", "t.png"),
+        Macenko(((0.6, 0.1), (0.7, 0.9), (0.3, 0.2)), (1.9, 1.0), "t.png"),
+    ],
+)
+def test_what_is_saved_is_loaded(tmp_path: Path, stain: Stain | None) -> None:
     recipe = Preprocessing("local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", {"seed": 3})
     recipe.save(tmp_path)
     assert Preprocessing.load(tmp_path) == recipe

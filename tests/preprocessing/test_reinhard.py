@@ -8,11 +8,14 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image, read_image
-from pyhisto.preprocessing.stain import METHODS, Method, Reinhard, from_json, measure, target
+from pyhisto.preprocessing.reinhard import METHODS, Method, Reinhard
+from pyhisto.preprocessing.stain import from_json, measure, target
 
 
 def fit(method: Method, images: list[Image], source: str) -> Reinhard:
-    return target([measure(image, method) for image in images], method, source)
+    stain = target([measure(image, method) for image in images], method, source)
+    assert isinstance(stain, Reinhard)
+    return stain
 
 
 def tissue(seed: int, shift: int = 0) -> Image:
@@ -81,7 +84,7 @@ def test_bad_json_is_named(change: dict[str, object]) -> None:
 def test_white_target_is_refused() -> None:
     with pytest.raises(InputError, match=r"white\.png: white or of one colour"):
         fit("reinhard", [np.full((8, 8, 3), 255, np.uint8)], "white.png")
-    with pytest.raises(InputError, match="no image"):
+    with pytest.raises(InputError, match="no tissue"):
         fit("reinhard", [], "nothing")
 
 
