@@ -1,4 +1,4 @@
-"""Macenko's normalisation (ISBI 2009) by torchstain's numpy backend: stain vectors and strengths moved to a target's."""
+"""Macenko's normalisation (ISBI 2009) by torchstain's numpy backend: stain vectors and strengths become a target's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reinhard's colour transfer (paper, ref. [30]): per channel of a Lab space, x' = (x - mean_s) std_t / std_s + mean_t."""
+"""Reinhard's colour transfer (paper, ref. [30]): per channel of a Lab space, x' = (x - mean_s) std_t/std_s + mean_t."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
