@@ -44,7 +44,7 @@ def test_target_s_stains_are_reached(pair: tuple[Image, Image]) -> None:
     assert wanted is not None
     assert np.abs(after - wanted)[:3, 0].max() < 0.01  # hematoxylin; eosin's extreme pixels are clipped by the map
     assert np.abs(after - wanted)[:3].mean() < 0.5 * np.abs(before - wanted)[:3].mean()
-    assert after[3] == pytest.approx(wanted[3], rel=0.2)
+    assert after[3] == pytest.approx(wanted[3], rel=0.25)
 
 
 @pytest.mark.parametrize("level", [255, 230, 128, 0])
