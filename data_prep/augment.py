@@ -2,9 +2,11 @@
 
 import hashlib
 import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pyhisto.preprocessing.images import Image
 
@@ -15,13 +17,31 @@ MAX_SHEAR = 0.15
 ZOOM = (0.85, 1.2)
 """Smallest and largest enlargement in each direction: `zooms in or zooms out images in different directions`."""
 
+REACH = 1 / (ZOOM[0] * (1 - MAX_SHEAR))
+"""How far from the centre an output pixel can look, in lengths of its own way from the centre: the norms of the inverse
+zoom and the inverse shear, multiplied."""
 
-def augmented(image: Image, seed: int, name: str, index: int) -> Image:
-    """The `index`-th augmented form of an image, same shape: a function of (image, seed, name, index) alone.
 
-    One affine map about the centre; what comes from outside the image is its mirror image, never black.
+def augmentations(image: Image, seed: int, name: str, copies: int) -> Iterator[Image]:
+    """`copies` augmented forms of an image, each of its shape; the i-th is a function of (image, seed, name, i) alone.
+
+    One affine map about the centre each; what comes from outside the image is its mirror image, never black.
     """
     height, width = image.shape[:2]
+    reach = REACH * math.hypot(width, height) / 2 + 2
+    right, down = math.ceil(reach - width / 2), math.ceil(reach - height / 2)
+    # Mirrored once for all copies: the map then never meets a border, which makes it three times as fast.
+    mirrored = cv2.copyMakeBorder(image, down, down, right, right, cv2.BORDER_REFLECT_101)
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    for index in range(copies):
+        linear = random_map(seed, name, index)
+        shift = centre - linear @ (centre + (right, down))
+        affine = np.hstack([linear, shift[:, np.newaxis]])
+        yield np.asarray(cv2.warpAffine(mirrored, affine, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def random_map(seed: int, name: str, index: int) -> NDArray[np.float64]:
+    """The 2 x 2 matrix of one augmentation, from image to augmented image."""
     digest = hashlib.sha256(repr((seed, name, index)).encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
     angle = rng.uniform(0, 2 * math.pi)
@@ -30,8 +50,4 @@ def augmented(image: Image, seed: int, name: str, index: int) -> Image:
     flip = np.diag(rng.choice([-1.0, 1.0], 2))
     shear = np.array([[1.0, rng.uniform(-MAX_SHEAR, MAX_SHEAR)], [rng.uniform(-MAX_SHEAR, MAX_SHEAR), 1.0]])
     zoom = np.diag(np.exp(rng.uniform(math.log(ZOOM[0]), math.log(ZOOM[1]), 2)))
-    linear = rotate @ flip @ shear @ zoom
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    affine = np.hstack([linear, (centre - linear @ centre)[:, np.newaxis]])
-    turned = cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(turned, np.uint8)
+    return np.asarray(rotate @ flip @ shear @ zoom)

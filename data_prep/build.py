@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmented
+from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
 from data_prep.lmdb_writer import Encoding, Spool, decode_record, encode_record, lmdb_bytes
 from data_prep.parallel import with_progress
 from data_prep.splits import check_classes
@@ -174,8 +175,7 @@ def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed
     augmented image `a` and its index.
     """
     image = recipe.normalise(read_image(resolve(root, row.path)))
-    for index in range(max(1, copies)):
-        turned = augmented(image, seed, row.path, index) if copies else image
+    for index, turned in enumerate(augmentations(image, seed, row.path, copies) if copies else [image]):
         for patch, pixels in recipe.cut(turned):
             yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
 
@@ -183,9 +183,9 @@ def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed
 def _make(row: Row, root: Path, recipe: Preprocessing, settings: Settings) -> Built:
     """All records of one image, encoded."""
     records = []
-    total = np.zeros((recipe.size, recipe.size, 3), np.uint32)
+    total = np.zeros((recipe.size, recipe.size, 3), np.float32)  # whole numbers, exact up to 2^24
     for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
         record = encode_record(pixels, row.label, settings.encoding)
         records.append((name, record))
-        total += decode_record(record)[0]
-    return Built(records, total)
+        cv2.accumulate(decode_record(record)[0], total)
+    return Built(records, total.astype(np.uint32))

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.augment import augmented
+from data_prep.augment import augmentations
 from data_prep.lmdb_writer import decode_record, read_lmdb
 from data_prep.verify import caffe_records
 from pyhisto.manifest import read_manifest
@@ -63,7 +63,7 @@ def test_every_record_is_what_the_steps_give(root: Path, tree: Path, tmp_path: P
             match = KEY.fullmatch(key)
             assert match
             image = recipe.normalise(read_image(tree / "BreaKHis_v1" / match[2]))
-            turned = augmented(image, 0, match[2], int(match[4][1:])) if match[4] else image
+            turned = [*augmentations(image, 0, match[2], 2)][int(match[4][1:])] if match[4] else image
             pixels, label = decode_record(record)
             assert np.array_equal(pixels, dict(recipe.cut(turned))[match[3]])
             assert label == rows[match[2]].label
