@@ -61,10 +61,11 @@ def main() -> None:
 def inception_sep(arguments: argparse.Namespace, out: Path) -> Mapping[str, str]:
     """The files of an Inception + SEP network."""
     train, val = LmdbFolder(arguments.train_lmdb), LmdbFolder(arguments.val_lmdb)
-    settings = {"mean": mean} if (mean := train.mean()) else {}
-    network = InceptionSEP(
-        arguments.variant, arguments.sep, arguments.num_classes, arguments.input_size, arguments.width, **settings
-    )
+    names = ("variant", "sep", "num_classes", "input_size", "width", "batch_norm_fraction")
+    settings = {name: getattr(arguments, name) for name in names}
+    if mean := train.mean():
+        settings["mean"] = mean
+    network = InceptionSEP(**settings)
     solver = PaperSolver(
         **{
             name: getattr(arguments, name)
@@ -121,6 +122,7 @@ def _own_parser() -> Parser:
     sub.add_argument("--num-classes", type=int, default=2)
     sub.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
     sub.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
+    sub.add_argument("--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs")
     sub.add_argument("--train-lmdb", default="data/train", help="LMDB folder; its preprocessing.json gives the mean")
     sub.add_argument("--val-lmdb", default="data/val", help="LMDB folder; its size gives test_iter")
     sub.add_argument("--batch-size", type=int, default=10)

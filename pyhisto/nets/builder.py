@@ -1,6 +1,6 @@
 """Describing a network layer by layer: a thin hand over NetParameter that knows Caffe's conventions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyhisto.proto import TEST, TRAIN, Net, NetParameter
@@ -14,8 +14,6 @@ WEIGHT_AND_BIAS = (
 XAVIER = {"type": "xavier"}
 MSRA = {"type": "msra"}
 
-BATCH_NORM_EPS = 0.001
-
 
 def constant(value: float) -> dict[str, Any]:
     """A filler that sets every number to `value`."""
@@ -25,8 +23,10 @@ def constant(value: float) -> dict[str, Any]:
 class Builder:
     """Appends layers to a network. Every method returns the name of the blob that its layer makes."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, batch_norm: Mapping[str, float]) -> None:
+        """`batch_norm`: the fields of every batch_norm_param."""
         self.net: Net = NetParameter(name=name)
+        self.batch_norm_param = dict(batch_norm)
 
     def layer(
         self, layer_type: str, name: str, bottoms: str | Sequence[str] = (), top: str | Sequence[str] | None = None,
@@ -82,7 +82,7 @@ class Builder:
         """
         self.layer(
             "BatchNorm", name, bottom, bottom, params=[{"lr_mult": 0, "decay_mult": 0}] * 3,
-            batch_norm_param={"eps": BATCH_NORM_EPS},
+            batch_norm_param=self.batch_norm_param,
         )  # fmt: skip
         return self.layer("Scale", scale_name, bottom, bottom, scale_param={"bias_term": True})
 

@@ -26,6 +26,9 @@ Stage: TypeAlias = Literal["training", "statistics", "pruning"]
 SE_REDUCTION = 16
 """r of eq. 3."""
 
+BATCH_NORM_EPS = 0.001
+"""The authors'."""
+
 MIN_INPUT_SIZE = 32
 """Below it the last pooling has nothing left to pool."""
 
@@ -72,6 +75,8 @@ class InceptionSEP:
         input_size: side of the square input in pixels.
         width: multiplies every width but the classifier's.
         mean: what is subtracted from the B, G and R channels; the default is the authors'.
+        batch_norm_fraction: how much of the running statistics each iteration keeps. Caffe's 0.999 remembers about a
+            thousand iterations: a shorter training wants less.
     """
 
     variant: Variant = "paper"
@@ -80,6 +85,7 @@ class InceptionSEP:
     input_size: int = 224
     width: float = 1.0
     mean: tuple[float, float, float] = (204.24, 186.73, 208.62)
+    batch_norm_fraction: float = 0.999
 
     def __post_init__(self) -> None:
         if self.num_classes < 2:
@@ -88,6 +94,14 @@ class InceptionSEP:
             raise InputError(f"input size {self.input_size}: must be {MIN_INPUT_SIZE} or more")
         if not 0 < self.width <= 8:
             raise InputError(f"width {self.width}: must be above 0 and at most 8")
+        if not 0 < self.batch_norm_fraction < 1:
+            raise InputError(f"BatchNorm fraction {self.batch_norm_fraction}: must lie between 0 and 1")
+
+    def _builder(self) -> Builder:
+        settings = {"eps": BATCH_NORM_EPS}
+        if self.batch_norm_fraction != InceptionSEP.batch_norm_fraction:
+            settings["moving_average_fraction"] = self.batch_norm_fraction
+        return Builder(self.name, settings)
 
     @property
     def name(self) -> str:
@@ -96,7 +110,7 @@ class InceptionSEP:
 
     def train_val(self, train_lmdb: str, val_lmdb: str, batch_size: int, val_batch_size: int) -> Net:
         """Training and validation: Data layers, losses, accuracy."""
-        b = Builder(self.name)
+        b = self._builder()
         b.train_and_test_data(train_lmdb, val_lmdb, batch_size, val_batch_size, self.mean)
         outputs = self._trunk(b, self.sep, "training")
         for block, head in AUXILIARY_HEADS[self.variant].items():
@@ -108,14 +122,14 @@ class InceptionSEP:
 
     def deploy(self) -> Net:
         """Prediction: an Input layer and a Softmax. Always without Python layers: at prediction the SEP block is an SE block."""
-        b = Builder(self.name)
+        b = self._builder()
         b.input("data", (1, 3, self.input_size, self.input_size))
         b.layer("Softmax", "prob", self._tail(b, self._trunk(b, "native", "training")))
         return b.net
 
     def statistics(self, lmdb: str, batch_size: int) -> Net:
         """The pruning stage's first half (fig. 4, statistical module): SEP layers that average the activation factors (eq. 5)."""
-        b = Builder(self.name)
+        b = self._builder()
         b.data(lmdb, batch_size, self.mean)
         b.layer("Silence", "silence_label", "label", top=[])
         b.layer("Softmax", "prob", self._tail(b, self._trunk(b, "python", "statistics")))
@@ -123,6 +137,13 @@ class InceptionSEP:
 
     def _scaled(self, channels: int) -> int:
         return max(1, round(channels * self.width))
+
+    def _side(self, after_pools: int) -> int:
+        """The side of the maps behind that many of the four poolings that halve them."""
+        side = conv_side(self.input_size, 7, 2, 3)
+        for _ in range(after_pools):
+            side = pool_side(side, 3, 2)
+        return side
 
     def _widths(self, block: str) -> Widths:
         return Widths(*(self._scaled(channels) for channels in BLOCKS[block]))
@@ -166,7 +187,8 @@ class InceptionSEP:
 
     def _auxiliary_head(self, b: Builder, head: str, bottom: str) -> str:
         """A classifier on a block's output, for training only, as GoogLeNet has them."""
-        conv = b.conv(f"{head}/conv", b.average_pool(f"{head}/ave_pool", bottom, 5, 3), self._scaled(128), 1)
+        pool = b.average_pool(f"{head}/ave_pool", bottom, min(5, self._side(after_pools=3)), 3)
+        conv = b.conv(f"{head}/conv", pool, self._scaled(128), 1)
         b.relu(b.batch_norm(conv, f"{head}/relu_conv_bn", f"{head}/relu_conv_scale"), f"{head}/relu_conv")
         hidden = b.inner_product(f"{head}/fc", conv, self._scaled(1024), bias=0.2)
         b.dropout(b.relu(hidden, f"{head}/relu_fc"), f"{head}/drop_fc", 0.7)
@@ -176,10 +198,7 @@ class InceptionSEP:
         """From the blocks' outputs to the class scores."""
         concat = b.concat("inception_4e2/concat", [outputs[block] for block in TAIL[self.variant]])
         pool4 = b.max_pool("pool4/3x3_s2", concat, 3, 2)
-        side = conv_side(self.input_size, 7, 2, 3)
-        for _ in range(4):
-            side = pool_side(side, 3, 2)
-        pool5 = b.average_pool("pool5/7x7_s1", pool4, side, 1)
+        pool5 = b.average_pool("pool5/7x7_s1", pool4, self._side(after_pools=4), 1)
         return b.inner_product("loss333/classifier", pool5, self.num_classes, "loss3/classifier")
 
 

@@ -136,9 +136,9 @@ class _Analysis:
 
     def foreign(self, size: int, reason: str) -> Channels:
         """Channels of a blob that nothing can be cut from."""
-        channel = self._new(1, "")
-        self.freeze(channel, reason)
-        return np.repeat(channel, size)
+        channels = self._new(size, "")
+        self.freeze(channels, reason)
+        return channels
 
     def tie(self, one: Channels | None, other: Channels | None, reason: str) -> None:
         """These channels, index by index, go together; where one side is unknown the other stays."""

@@ -1,0 +1,53 @@
+"""The law of the pruner: a pruned network computes what the masked original computes. On random networks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import RandomNetwork, save
+
+from pyhisto.pruning.proof import TOLERANCE
+from pyhisto.pruning.prune import Network, cut_network, plan_pruning, prove, pruned_model
+from pyhisto.pruning.schedule import Schedule
+
+pytestmark = pytest.mark.caffe
+
+
+def check(seed: int, folder: Path) -> None:
+    import caffe
+
+    model, weights = save(folder, RandomNetwork(seed).net, seed)
+    network = Network.read(model, [], weights, {})
+    generator = np.random.default_rng(seed)
+    schedule = Schedule(
+        float(generator.uniform(0.1, 0.9)),
+        scope=("branch", "block", "network")[seed % 3],
+        se_hidden=("rescale", "keep")[seed // 2 % 2],
+        multiple=(1, 1, 1, 2)[seed % 4],
+    )
+    removed = plan_pruning(network, ("l1", "random")[seed % 2], schedule, None, seed)
+    assert removed.any() or schedule.multiple > 1
+    pruned = cut_network(network, removed, {})
+    proof = prove(network, pruned)
+    assert proof is not None
+    assert proof.engine == "caffe"
+    assert proof.largest_difference <= TOLERANCE
+    # The shapes that the graph infers, for the original and the pruned network, are Caffe's own.
+    (folder / "pruned.prototxt").write_text(pruned.texts[model.name], encoding="utf-8")
+    for graph, path in ((network.model, model), (pruned_model(network, pruned.texts), folder / "pruned.prototxt")):
+        blobs = caffe.Net(str(path), caffe.TEST).blobs
+        for blob in graph.blobs:
+            assert tuple(blobs[blob.name].shape) == blob.shape, (seed, blob.name)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_pruned_equals_masked(seed: int, tmp_path: Path) -> None:
+    check(seed, tmp_path)
+
+
+@pytest.mark.slow
+def test_pruned_equals_masked_on_a_thousand_networks(tmp_path: Path) -> None:
+    for seed in range(60, 1060):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        check(seed, folder)

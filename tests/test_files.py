@@ -1,0 +1,45 @@
+"""Outputs appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from pyhisto.errors import InputError
+from pyhisto.files import sha256, whole_file, whole_folder, write_text
+
+
+def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    with whole_file(path) as partial:
+        partial.write_text("abc")
+        assert not path.exists()
+    assert path.read_text() == "abc"
+    # The digest of "abc" is printed in FIPS 180-2.
+    assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+    with pytest.raises(ValueError, match="stop"), whole_file(path) as partial:
+        partial.write_text("new")
+        raise ValueError("stop")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_appears_at_the_end_and_is_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with pytest.raises(ValueError, match="stop"), whole_folder(folder) as partial:
+        (partial / "a").write_text("a")
+        raise ValueError("stop")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".folder.partial").mkdir()
+    (tmp_path / ".folder.partial" / "left by a killed process").touch()
+    with whole_folder(folder) as partial:
+        (partial / "a").write_text("a")
+        assert not folder.exists()
+    assert [path.name for path in folder.iterdir()] == ["a"]
+    with pytest.raises(InputError, match="exists already"), whole_folder(folder):
+        pass

@@ -1,0 +1,78 @@
+"""tools/channel_importance.py: eq. 5 on a real LMDB through real Caffe."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+from networks import random_weights
+
+from pyhisto.graph import Graph
+from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.proto import Datum, to_text, write_weights
+
+pytestmark = pytest.mark.caffe
+
+RECORDS = 7
+NETWORK = InceptionSEP(width=0.125, input_size=32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("statistics")
+    pixels = np.random.default_rng(0).integers(0, 256, (RECORDS, 3, 32, 32), np.uint8)
+    with lmdb.open(str(folder / "lmdb")) as environment, environment.begin(write=True) as transaction:
+        for index, image in enumerate(pixels):
+            datum = Datum(channels=3, height=32, width=32, data=image.tobytes(), label=0)
+            transaction.put(b"%010d" % index, datum.SerializeToString())
+    np.save(folder / "pixels.npy", pixels)
+    for batch in (1, 3, 7, 10):
+        (folder / f"statistics{batch}.prototxt").write_text(to_text(NETWORK.statistics(str(folder / "lmdb"), batch)))
+    (folder / "deploy.prototxt").write_text(to_text(NETWORK.deploy()))
+    write_weights(folder / "net.caffemodel", random_weights([Graph.build(NETWORK.deploy())]))
+    return folder
+
+
+def measure(root: Path, folder: Path, model: str, weights: str = "net.caffemodel") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, root / "tools" / "channel_importance.py", "--model", folder / model,
+               "--weights", folder / weights, "--out", folder / f"{model}.json"]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_mean_over_all_samples_whatever_the_batch(root: Path, folder: Path) -> None:
+    import caffe
+
+    deploy = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(folder / "net.caffemodel"))
+    mean = np.array(NETWORK.mean, np.float32).reshape(3, 1, 1)
+    gates = []
+    for image in np.load(folder / "pixels.npy"):
+        deploy.blobs["data"].data[0] = image - mean
+        deploy.forward()
+        gates.append({name: deploy.blobs[f"{name}_prob_reshape"].data[0].copy() for name in ("inception_3a", "inception_4e")})
+    for batch in (1, 3, 7, 10):
+        done = measure(root, folder, f"statistics{batch}.prototxt")
+        assert done.returncode == 0, done.stderr
+        content = json.loads((folder / f"statistics{batch}.prototxt.json").read_text())
+        assert content["samples"] == RECORDS
+        assert len(content["blocks"]) == 7
+        for name in ("inception_3a", "inception_4e"):
+            expected = np.mean([gate[name].astype(np.float64) for gate in gates], axis=0)
+            assert np.abs(np.array(content["blocks"][f"{name}_scale"]) - expected).max() < 1e-6
+
+
+def test_bad_input_is_one_line(root: Path, folder: Path) -> None:
+    for model, weights, words in (
+        ("deploy.prototxt", "net.caffemodel", "no SEP layer in the stage 'statistics'"),
+        ("nowhere.prototxt", "net.caffemodel", "cannot be read"),
+        ("statistics3.prototxt", "nowhere.caffemodel", "cannot be read"),
+        ("elsewhere.prototxt", "net.caffemodel", "is not there or not an LMDB"),
+    ):
+        if model == "elsewhere.prototxt":
+            (folder / model).write_text(to_text(NETWORK.statistics("nowhere", 3)))
+        done = measure(root, folder, model, weights)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
