@@ -22,7 +22,7 @@ from pyhisto.files import sha256, write_text
 from pyhisto.learning_curve import Point, read_points, save_curve, to_line
 from pyhisto.proto import layer_blobs, read_net, read_weights
 from pyhisto.training.caffe_program import caffe_environment, find_caffe
-from pyhisto.training.log import LogReader, failure
+from pyhisto.training.log import LogReader, failure, points_of_log
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
 from pyhisto.training.solver import Solver, check_solver
 
@@ -31,8 +31,8 @@ METRICS, CURVE, LOG, RECORD = "metrics.jsonl", "learning_curve.png", "caffe.log"
 DRAW_EVERY = 20.0
 """Seconds between two drawings of the curve while training; a drawing takes a few tenths of one."""
 
-STUCK_TESTS = 3
-"""Tests in a row with one and the same accuracy, after which a network is taken to name one class for every image."""
+COLLAPSED_TESTS = 3
+"""Tests in a row with the accuracy of naming one class, after which a network is taken to do so."""
 
 
 @dataclass(frozen=True)
@@ -129,13 +129,13 @@ def _run(command: list[str], solver: Solver, record: "_Record", watch: Watch) ->
     """Run Caffe to its end; True if a signal ended it. Raises InputError on failure and on divergence."""
     reader = LogReader(solver.accuracy)
     tail: deque[str] = deque(maxlen=400)
-    stuck = _Stuck(watch.note)
+    collapse = _Collapse(solver, watch.note)
 
     def take(points: Iterator[Point]) -> None:
         for point in points:
             timed = record.add(point)
             watch.point(timed)
-            stuck.look(timed)
+            collapse.look(timed)
             if point.loss is not None and not math.isfinite(point.loss):
                 raise InputError(
                     f"{solver.path}: the {point.phase} loss is {point.loss} at iteration {point.iteration}: the "
@@ -217,8 +217,8 @@ class _Record:
         """Begin, or go on: what an earlier run reported from `iteration` on, after its last snapshot, is dropped."""
         self.folder.mkdir(parents=True, exist_ok=True)
         metrics = self.folder / METRICS
-        if iteration and metrics.is_file():
-            self._points = [point for point in read_points(metrics) if point.iteration < iteration]
+        if iteration:
+            self._points = [point for point in self._reported() if point.iteration < iteration]
         write_text(metrics, "".join(map(to_line, self._points)))
         path = self.folder / RECORD
         before = _read_record(path) if iteration and path.is_file() else {}
@@ -236,6 +236,14 @@ class _Record:
         write_text(path, json.dumps(settings, indent=2) + "\n")
         if not iteration:
             (self.folder / LOG).unlink(missing_ok=True)
+
+    def _reported(self) -> list[Point]:
+        """What earlier runs reported; from Caffe's log where a workflow took the metrics away with a failed job."""
+        if (self.folder / METRICS).is_file():
+            return read_points(self.folder / METRICS)
+        if (self.folder / LOG).is_file():
+            return points_of_log((self.folder / LOG).read_text(encoding="utf-8"), self._solver.accuracy)
+        return []
 
     def log(self) -> Any:
         """Caffe's log, open at its end."""
@@ -259,25 +267,38 @@ class _Record:
             save_curve(self.folder / CURVE, self._points, Path(self._solver.prefix).name)
 
 
-class _Stuck:
-    """Notices, once, a network that names one class for every image: its test accuracy stays that class's share."""
+class _Collapse:
+    """Notices, once, a network that names one class for every image: its test accuracy stays that class's share.
 
-    def __init__(self, note: Callable[[str], None]) -> None:
+    Where the classes' shares are not known, an accuracy that does not move at all is taken for that.
+    """
+
+    def __init__(self, solver: Solver, note: Callable[[str], None]) -> None:
+        self._solver = solver
         self._note = note
-        self._rates: deque[float] = deque(maxlen=STUCK_TESTS)
+        self._rates: deque[float] = deque(maxlen=COLLAPSED_TESTS)
         self._told = False
 
     def look(self, point: Point) -> None:
-        if point.phase != "test" or point.accuracy is None:
+        """Take in a point."""
+        if self._told or point.phase != "test" or point.accuracy is None:
             return
         self._rates.append(point.accuracy)
-        same = len(self._rates) == STUCK_TESTS and len(set(self._rates)) == 1
-        if same and point.accuracy < 0.99 and not self._told:
+        found = self._one_class() if len(self._rates) == COLLAPSED_TESTS else None
+        if found is not None:
             self._told = True
             self._note(
-                f"warning: the test accuracy was {100 * point.accuracy:.1f}% in {STUCK_TESTS} tests in a row: the "
-                "network probably names one class for every image; check base_lr, the labels and the mean"
+                f"warning: the test accuracy was {100 * point.accuracy:.1f}% in {COLLAPSED_TESTS} tests in a row, as "
+                f"if the network named {found} for every image; check base_lr, the labels and the mean"
             )
+
+    def _one_class(self) -> str | None:
+        if self._solver.shares:
+            for number, share in enumerate(self._solver.shares):
+                if share < 1 and all(abs(rate - share) <= self._solver.slack + 1e-4 for rate in self._rates):
+                    return f"class {number}"
+            return None
+        return "one class" if len(set(self._rates)) == 1 and self._rates[0] < 0.99 else None
 
 
 def _check_common_layers(solver: Solver, weights: Path) -> None:

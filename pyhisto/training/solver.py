@@ -1,12 +1,15 @@
 """A solver's prototxt, checked before Caffe sees it: what Caffe would find out late, or say at length."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import lmdb
+
 from pyhisto.errors import InputError
-from pyhisto.proto import Net, read_net, read_solver
+from pyhisto.proto import TEST, Net, read_net, read_solver
 
 WHERE = "relative paths start from the folder in which the program is run"
 
@@ -18,12 +21,15 @@ class Solver:
     path: Path
     max_iter: int
     base_lr: float
-    display: int
     prefix: str
     """snapshot_prefix: snapshots are <prefix>_iter_N.caffemodel and .solverstate."""
     nets: tuple[Path, ...]
     accuracy: str | None
     """The test net's output that is its accuracy: the top of its last Accuracy layer."""
+    shares: tuple[float, ...]
+    """The accuracies of naming one class for every test image, by class; empty where the classes are not known."""
+    slack: float
+    """By how much these can be off: a test reads whole batches, so that it may read some images twice."""
 
 
 def check_solver(path: Path) -> Solver:
@@ -40,14 +46,18 @@ def check_solver(path: Path) -> Solver:
         raise InputError(f"{path}: would not keep its last weights; take out snapshot_after_train: false")
     nets = []
     accuracy = None
+    shares: tuple[float, ...] = ()
+    slack = 0.0
     for file, net in _nets(solver, path):
         for layer in net.layer:
             _check_sources(layer, file)
             if layer.type == "Accuracy" and layer.top:
                 accuracy = layer.top[0]
+            if layer.type == "Data" and _is_for_test(layer) and solver.test_iter:
+                shares, slack = _shares(layer.data_param, solver.test_iter[0])
         if file != path:
             nets.append(file)
-    return Solver(path, solver.max_iter, solver.base_lr, solver.display, solver.snapshot_prefix, tuple(nets), accuracy)
+    return Solver(path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack)
 
 
 def _nets(solver: Any, path: Path) -> Iterator[tuple[Path, Net]]:
@@ -77,3 +87,21 @@ def _check_sources(layer: Any, net: Path) -> None:
     mean = layer.transform_param.mean_file
     if mean and not Path(mean).is_file():
         raise InputError(f"{where}: its mean_file {mean} is not there; {WHERE}")
+
+
+def _is_for_test(layer: Any) -> bool:
+    return not layer.include or any(not rule.HasField("phase") or rule.phase == TEST for rule in layer.include)
+
+
+def _shares(data: Any, iterations: int) -> tuple[tuple[float, ...], float]:
+    """The classes' shares of an LMDB by the preprocessing.json in it, and how far a test over it may be off them."""
+    folder = Path(data.source)
+    try:
+        images = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))["provenance"]["images"]
+        counts = [int(count) for count in images[folder.name].values()]
+        with lmdb.open(str(folder), readonly=True, lock=False) as database:
+            records = int(database.stat()["entries"])
+        read = iterations * int(data.batch_size)
+        return tuple(count / sum(counts) for count in counts), (read % records) / read
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, lmdb.Error):
+        return (), 0.0  # not built by data_prep: a warning less

@@ -97,7 +97,39 @@ def test_divergence_stops_the_training(toy: Any) -> None:
 def test_a_network_that_does_not_learn_is_noticed(toy: Any) -> None:
     toy.solver(base_lr="0")
     done = toy.train()
-    assert done.returncode == 0 and done.stderr.count("probably names one class for every image") == 1
+    assert done.returncode == 0 and done.stderr.count("as if the network named one class for every image") == 1
+
+
+def test_a_network_that_names_one_class_is_noticed_by_that_class_s_share(toy: Any) -> None:
+    counts = {"provenance": {"images": {"val": {"0": 30, "1": 30}}}}
+    (toy.folder / "val/preprocessing.json").write_text(json.dumps(counts))
+    # Only the last bias learns, from labels that are all the same: it names class 1 from then on, which half of the
+    # test images are.
+    net = toy.folder / "net.prototxt"
+    shape = "shape { dim: 10 dim: 3 dim: 8 dim: 8 }"
+    dummy = f"dummy_data_param {{ {shape} shape {{ dim: 10 }} data_filler {{ }} data_filler {{ value: 1 }} }}"
+    text = net.read_text().replace('type: "Data"', 'type: "DummyData"', 1)
+    net.write_text(
+        text.replace(
+            'transform_param { scale: 0.01 } data_param { source: "train" batch_size: 10 backend: LMDB }', dummy, 1
+        )
+    )
+    toy.solver(base_lr="1")
+    done = toy.train()
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("as if the network named class") == 1
+
+
+def test_the_curve_survives_a_workflow_that_removes_the_metrics_of_a_failed_job(toy: Any) -> None:
+    toy.solver(max_iter="50")
+    toy.train()
+    metrics = toy.folder / "snap/net_training/metrics.jsonl"
+    before = [(p.iteration, p.phase, p.loss) for p in read_points(metrics) if p.iteration < 50]
+    metrics.unlink()
+    toy.solver(max_iter="60")
+    toy.train()
+    after = [(p.iteration, p.phase, p.loss) for p in read_points(metrics)]
+    assert after[: len(before)] == before and after[-1][0] == 60
 
 
 def test_caffes_own_refusal_is_one_line(toy: Any) -> None:
