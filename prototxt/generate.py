@@ -118,11 +118,18 @@ def _own_parser() -> Parser:
     networks = parser.add_subparsers(dest="network", required=True, parser_class=Parser)
     sub = networks.add_parser("inception-sep", help="Inception + SEP, Zhu et al. 2019")
     sub.add_argument("--variant", choices=["paper", "released"], default="paper", help="tail and auxiliary heads")
-    sub.add_argument("--sep", choices=["python", "native"], default="python", help="the gate in train_val: a Python SEP layer or none")
+    sub.add_argument(
+        "--sep",
+        choices=["python", "native"],
+        default="python",
+        help="the gate in train_val: a Python SEP layer or none",
+    )
     sub.add_argument("--num-classes", type=int, default=2)
     sub.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
     sub.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
-    sub.add_argument("--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs")
+    sub.add_argument(
+        "--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs"
+    )
     sub.add_argument("--train-lmdb", default="data/train", help="LMDB folder; its preprocessing.json gives the mean")
     sub.add_argument("--val-lmdb", default="data/val", help="LMDB folder; its size gives test_iter")
     sub.add_argument("--batch-size", type=int, default=10)

@@ -13,6 +13,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaint is one line on stderr and exit status 2."""
 
     def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the command line, and exit."""
         self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
 
 

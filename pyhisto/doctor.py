@@ -46,7 +46,9 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Try everything that the project needs, one thing after another."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("Python", sys.version_info >= (3, 11), version if sys.version_info >= (3, 11) else f"{version}; needs 3.11")
+    yield Finding(
+        "Python", sys.version_info >= (3, 11), version if sys.version_info >= (3, 11) else f"{version}; needs 3.11"
+    )
     for package in PACKAGES:
         try:
             yield Finding(package, True, importlib.metadata.version(package))
@@ -94,7 +96,7 @@ def _training() -> str:
         _write_lmdb(Path(folder, "lmdb"), records=4)
         solver = Path(folder, "solver.prototxt")
         prefix = Path(folder, "doctor")
-        solver.write_text(SOLVER.replace("LMDB\"", f"{folder}/lmdb\"").replace("PREFIX", str(prefix)), encoding="utf-8")
+        solver.write_text(SOLVER.replace('LMDB"', f'{folder}/lmdb"').replace("PREFIX", str(prefix)), encoding="utf-8")
         done = subprocess.run([find_caffe(), "train", "--solver", solver], capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"`caffe train` with a SEP layer fails: {_last_line(done.stderr)}; {SETUP}")

@@ -14,12 +14,15 @@ import h5py
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError, Message
+from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
 
 Net: TypeAlias = Any
 """A NetParameter. (The classes are made at run time, so a type checker cannot see their fields.)"""
+
+Array: TypeAlias = NDArray[np.floating]
 
 BLOB_ARRAYS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 """The numeric arrays of a BlobProto and their little-endian types on the wire."""
@@ -35,7 +38,8 @@ def _message_classes() -> dict[str, type[Message]]:
             field.ClearField("options")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(schema)
-    return message_factory.GetMessageClassesForFiles([schema.name], pool)
+    classes: dict[str, type[Message]] = message_factory.GetMessageClassesForFiles([schema.name], pool)
+    return classes
 
 
 _CLASSES = _message_classes()
@@ -63,7 +67,7 @@ def blob_shape(blob: Any) -> tuple[int, ...]:
     return (len(blob.data or blob.double_data) // (4 if blob.data else 8),)
 
 
-def blob_array(blob: Any, what: str = "data") -> np.ndarray:
+def blob_array(blob: Any, what: str = "data") -> Array:
     """A BlobProto's numbers (`data`, or `diff`) in its own shape; float32 or float64 as stored; read-only.
 
     Raises InputError where shape and count disagree: a truncated or hostile file.
@@ -81,7 +85,7 @@ def blob_array(blob: Any, what: str = "data") -> np.ndarray:
     raise InputError(f"a blob of shape {shape} has no {what}: the file is damaged, or its arrays are not packed")
 
 
-def set_blob(blob: Any, values: np.ndarray) -> None:
+def set_blob(blob: Any, values: Array) -> None:
     """Make a BlobProto hold `values` (any shape) as float32, or as float64 where it held float64 before."""
     double = bool(blob.double_data) or (not blob.data and values.dtype == np.float64)
     blob.Clear()
@@ -93,7 +97,7 @@ def set_blob(blob: Any, values: np.ndarray) -> None:
 
 
 def read_text(path: Path, message_class: Any, lenient: bool = False) -> Any:
-    """Read a message from a prototxt. Unknown fields are an error, as they are in Caffe, or are passed over (`lenient`)."""
+    """Read a message from a prototxt. Unknown fields are an error, as in Caffe, or are passed over (`lenient`)."""
     return parse_text(_read_bytes(path), message_class, Path(path), lenient)
 
 
@@ -104,7 +108,9 @@ def parse_text(text: str | bytes, message_class: Any, source: Path, lenient: boo
             text = text.decode("utf-8")
         return text_format.Parse(text, message_class(), allow_unknown_field=lenient)
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise InputError(f"{source}: not a valid {message_class.DESCRIPTOR.name} prototxt: {_one_line(error)}") from None
+        raise InputError(
+            f"{source}: not a valid {message_class.DESCRIPTOR.name} prototxt: {_one_line(error)}"
+        ) from None
     except RecursionError:
         raise InputError(f"{source}: not a valid prototxt: nested too deeply") from None
 
@@ -124,7 +130,7 @@ def read_solver(path: Path) -> Any:
 
 def to_text(message: Message) -> str:
     """A message as prototxt."""
-    return text_format.MessageToString(message)
+    return str(text_format.MessageToString(message))
 
 
 def read_weights(path: Path) -> Net:
@@ -161,7 +167,7 @@ def write_binary(path: Path, message: Message) -> None:
         partial.write_bytes(message.SerializeToString())
 
 
-def layer_blobs(weights: Net) -> dict[str, list[np.ndarray]]:
+def layer_blobs(weights: Net) -> dict[str, list[Array]]:
     """The arrays of every layer of a caffemodel that has any, by layer name."""
     blobs = {}
     for layer in [*weights.layer, *weights.layers]:

@@ -65,8 +65,8 @@ class RandomNetwork:
         blob = self.conv("data", self.pick(range(4, 9)))
         for _ in range(self.pick(range(2, 6))):
             step = self.pick(
-                [self.plain, self.inception, self.residual, self.squeeze_excite, self.grouped, self.depthwise, self.twins,
-                 self.dense, self.sliced, self.shared, self.pooled, self.deconvolved, self.maximum]
+                [self.plain, self.inception, self.residual, self.squeeze_excite, self.grouped, self.depthwise,
+                 self.twins, self.dense, self.sliced, self.shared, self.pooled, self.deconvolved, self.maximum]
             )  # fmt: skip
             blob = step(blob)
         self.head(blob)
@@ -142,7 +142,9 @@ class RandomNetwork:
 
     def maximum(self, blob: str) -> str:
         width = self.pick(range(2, 6))
-        top = self.layer("Eltwise", [self.conv(blob, width), self.plain_of(blob, width)], eltwise_param={"operation": "MAX"})
+        top = self.layer(
+            "Eltwise", [self.conv(blob, width), self.plain_of(blob, width)], eltwise_param={"operation": "MAX"}
+        )
         self.shapes[top] = (width, self.shapes[blob][1])
         return top
 
@@ -221,7 +223,9 @@ class RandomNetwork:
         channels, side = self.shapes[blob]
         if side < 3:
             return self.plain(blob)
-        top = self.layer("Pooling", [blob], pooling_param={"pool": self.pick(["MAX", "AVE"]), "kernel_size": 2, "stride": 2})
+        top = self.layer(
+            "Pooling", [blob], pooling_param={"pool": self.pick(["MAX", "AVE"]), "kernel_size": 2, "stride": 2}
+        )
         self.shapes[top] = (channels, -(-(side - 2) // 2) + 1)
         return top
 
@@ -250,6 +254,8 @@ class RandomNetwork:
         hidden = self.layer("InnerProduct", [top], inner_product_param={"num_output": 6})
         self.layer("ReLU", [hidden], hidden)
         scores = self.layer(
-            "InnerProduct", [hidden], inner_product_param={"num_output": 3, "transpose": bool(self.random.random() < 0.5)}
+            "InnerProduct",
+            [hidden],
+            inner_product_param={"num_output": 3, "transpose": bool(self.random.random() < 0.5)},
         )
         return self.layer("Softmax", [scores])

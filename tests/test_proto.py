@@ -41,7 +41,7 @@ def test_old_shapes_and_doubles() -> None:
 @pytest.mark.caffe
 def test_caffes_own_classes_agree_on_every_byte(tmp_path: Path) -> None:
     # In a process of its own: it shows that both sets of classes live in one.
-    script = f"""
+    script = """
 import numpy as np
 from pyhisto import proto
 from caffe.proto import caffe_pb2
@@ -74,7 +74,12 @@ def test_damage_is_said(tmp_path: Path) -> None:
 
 def test_prototxts_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "n.prototxt"
-    for text, words in (("layer {", "not a valid"), ("nme: 'x'", "nme"), ("name: 'x'", "no layer"), ("\xff", "no field|valid")):
+    for text, words in (
+        ("layer {", "not a valid"),
+        ("nme: 'x'", "nme"),
+        ("name: 'x'", "no layer"),
+        ("\xff", "no field|valid"),
+    ):
         path.write_text(text, encoding="latin-1")
         with pytest.raises(InputError, match=words):
             proto.read_net(path)

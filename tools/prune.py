@@ -34,7 +34,8 @@ def main() -> None:
     settings = {
         "criterion": arguments.criterion, "ratio": arguments.ratio, "loops": arguments.loops, "loop": arguments.loop,
         "proportion": share, "threshold_k": arguments.threshold_k, "scope": arguments.scope,
-        "se_hidden": arguments.se_hidden, "multiple": arguments.multiple, "keep": arguments.keep, "seed": arguments.seed,
+        "se_hidden": arguments.se_hidden, "multiple": arguments.multiple, "keep": arguments.keep,
+        "seed": arguments.seed,
     }  # fmt: skip
     pruned = cut_network(network, removed, settings)
     print(_summary(pruned))
@@ -46,7 +47,9 @@ def main() -> None:
                 f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
                 "install one that can, or write it all the same with --no-proof"
             )
-        print(f"Proof ({proof.engine}): the largest difference from the masked original is {proof.largest_difference:.2g}")
+        print(
+            f"Proof ({proof.engine}): the largest difference from the masked original is {proof.largest_difference:.2g}"
+        )
     else:
         print("No proof was asked for; the plan says so")
     if not arguments.dry_run:
@@ -55,9 +58,7 @@ def main() -> None:
 
 
 def _summary(pruned: Pruned) -> str:
-    lines = [
-        f"{layer}: {channels} -> {len(kept)} channels" for layer, (channels, kept) in pruned.plan.layers.items()
-    ]
+    lines = [f"{layer}: {channels} -> {len(kept)} channels" for layer, (channels, kept) in pruned.plan.layers.items()]
     for what, before, after in (
         ("weights", pruned.before.weights, pruned.after.weights),
         ("FLOPs", pruned.before.flops, pruned.after.flops),
@@ -86,7 +87,9 @@ def _positive(text: str) -> int:
 
 def _parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, metavar="F.prototxt", help="the network, best its deploy file")
+    parser.add_argument(
+        "--model", type=Path, required=True, metavar="F.prototxt", help="the network, best its deploy file"
+    )
     parser.add_argument("--also", type=Path, nargs="+", default=[], metavar="F.prototxt",
                         help="its other files, cut alike: train_val, statistics, solvers")  # fmt: skip
     parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel, binary or HDF5")
@@ -94,19 +97,29 @@ def _parser() -> Parser:
     parser.add_argument("--importance", type=Path, metavar="F", help="for sep: from tools/channel_importance.py")
     amount = parser.add_mutually_exclusive_group(required=True)
     amount.add_argument("--ratio", type=ratio, metavar="O", help="target pruning ratio, after all loops (eq. 7)")
-    amount.add_argument("--threshold-k", type=float, metavar="K", help="prune below mean + deviation + K instead (eq. 6)")
+    amount.add_argument(
+        "--threshold-k", type=float, metavar="K", help="prune below mean + deviation + K instead (eq. 6)"
+    )
     parser.add_argument("--loops", type=_positive, default=1, metavar="R", help="training loops to reach O in (eq. 8)")
-    parser.add_argument("--loop", type=_positive, default=1, metavar="r", help="which of them this is; noted in the plan")
+    parser.add_argument(
+        "--loop", type=_positive, default=1, metavar="r", help="which of them this is; noted in the plan"
+    )
     parser.add_argument("--scope", choices=["branch", "block", "network"], default="block", help="rank channels within")
     parser.add_argument("--se-hidden", choices=["rescale", "keep"], default="rescale",
                         help="hidden units of SE blocks: keep their reduction r, or their width")  # fmt: skip
-    parser.add_argument("--multiple", type=_positive, default=1, metavar="M", help="branches keep a multiple of M channels")
+    parser.add_argument(
+        "--multiple", type=_positive, default=1, metavar="M", help="branches keep a multiple of M channels"
+    )
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
     parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
                         help="where no file says it")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="for the criterion random")
-    parser.add_argument("--no-proof", dest="proof", action="store_false", help="write without comparing the two networks")
-    parser.add_argument("--dry-run", action="store_true", help="print the groups of channels and the plan; write nothing")
+    parser.add_argument(
+        "--no-proof", dest="proof", action="store_false", help="write without comparing the two networks"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the groups of channels and the plan; write nothing"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="must not exist yet")
     return parser
 

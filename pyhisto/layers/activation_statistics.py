@@ -11,7 +11,12 @@ A blob is float32, whose sum over a hundred thousand samples would be off in the
 together hold 48 bits: the mean is the same whatever the batch size.
 """
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.floating]
 
 SUM_HIGH, SUM_LOW, SAMPLES, MASK = range(4)
 
@@ -21,7 +26,7 @@ def blob_shapes(channels: int) -> list[tuple[int]]:
     return [(channels,), (channels,), (1,), (channels,)]
 
 
-def accumulate(high: np.ndarray, low: np.ndarray, samples: np.ndarray, factors: np.ndarray, limit: int | None) -> None:
+def accumulate(high: Array, low: Array, samples: Array, factors: Array, limit: int | None) -> None:
     """Add a batch of activation factors (N x C) to the sum, in place.
 
     `limit` is the number of samples of the whole training set: a Data layer starts over when it reaches its end, and
@@ -36,8 +41,8 @@ def accumulate(high: np.ndarray, low: np.ndarray, samples: np.ndarray, factors: 
     samples[0] = seen + len(factors)
 
 
-def importance(high: np.ndarray, low: np.ndarray, samples: np.ndarray) -> np.ndarray:
+def importance(high: Array, low: Array, samples: Array) -> NDArray[np.float64]:
     """The mean activation factor of each channel (eq. 5), float64. Raises ValueError where nothing was seen yet."""
     if not samples[0]:
         raise ValueError("no samples seen")
-    return (high.astype(np.float64) + low) / float(samples[0])
+    return np.asarray((high.astype(np.float64) + low) / float(samples[0]))

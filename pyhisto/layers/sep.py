@@ -54,7 +54,9 @@ class SEPLayer(caffe.Layer):  # type: ignore[misc]  # pycaffe has no type hints
         factors = bottom[0].data
         top[0].data[...] = factors * self._mask(factors) if self.stage == "pruning" else factors
         if self.stage == "statistics":
-            high, low, samples = (self.blobs[i].data for i in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES))
+            high, low, samples = (
+                self.blobs[i].data for i in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES)
+            )
             statistics.accumulate(high, low, samples, factors.reshape(factors.shape[:2]), self.limit)
 
     def backward(self, top: Sequence[Any], propagate_down: Sequence[bool], bottom: Sequence[Any]) -> None:

@@ -121,14 +121,14 @@ class InceptionSEP:
         return b.net
 
     def deploy(self) -> Net:
-        """Prediction: an Input layer and a Softmax. Always without Python layers: at prediction the SEP block is an SE block."""
+        """Prediction: an Input layer and a Softmax, and no Python layer: at prediction an SEP block is an SE block."""
         b = self._builder()
         b.input("data", (1, 3, self.input_size, self.input_size))
         b.layer("Softmax", "prob", self._tail(b, self._trunk(b, "native", "training")))
         return b.net
 
     def statistics(self, lmdb: str, batch_size: int) -> Net:
-        """The pruning stage's first half (fig. 4, statistical module): SEP layers that average the activation factors (eq. 5)."""
+        """The statistical module of fig. 4: SEP layers that average the activation factors (eq. 5)."""
         b = self._builder()
         b.data(lmdb, batch_size, self.mean)
         b.layer("Silence", "silence_label", "label", top=[])
@@ -203,7 +203,7 @@ class InceptionSEP:
 
 
 def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, stage: Stage) -> str:
-    """An SEP block (fig. 4): squeeze (eq. 2), excitation (eq. 3), the SEP layer on the N x C gate, and the scaling (eq. 4)."""
+    """An SEP block (fig. 4): squeeze (eq. 2), excitation (eq. 3), SEP layer on the N x C gate, scaling (eq. 4)."""
     name = f"inception_{block}"
     squeeze = b.global_average_pool(f"{name}_global_pool", bottom)
     hidden = max(1, channels // SE_REDUCTION)

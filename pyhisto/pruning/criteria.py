@@ -59,7 +59,9 @@ def slimming(evidence: Evidence) -> Scores:
                 if channels is not None and blobs is not None:
                     scores.add(channels, np.abs(blobs[0]).ravel())
     if not scores.seen.any():
-        raise InputError("criterion slimming: the network has no BatchNorm with a Scale behind it; choose another criterion")
+        raise InputError(
+            "criterion slimming: the network has no BatchNorm with a Scale behind it; choose another criterion"
+        )
     return scores.result()
 
 

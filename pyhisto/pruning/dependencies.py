@@ -32,7 +32,7 @@ Channels: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Gate:
-    """A Squeeze-Excitation pattern: global pooling, a layer down, a layer up, and what multiplies the features by it."""
+    """A Squeeze-Excitation pattern: global pooling, a layer down, a layer up, and the features times that."""
 
     name: str
     """Of the layer that applies the gate."""
@@ -73,7 +73,7 @@ class Dependencies:
 
     @classmethod
     def analyse(cls, graphs: Sequence[Graph]) -> "Dependencies":
-        """Analyse one network from all its graphs. Raises InputError where two of them do not describe the same layers."""
+        """Analyse one network from all its graphs. Raises InputError where they are not of the same network."""
         analysis = _Analysis()
         for graph in graphs:
             analysis.visit(graph)
@@ -99,7 +99,9 @@ class Dependencies:
         for group in self.groups:
             size = np.count_nonzero(np.isin(self.atom, group.atoms)) // max(1, len(group.atoms))
             unit = "channels" if size == 1 else f"bundles of {size} channels"
-            lines.append(f"{group.name}: {len(group.atoms)} {unit}" + (f", kept: {group.frozen}" if group.frozen else ""))
+            lines.append(
+                f"{group.name}: {len(group.atoms)} {unit}" + (f", kept: {group.frozen}" if group.frozen else "")
+            )
             if not group.frozen:
                 lines += [f"    {place}" for place in self.places(group)]
         return "\n".join(lines)
@@ -182,7 +184,9 @@ class _Analysis:
             rule = RULES.get(node.type, _freezing)
             bottoms = [self.channels[blob] for blob in node.bottoms]
             tops = rule(self, node, bottoms)
-            zero = all(self.zero[blob] for blob in node.bottoms) and node.type not in MAKES_NONZERO and not _shifts(node)
+            zero = (
+                all(self.zero[blob] for blob in node.bottoms) and node.type not in MAKES_NONZERO and not _shifts(node)
+            )
             for blob, channels in zip(node.tops, tops, strict=True):
                 self.channels[blob] = channels
                 self.zero[blob] = zero or node.type in MAKES_ZERO
@@ -318,9 +322,7 @@ def _freezing(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
         a.freeze(channels, f"read by {_named(node)}")
     if not node.bottoms:
         return _source(a, node, bottoms)
-    return [
-        None if (size := _size(blob)) is None else a.foreign(size, f"made by {_named(node)}") for blob in node.tops
-    ]
+    return [None if (size := _size(blob)) is None else a.foreign(size, f"made by {_named(node)}") for blob in node.tops]
 
 
 def _passing(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
@@ -378,8 +380,6 @@ def _grouped(
     for matrix in (rows, outputs):
         a.tie(np.tile(matrix[0], group), matrix.ravel(), "")
     return rows[0], outputs[0]
-
-
 
 
 def whole_groups_go(node: Node, inputs: int) -> bool:
@@ -454,7 +454,9 @@ def _scale(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
             a.freeze(bottoms[1], f"read by {_named(node)}")
         first_own = 1
     else:
-        extent = (len(shape) - axis if shape is not None else 2 - axis) if parameter.num_axes < 0 else parameter.num_axes
+        extent = (
+            (len(shape) - axis if shape is not None else 2 - axis) if parameter.num_axes < 0 else parameter.num_axes
+        )
         axes = _placed(bottoms[0] if axis <= 1 < axis + extent else None, 1 - axis, extent)
         first_own = 0
     for blob in range(blobs - first_own):

@@ -39,11 +39,15 @@ class Importance:
         content = read_json(path)
         try:
             blocks = {str(name): np.array(factors, np.float64) for name, factors in content["blocks"].items()}
-            if not all(factors.ndim == 1 and len(factors) and np.isfinite(factors).all() for factors in blocks.values()):
+            if not all(
+                factors.ndim == 1 and len(factors) and np.isfinite(factors).all() for factors in blocks.values()
+            ):
                 raise ValueError
             return cls(blocks, int(content["samples"]), str(content["weights_sha256"]))
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            raise InputError(f"{path}: not a channel importance file; make one with tools/channel_importance.py") from None
+            raise InputError(
+                f"{path}: not a channel importance file; make one with tools/channel_importance.py"
+            ) from None
 
 
 def read_json(path: Path) -> Any:

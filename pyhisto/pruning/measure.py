@@ -53,7 +53,9 @@ def measure(model: Path, weights: Path, progress: Callable[[range], "object"] = 
         network.forward()
     blocks = {}
     for name, node in layers.items():
-        state = [network.params[name][blob].data for blob in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES)]
+        state = [
+            network.params[name][blob].data for blob in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES)
+        ]
         blocks[_gate(node).name] = statistics.importance(*state)
     return Importance(blocks, samples, sha256(weights))
 
@@ -89,9 +91,7 @@ def _records(model: Path, source: str) -> int:
 def _check(model: Path, weights: Path) -> None:
     """Caffe ends the process where weights do not fit, and says nothing where a layer has none."""
     graph = Graph.build(read_net(model), source=model, data_root=Path())
-    lacking = [
-        node.name for node in check_weights(graph, read_weights(weights), weights) if not _measures(node)
-    ]
+    lacking = [node.name for node in check_weights(graph, read_weights(weights), weights) if not _measures(node)]
     if lacking:
         raise InputError(f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?")
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def _indices(values: Any, size: Any) -> tuple[int, ...]:
     indices = tuple(values)
     if not isinstance(size, int) or not indices or not all(type(index) is int for index in indices):
         raise ValueError
-    if indices[0] < 0 or indices[-1] >= size or any(a >= b for a, b in zip(indices, indices[1:], strict=False)):
+    if indices[0] < 0 or indices[-1] >= size or any(a >= b for a, b in pairwise(indices)):
         raise ValueError
     return indices
 

@@ -42,7 +42,9 @@ class Proof:
 class Engine(Protocol):
     """Runs one network: inputs to outputs."""
 
-    def __call__(self, net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    def __call__(
+        self, net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]
+    ) -> dict[str, NDArray[np.float32]]:
         """The output blobs."""
 
 
@@ -64,8 +66,8 @@ def available_engine(net: Net) -> EngineName | None:
 def runnable(graph: Graph) -> Net:
     """The network of a graph with Input layers for its inputs and without losses: what both engines can run.
 
-    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does. Raises InputError where an input's shape
-    is unknown.
+    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does. Raises InputError where an input's
+    shape is unknown.
     """
     net = NetParameter(name="proof")
     for node in graph.nodes:
@@ -76,8 +78,8 @@ def runnable(graph: Graph) -> Net:
                 if any(reader.type not in NOT_COMPARED and "Loss" not in reader.type for reader, _ in blob.consumers):
                     if blob.shape is None:
                         raise InputError(
-                            f"{graph.source}: the shape of input '{blob.name}' is unknown ({blob.unknown}); give it with "
-                            "--input-shape, or name a deploy prototxt as --model"
+                            f"{graph.source}: the shape of input '{blob.name}' is unknown ({blob.unknown}); "
+                            "give it with --input-shape, or name a deploy prototxt as --model"
                         )
                     net.layer.add(name=blob.name, type="Input", top=[blob.name]).input_param.shape.add(dim=blob.shape)
             continue

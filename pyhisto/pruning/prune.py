@@ -53,7 +53,9 @@ class Network:
                 check_weights(graph, loaded, weights)
         lacking = [node.name for node in check_weights(files[0].graphs[0], loaded, weights)]
         if lacking:
-            raise InputError(f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?")
+            raise InputError(
+                f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?"
+            )
         dependencies = Dependencies.analyse([graph for file in files for graph in file.graphs])
         return cls(files, solvers, weights, loaded, dependencies)
 
@@ -130,8 +132,8 @@ def prove(network: Network, pruned: Pruned) -> Proof | None:
     proof = compare((network.model, masked), (model, pruned.weights), engine)
     if proof.largest_difference > TOLERANCE:
         raise InputError(
-            f"the pruned network differs from the masked original by {proof.largest_difference:.2g} (at most {TOLERANCE:g} "
-            "is allowed); nothing was written. This is a fault of the pruner: please report the prototxt"
+            f"the pruned network differs from the masked original by {proof.largest_difference:.2g} (at most "
+            f"{TOLERANCE:g} is allowed); nothing was written. This is a fault of the pruner: please report the prototxt"
         )
     return proof
 

@@ -24,8 +24,10 @@ def proportion(ratio: float, loops: int) -> float:
 
 
 def threshold(scores: Scores, k: float) -> float:
-    """TH of eq. 6: mean + standard deviation + k. (The paper's text says that a lower k gives a higher threshold; the formula
-    says the opposite, and is what is computed here.)"""
+    """TH of eq. 6: mean + standard deviation + k.
+
+    The paper's text says that a lower k gives a higher threshold; the formula says the opposite, and is computed here.
+    """
     return float(scores.mean() + scores.std() + k)
 
 
@@ -36,7 +38,7 @@ class Schedule:
     Args:
         proportion: X, of the channels in each scope.
         threshold_k: k of eq. 6; used where `proportion` is None.
-        scope: rank within each branch (what one set of layers makes), each block (what one Concat joins), or the network.
+        scope: rank within each branch (what one set of layers makes), block (what one Concat joins), or the network.
         se_hidden: `rescale` keeps the reduction r of an SE block, `keep` its hidden width.
         multiple: how many channels a branch keeps is rounded up to a multiple of this.
         keep: layers that keep all their channels.
@@ -74,10 +76,11 @@ def choose(dependencies: Dependencies, scores: Scores, schedule: Schedule) -> ND
 def shrink_hidden(
     dependencies: Dependencies, removed: NDArray[np.bool_], weights: dict[str, list[NDArray[np.floating]]]
 ) -> NDArray[np.bool_]:
-    """Remove hidden units of every SE block that lost channels, so that its reduction r stays: floor(C' / r), at least one.
+    """Remove hidden units of every SE block that lost channels, so that its reduction r stays.
 
-    r is 16 where floor(C / 16) is the block's hidden width, else C / width. The units that go are those with the smallest
-    product of the absolute sums of their weights, down and up, over the channels that stay.
+    Of a block that keeps C' channels floor(C' / r) units stay, at least one; r is 16 where floor(C / 16) is the block's
+    hidden width, else C / width. The units that go are those with the smallest product of the absolute sums of their
+    weights, down and up, over the channels that stay.
     """
     removed = removed.copy()
     for gate in dependencies.gates.values():

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
 from pyhisto.graph.types import slice_axis
-from pyhisto.prototext import Document, Message
 from pyhisto.proto import Net, blob_array, set_blob
+from pyhisto.prototext import Document, Message
 from pyhisto.pruning.dependencies import Channels, Dependencies, whole_groups_go
 
 
@@ -34,7 +34,9 @@ class Cut:
 # Weights
 
 
-def cut_blob(values: NDArray[np.floating], keeps: Sequence[NDArray[np.bool_] | None], what: str) -> NDArray[np.floating]:
+def cut_blob(
+    values: NDArray[np.floating], keeps: Sequence[NDArray[np.bool_] | None], what: str
+) -> NDArray[np.floating]:
     """A weight blob without what goes. Blobs in the old format have leading axes of size 1."""
     lead = values.ndim - len(keeps)
     for axis, keep in enumerate(keeps):
@@ -57,8 +59,8 @@ def mask_blob(values: NDArray[np.floating], keeps: Sequence[NDArray[np.bool_] | 
 def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
     """A caffemodel (new or V1 layers) without the removed channels, or (`mask`) with zeros in their place.
 
-    A masked weight set makes the original network compute what the pruned one does: each removed channel is made by zeros,
-    normalised by zeros, and read by zeros. Layers that no prototxt describes are copied as they are.
+    A masked weight set makes the original network compute what the pruned one does: each removed channel is made by
+    zeros, normalised by zeros, and read by zeros. Layers that no prototxt describes are copied as they are.
     """
     result = type(weights)()
     result.CopyFrom(weights)
@@ -134,8 +136,8 @@ def _rewrite_slice(message: Message, node: Node, channels: dict[Blob, Channels],
         parameter.replace_values("slice_point", points)
     elif len(set(sizes)) > 1:  # without slice points Caffe slices evenly
         raise InputError(
-            f"layer '{node.name}': slices evenly and has no slice_param; write slice_param {{ axis: 1 }} into it, so that "
-            "slice points can be added"
+            f"layer '{node.name}': slices evenly and has no slice_param; write slice_param {{ axis: 1 }} into it, "
+            "so that slice points can be added"
         )
 
 
@@ -152,5 +154,3 @@ def _rewrite_reshape(message: Message, node: Node, channels: dict[Blob, Channels
         written = [str(dim) for dim in dims]
         written[position] = str(int(keep.sum()))
         shape.replace_values("dim", written)
-
-

@@ -49,9 +49,7 @@ def test_a_sum_with_the_input_freezes() -> None:
 
 
 def test_flattening_spreads_a_channel_over_its_pixels() -> None:
-    inner = (
-        'layer { name: "ip" type: "InnerProduct" bottom: "a" top: "ip" inner_product_param { num_output: 2 } }\n'
-    )
+    inner = 'layer { name: "ip" type: "InnerProduct" bottom: "a" top: "ip" inner_product_param { num_output: 2 } }\n'
     dependencies = analyse(conv("a", "data", 3) + inner)
     weights = dependencies.params["ip", 0][1]
     assert weights is not None
@@ -113,7 +111,7 @@ def test_what_mixes_channels_freezes_them(layer: str, frozen: bool) -> None:
     middle = f'layer {{ name: "m" bottom: "a" top: "m" {layer} }}\n'
     end = 'layer { name: "z" type: "InnerProduct" bottom: "m" top: "z" inner_product_param { num_output: 2 } }\n'
     text = conv("a", "data", 6) + middle
-    if 'axis: 1' not in layer:
+    if "axis: 1" not in layer:
         text += end
     assert bool(groups(analyse(text))["a"][1]) is frozen
 

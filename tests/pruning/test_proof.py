@@ -37,7 +37,9 @@ def test_a_wrong_channel_is_found(network: Network, engine: str) -> None:
     pruned = cut_network(network, removed, {})
     # Mask one channel that the pruned network kept.
     other = removed.copy()
-    other[next(group.atoms[~removed[group.atoms]][0] for group in network.dependencies.groups if not group.frozen)] = True
+    other[next(group.atoms[~removed[group.atoms]][0] for group in network.dependencies.groups if not group.frozen)] = (
+        True
+    )
     masked = rewrite_weights(network.weights, cut_network_mask(network, other), mask=True)
     proof = compare((network.model, masked), (pruned_model(network, pruned.texts), pruned.weights), engine)
     assert proof.largest_difference > 1e-3

@@ -51,7 +51,9 @@ def test_the_mean_over_all_samples_whatever_the_batch(root: Path, folder: Path) 
     for image in np.load(folder / "pixels.npy"):
         deploy.blobs["data"].data[0] = image - mean
         deploy.forward()
-        gates.append({name: deploy.blobs[f"{name}_prob_reshape"].data[0].copy() for name in ("inception_3a", "inception_4e")})
+        gates.append(
+            {name: deploy.blobs[f"{name}_prob_reshape"].data[0].copy() for name in ("inception_3a", "inception_4e")}
+        )
     for batch in (1, 3, 7, 10):
         done = measure(root, folder, f"statistics{batch}.prototxt")
         assert done.returncode == 0, done.stderr

@@ -27,9 +27,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
                "--width", "0.125", "--input-size", "64", "--out", folder]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True)
     shapes = {"data": (10, 3, 64, 64)}
-    graphs = [
-        Graph.build(NETWORK.train_val("t", "v", 10, 10), phase, input_shapes=shapes) for phase in (TEST, TRAIN)
-    ]
+    graphs = [Graph.build(NETWORK.train_val("t", "v", 10, 10), phase, input_shapes=shapes) for phase in (TEST, TRAIN)]
     write_weights(folder / "net.caffemodel", random_weights(graphs))
     generator = np.random.default_rng(0)
     blocks = {
@@ -41,9 +39,11 @@ def files(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     return folder
 
 
-def prune(root: Path, files: Path, out: Path, *more: object, model: str = "deploy.prototxt") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, root / "tools" / "prune.py", "--model", files / model, "--weights", files / "net.caffemodel",
-               "--out", out, *more]  # fmt: skip
+def prune(
+    root: Path, files: Path, out: Path, *more: object, model: str = "deploy.prototxt"
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, root / "tools" / "prune.py", "--model", files / model,
+               "--weights", files / "net.caffemodel", "--out", out, *more]  # fmt: skip
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
@@ -58,7 +58,8 @@ def test_all_files_are_cut_alike(root: Path, files: Path, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert "the largest difference from the masked original is" in done.stdout
     assert sorted(path.name for path in out.iterdir()) == [
-        "deploy.prototxt", "net.caffemodel", "plan.json", "solver.prototxt", "statistics.prototxt", "train_val.prototxt",
+        "deploy.prototxt", "net.caffemodel", "plan.json", "solver.prototxt", "statistics.prototxt",
+        "train_val.prototxt",
     ]  # fmt: skip
     plan = json.loads((out / "plan.json").read_text())
     assert plan["proof"]["largest_difference"] < 1e-4
@@ -95,9 +96,10 @@ def test_what_stays_keeps_its_weights(root: Path, files: Path, tmp_path: Path) -
 
 
 def test_opencv_proves_where_there_is_no_caffe(root: Path, files: Path, tmp_path: Path) -> None:
-    blocker = tmp_path / "caffe"
-    blocker.mkdir()
-    script = "import sys; sys.modules['caffe'] = None; sys.argv[0] = 'prune.py'; import runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    script = (
+        "import runpy, sys; sys.modules['caffe'] = None; sys.argv[0] = 'prune.py'; "
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
     command = [sys.executable, "-c", script, root / "tools" / "prune.py", "--model", files / "deploy.prototxt",
                "--weights", files / "net.caffemodel", "--out", tmp_path / "out", *sep(files)]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env={**os.environ})
