@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -59,12 +60,15 @@ def to_line(point: Point) -> str:
 def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
     """Draw losses (left axis) and test accuracy in percent (right axis) over the iterations."""
     train, test = _series(points, "train", "loss"), _series(points, "test", "loss")
+    # Before BatchNorm has seen much, a test loss can be a hundred times what follows, which would flatten all the rest.
+    top = 1.15 * max([*train[1], 2 * median(test[1]) if test[1] else 0.0, 0.1])
     loss.plot(*train, color=TRAIN_COLOUR, linewidth=1, label="train loss")
     if test[0]:
-        loss.plot(*test, color=TEST_COLOUR, linewidth=1.5, marker="o", markersize=3, label="test loss")
+        label = "test loss" if max(test[1]) <= top else "test loss (highest cut off)"
+        loss.plot(*test, color=TEST_COLOUR, linewidth=1.5, marker="o", markersize=3, label=label)
     loss.set(xlabel="iteration", ylabel="loss")
     loss.set_title(title, pad=24)  # the legend lies between title and axes, where it hides nothing
-    loss.set_ylim(bottom=0)
+    loss.set_ylim(0, top)
     loss.locator_params(axis="x", nbins=6)
     loss.grid(alpha=0.25)
     handles, labels = loss.get_legend_handles_labels()

@@ -101,6 +101,8 @@ def lambda_sweeps(scored: Sequence[Scored]) -> Drawing | None:
     for (title, curves), place in zip(panels.items(), axes, strict=False):
         for (label, rates), colour in zip(curves, COLOURS[1:], strict=False):
             place.plot(LAMBDAS, rates, label=label, marker="o", markersize=3, color=colour)
+        rates = np.concatenate([curve for _, curve in curves])
+        place.set_ylim(max(0, rates.min() - 2), min(101, rates.max() + 2))
         place.axvline(LAMBDA, color="#9ca3af", linestyle="--", linewidth=1)
         place.set(title=title, xlabel="lambda (0: global branch alone, 1: local branch alone)", ylabel="IL, %")
         place.grid(alpha=0.25)
@@ -134,7 +136,7 @@ def importance_histograms(results: Results) -> list[Drawing]:
 def _importance(stages: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     blocks = list(dict.fromkeys(block for importance in stages.values() for block in importance))
     figure, axes = _grid(len(blocks), 4, 3.1, 2.7)
-    bins = [step / 40 for step in range(41)]  # activation factors come out of a Sigmoid: 0 to 1
+    bins = [step / 25 for step in range(26)]  # activation factors come out of a Sigmoid: 0 to 1
     for block, place in zip(blocks, axes, strict=False):
         for (label, importance), colour in zip(stages.items(), COLOURS[1:], strict=False):
             factors = importance.get(block, [])

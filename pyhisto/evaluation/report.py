@@ -15,6 +15,8 @@ from pyhisto.evaluation.tables import Column, Table, write_tables
 from pyhisto.files import write_text
 
 MAX_EXAMPLES = 24
+PATCH = 400
+"""An example image of more pixels a side is a sheet of several."""
 LONG = 30
 """A table of more rows is closed until it is opened."""
 
@@ -126,10 +128,15 @@ def _lead(results: Results, scored: Sequence[Scored]) -> str:
     images = sum(len(one.labels) for one in first.values())
     patients = len(frozenset().union(*(one.patients for one in first.values())))
     runs = f" in {len(first)} folds and magnifications" if len(first) > 1 else ""
-    kind = str(results.settings.get("patients", "Patients as the manifest names them."))
-    lines = [str(results.settings["data"])] if "data" in results.settings else []
-    lines.append(f"Tested on {images} images of {patients} patients{runs}. {kind}")
-    return "".join(f'<p class="lead">{escape(line)}</p>' for line in lines)
+    kind = _sentence(str(results.settings.get("patients", "patients as the manifest names them")))
+    data = _sentence(str(results.settings.get("data", "")))
+    lines = [data, f"Tested on {images} images of {patients} patients{runs}. {kind}"]
+    return "".join(f'<p class="lead">{escape(line)}</p>' for line in lines if line)
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital and a full stop."""
+    return text and text[0].upper() + text[1:].rstrip(".") + "."
 
 
 def _table(table: Table) -> str:
@@ -164,11 +171,24 @@ def _figure(path: Path, caption: str) -> str:
 
 
 def _examples(paths: Sequence[Path]) -> str:
-    if not paths:
-        return ""
-    shown = "".join(_figure(path, path.stem.replace("_", " ")) for path in paths[:MAX_EXAMPLES])
-    more = _paragraph(f"The first {MAX_EXAMPLES} of {len(paths)}.") if len(paths) > MAX_EXAMPLES else ""
-    return f'<div class="examples">{shown}</div>{more}'
+    """Single patches side by side; whole sheets of them as wide as the page."""
+    small = [path for path in paths if _width(path) <= PATCH]
+    large = [path for path in paths if _width(path) > PATCH]
+    shown = "".join(_figure(path, _caption(path)) for path in small[:MAX_EXAMPLES])
+    left_out = len(small) - MAX_EXAMPLES
+    more = _paragraph(f"{left_out} more are in the folder examples.") if left_out > 0 else ""
+    patches = f'<div class="examples">{shown}</div>{more}' if small else ""
+    return patches + "".join(_figure(path, _caption(path)) for path in large)
+
+
+def _caption(path: Path) -> str:
+    return path.stem.replace("_", " ")
+
+
+def _width(png: Path) -> int:
+    """A PNG's width in pixels: the first field of its first chunk."""
+    with open(png, "rb") as file:
+        return int.from_bytes(file.read(20)[16:20])
 
 
 def _contradictions() -> str:

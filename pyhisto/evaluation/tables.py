@@ -133,7 +133,8 @@ SCORE_COLUMNS = [
 SCORE_NOTES = (
     "IL, PL, PPV, NPV, F1, precision, recall, specificity and the majority rate in percent; kappa and AUC as they are.",
     "majority: the image level rate of always naming the most frequent class.",
-    "In brackets, 95% intervals: of IL Wilson's, which takes images as independent; of PL a bootstrap over patients.",
+    "In brackets, 95% intervals: of IL Wilson's, which takes images as independent; of PL a bootstrap over patients, "
+    "which has no width where all patients score alike.",
     "Class 1 (malignant) is positive. PPV (eq. 12) is precision under another name.",
 )
 
