@@ -71,7 +71,7 @@ def parse() -> argparse.Namespace:
         "--models", nargs="+", choices=[*FUSIONS], default=[*FUSIONS], help="fusion of several models; default both"
     )
     parser.add_argument("--magnification", choices=[*NOTEBOOK_WEIGHTS], help="for the notebook's weights")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap over patients; default %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="of the bootstrap over patients; default %(default)s")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write tables/evaluation.csv and .md, and run.json")
     return parser.parse_args()
 
@@ -81,6 +81,14 @@ def weight(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+def seed(text: str) -> int:
+    """argparse type: a whole number from 0."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
     return value
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import BRANCHES
+from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.learning_curve import Point, read_points
 
 
@@ -80,6 +81,14 @@ class Results:
     experiments: tuple[Experiment, ...]
     examples: tuple[Path, ...]
 
+    @property
+    def weight(self) -> float:
+        """Lambda of eq. 1."""
+        value = self.settings.get("lambda", LAMBDA)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise InputError(f"{self.folder / 'run.json'}: lambda is {value!r}, not a number from 0 to 1")
+        return value
+
 
 def read_results(folder: Path) -> Results:
     """Read a results folder. Raises InputError where there is none, or a file in it is damaged."""
@@ -129,7 +138,7 @@ def _read_branch(folder: Path) -> Branch:
                 for name, factors in importance.get("blocks", {}).items()
             },
         )
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise InputError(f"{folder}: cost.json, time.json or importance.json is not what the tools write") from None
 
 

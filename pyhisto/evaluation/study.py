@@ -22,7 +22,6 @@ from pyhisto.evaluation.tables import (
     percent,
     score_cells,
 )
-from pyhisto.evaluation.voting import LAMBDA
 
 LAMBDAS = tuple(round(0.05 * step, 2) for step in range(21))
 
@@ -51,11 +50,10 @@ class Scored:
 
 def score_results(results: Results, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter) -> list[Scored]:
     """The scores of every stage that has predictions. Raises InputError where a predictions file is at fault."""
-    weight = float(results.settings.get("lambda", LAMBDA))
     pairs = [(experiment, stage) for experiment in results.experiments for stage in experiment.stages]
     experiments = iter([experiment for experiment, stage in pairs if stage.predictions])
     stages = [stage for _, stage in pairs if stage.predictions]
-    return [_score(next(experiments), stage, weight) for stage in progress(stages)]
+    return [_score(next(experiments), stage, results.weight) for stage in progress(stages)]
 
 
 def _score(experiment: Experiment, stage: Stage, weight: float) -> Scored:

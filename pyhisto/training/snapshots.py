@@ -74,7 +74,8 @@ def solver_states(prefix: str) -> list[Path]:
 
 def _read_binary(path: Path) -> tuple[int, str, list[Array]]:
     state = read_binary(path, SolverState)
-    if not state.HasField("iter") or not state.learned_net:
+    # current_step is the last field that Caffe writes: without it a file cut between two fields would pass for whole.
+    if not state.HasField("iter") or not state.learned_net or not state.HasField("current_step"):
         raise InputError(f"{path}: not a solver state, or cut short")
     try:
         return state.iter, state.learned_net, [blob_array(blob) for blob in state.history]

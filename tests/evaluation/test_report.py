@@ -203,6 +203,13 @@ def test_bad_folders(root: Path, single: Path, tmp_path: Path) -> None:
     (single / "before/global/cost.json").write_text('{"total": {"weights": "many"}}')
     with pytest.raises(InputError, match="is not what the tools write"):
         read_results(single)
+    (single / "before/global/cost.json").write_text('{"total": {"weights": Infinity}}')
+    with pytest.raises(InputError, match="is not what the tools write"):
+        read_results(single)
+    (single / "before/global/cost.json").unlink()
+    (single / "run.json").write_text('{"lambda": "much"}')
+    done = report(root, single)
+    assert done.returncode == 2 and "run.json: lambda is 'much'" in done.stderr
     (single / "run.json").write_text("{")
     done = report(root, single)
     assert done.returncode == 2 and "run.json: not a JSON object" in done.stderr and done.stderr.count("\n") == 1

@@ -64,6 +64,7 @@ def test_lambda_and_strategy(root: Path, files: list[Path]) -> None:
     [
         (["--strategy", "3"], "strategy 3: no model was predicted in both branches"),
         (["--lambda", "2"], "2 is not from 0 to 1"),
+        (["--seed", "-1"], "-1 is below 0"),
         (["--strategy", "4"], "invalid choice: '4'"),
     ],
 )

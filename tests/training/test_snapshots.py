@@ -68,7 +68,7 @@ def test_weights_that_are_gone_or_diverged(tmp_path: Path) -> None:
 def test_every_truncation_is_noticed(tmp_path: Path) -> None:
     path = snapshot(tmp_path / "net", 10)
     whole = path.read_bytes()
-    for length in range(0, len(whole), 37):
+    for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(InputError):
             read_snapshot(path)

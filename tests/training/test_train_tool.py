@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -172,6 +173,24 @@ def test_kill_9_and_the_same_command(toy: Any) -> None:
     toy.solver(max_iter=str(reached + 20), snapshot="500")
     done = toy.train()
     assert done.returncode == 0 and "resuming from" in done.stderr
+
+
+@pytest.mark.slow
+def test_ten_times_kill_9_at_random_moments(toy: Any) -> None:
+    toy.solver(max_iter="30000", test_interval="500", display="50", snapshot="200")
+    rng = random.Random(0)
+    for _ in range(10):
+        with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.DEVNULL) as process:
+            time.sleep(rng.uniform(0.5, 3))
+            process.kill()
+    reached = read_points(toy.folder / "snap/net_training/metrics.jsonl")[-1].iteration
+    toy.solver(max_iter=str(reached + 1000 - reached % 1000), test_interval="500", display="50", snapshot="200")
+    done = toy.train()
+    assert done.returncode == 0, done.stderr
+    points = read_points(toy.folder / "snap/net_training/metrics.jsonl")
+    trained = [p.iteration for p in points if p.phase == "train"]
+    assert trained == list(range(0, trained[-1] + 1, 50))  # each report once, none missing
+    assert [p.iteration for p in points if p.phase == "test"] == list(range(0, trained[-1] + 1, 500))
 
 
 def test_caffe_missing(toy: Any) -> None:
