@@ -343,7 +343,7 @@ def _check_counts(node: Node) -> None:
 
 
 def _check_size(shape: Shape, what: str) -> None:
-    if len(shape) > MAX_AXES or min(shape, default=1) < 0 or count(shape) > MAX_COUNT:
+    if len(shape) > MAX_AXES or min(shape, default=1) < 1 or count(shape) > MAX_COUNT:
         raise ShapeError(f"{what} would be {dims(shape[: MAX_AXES + 1])}, which Caffe cannot hold")
 
 

@@ -573,6 +573,19 @@ def _loss(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
         _labels_fit(first, axis, second)
     elif layer.type in ("EuclideanLoss", "SigmoidCrossEntropyLoss"):
         _check(count(first) == count(second), f"its bottoms {dims(first)} and {dims(second)} differ in size")
+    elif layer.type == "SmoothL1Loss":
+        for other in bottoms[1:]:
+            same = all(legacy(first, axis) == legacy(other, axis) for axis in (1, 2, 3))
+            _check(same, f"its bottoms {dims(first)} and {dims(other)} differ in shape")
+    elif layer.type == "ContrastiveLoss":
+        vectors = all(legacy(each, axis) == 1 for each in bottoms for axis in (2, 3))
+        same = legacy(first, 1) == legacy(second, 1) and legacy(bottoms[2], 1) == 1
+        _check(vectors and same, "its bottoms are not two batches of vectors and their labels")
+    elif layer.type in ("MultinomialLogisticLoss", "InfogainLoss"):
+        _check(count(second) == second[0], f"its labels are one number an item, not {dims(second)}")
+        if len(bottoms) == 3:
+            classes = count(first[1:])
+            _check(bottoms[2][-2:] == (classes, classes), f"its infogain matrix is not {classes}x{classes}")
     return [(), *[first] * (tops - 1)]
 
 
