@@ -5,9 +5,10 @@ import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
+import imagecodecs
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from pyhisto.errors import InputError
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, uint8, BGR."""
 
+PLAIN_PNG = b"\x89PNG\r\n\x1a\n"
+RGB_8_BIT = b"\x08\x02"
+"""A PNG header's bit depth and colour type, bytes 24 and 25."""
 MAX_PIXELS = 1 << 26
 """A larger image is taken for a decompression bomb (BACH's photos have 3 million pixels; slides are read in parts)."""
 
@@ -41,9 +45,14 @@ def decode_image(data: bytes, where: str) -> Image:
     _check_size(data, where)
     if _is_damaged(data):
         raise InputError(f"{where}: the image is cut short or damaged; fetch it again or take it out of the manifest")
+    image: NDArray[Any] | None
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
+        if data.startswith(PLAIN_PNG) and data[24:26] == RGB_8_BIT:
+            # The same pixels as OpenCV's, in two thirds of the time: inflating is most of the cost of reading a PNG.
+            image = cv2.cvtColor(imagecodecs.spng_decode(data), cv2.COLOR_RGB2BGR)
+        else:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, imagecodecs.SpngError):
         image = None
     if image is None:
         raise InputError(f"{where}: does not decode as an image; fetch it again or take it out of the manifest")
