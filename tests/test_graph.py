@@ -425,7 +425,8 @@ def test_shapes_of_caffe_s_own_networks_equal_caffe_s(caffe_peer: CaffePeer) -> 
 
 @st.composite
 def networks(draw: st.DrawFn) -> str:
-    """Branches, nested concatenations, sums, groups, slices, in-place chains, odd windows: as prototxt."""
+    """Branches, nested concatenations, sums, groups, slices, in-place chains, SE blocks, twins, shared weights, odd
+    windows: as prototxt."""
     net = NetParameter()
     sizes = [
         draw(st.integers(1, 2)),
@@ -545,8 +546,18 @@ def networks(draw: st.DrawFn) -> str:
                 values = draw(st.lists(st.integers(low, 3), min_size=1, max_size=2))
                 getattr(parameters, field).extend(values)
             parameters.bias_term = draw(st.booleans())
+        if kind == "BatchNorm" and draw(st.booleans()):
+            twin = net.layer.add()
+            twin.CopyFrom(layer)
+            for one, phase in ((layer, TRAIN), (twin, TEST)):
+                one.include.add(phase=phase)
+                one.batch_norm_param.use_global_stats = phase == TEST
         try:
-            Graph.build(net)
+            shapes = Graph.build(net).nodes[-1].param_shapes
+            if kind in ("InnerProduct", "Convolution", "Deconvolution") and shapes and draw(st.booleans()):
+                layer.param.add(
+                    name="weights of " + str(shapes[0])
+                )  # shared by all layers whose weights have this shape
         except InputError:  # a window that does not fit, a pyramid too fine: drawn in vain
             for _ in range(3 if kind == "SE" else 1):
                 del net.layer[-1]
@@ -558,4 +569,5 @@ def networks(draw: st.DrawFn) -> str:
 @given(text=networks())
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_shapes_of_random_networks_equal_caffe_s(text: str, caffe_peer: CaffePeer) -> None:
-    assert_equal_to_caffe(text, TEST, caffe_peer)
+    for phase in (TRAIN, TEST):
+        assert_equal_to_caffe(text, phase, caffe_peer)

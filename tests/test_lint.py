@@ -79,10 +79,8 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{"prob" if head else "fc"
             ["3 in-place layer 'p' (Pooling) writes over its own bottom 'data'"],
         ),
         (
-            INPUT
-            + 'layers { name: "p" type: POOLING bottom: "data" top: "data" pooling_param { kernel_size: 2 } }'.replace(
-                "layers", "layer"
-            ).replace("POOLING", '"Pooling"'),
+            'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8\n'
+            'layers { name: "p" type: POOLING bottom: "data" top: "data" pooling_param { kernel_size: 2 } }',
             ["2 in-place layer 'p' (Pooling) writes over its own bottom 'data'"],
         ),
         (INPUT + 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 2 } }', []),
