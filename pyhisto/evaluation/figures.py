@@ -1,47 +1,27 @@
-"""The figures of a report, each a matplotlib Figure; saved as PNG and SVG, the same bytes each time."""
+"""The figures that every results folder can have: learning curves, ROC, lambda, channel importance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.metrics import auc, roc
 from pyhisto.evaluation.results import Experiment, Results
 from pyhisto.evaluation.study import LAMBDAS, SUMMARY, Scored, groups, pooled_folds, several_folds
 from pyhisto.evaluation.voting import LAMBDA
-from pyhisto.files import whole_file
 from pyhisto.learning_curve import draw
 
-COLOURS = ("#6b7280", "#0891b2", "#c2410c", "#1d4ed8", "#7c3aed", "#15803d")
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure with its file name (without ending) and what it shows."""
-
-    name: str
-    caption: str
-    figure: Figure
-
-
-def save(drawing: Drawing, folder: Path) -> Path:
-    """Write folder/figures/<name>.png and .svg; returns the PNG's path."""
-    png = folder / "figures" / f"{drawing.name}.png"
-    with mpl.rc_context({"svg.hashsalt": drawing.name}):
-        for path, metadata in ((png, {"Software": None}), (png.with_suffix(".svg"), {"Date": None})):
-            with whole_file(path) as partial:
-                drawing.figure.savefig(partial, format=path.suffix[1:], dpi=110, metadata=metadata)
-    return png
+MAX_STAGES = 4
+"""Figures with a panel or a colour a stage show the first stages: before, after, ...; the rest is in the tables."""
 
 
 def drawings(results: Results, scored: Sequence[Scored]) -> list[Drawing]:
     """All figures for which a results folder has the data."""
-    made = [learning_curves(results), roc_curves(scored), lambda_sweeps(scored), *importance_histograms(results)]
+    labels = list(dict.fromkeys(one.stage.label for one in scored))[:MAX_STAGES]
+    first = [one for one in scored if one.stage.label in labels]
+    made = [learning_curves(results), roc_curves(first), lambda_sweeps(first), *importance_histograms(results)]
     return [drawing for drawing in made if drawing is not None]
 
 
@@ -50,12 +30,12 @@ def learning_curves(results: Results) -> Drawing | None:
     for experiment in results.experiments:
         curves = [
             (f"{stage.label}, {name} branch", branch.points)
-            for stage in experiment.stages
+            for stage in experiment.stages[:MAX_STAGES]
             for name, branch in stage.branches.items()
             if branch.points
         ]
         if curves:
-            figure, axes = _grid(len(curves), 2, 5.6, 3.5)
+            figure, axes = grid(len(curves), 2, 5.6, 3.5)
             for (title, points), place in zip(curves, axes, strict=False):
                 draw(place, points, title)
             caption = f"Learning curves{_which(experiment)}: loss, and accuracy on the validation images."
@@ -76,7 +56,7 @@ def roc_curves(scored: Sequence[Scored]) -> Drawing | None:
             panels.setdefault(pooled.stage, []).append((SUMMARY[pooled.strategy], pooled.labels, pooled.positive))
     if not panels:
         return None
-    figure, axes = _grid(len(panels), 3, 4.1, 3.9)
+    figure, axes = grid(len(panels), 3, 4.1, 3.9)
     for (title, curves), place in zip(panels.items(), axes, strict=False):
         place.plot([0, 1], [0, 1], color="#d1d5db", linewidth=1, linestyle="--")
         for (name, labels, positive), colour in zip(curves, COLOURS, strict=False):
@@ -97,7 +77,7 @@ def lambda_sweeps(scored: Sequence[Scored]) -> Drawing | None:
             panels.setdefault(title, []).append((label, 100 * np.mean([one.sweep for one in folds], axis=0)))
     if not panels:
         return None
-    figure, axes = _grid(len(panels), 2, 5.6, 3.2)
+    figure, axes = grid(len(panels), 2, 5.6, 3.2)
     for (title, curves), place in zip(panels.items(), axes, strict=False):
         for (label, rates), colour in zip(curves, COLOURS[1:], strict=False):
             place.plot(LAMBDAS, rates, label=label, marker="o", markersize=3, color=colour)
@@ -120,7 +100,7 @@ def importance_histograms(results: Results) -> list[Drawing]:
         for experiment in results.experiments:
             stages = {
                 stage.label: stage.branches[branch].importance
-                for stage in experiment.stages
+                for stage in experiment.stages[:MAX_STAGES]
                 if branch in stage.branches and stage.branches[branch].importance
             }
             if stages:
@@ -135,7 +115,7 @@ def importance_histograms(results: Results) -> list[Drawing]:
 
 def _importance(stages: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
     blocks = list(dict.fromkeys(block for importance in stages.values() for block in importance))
-    figure, axes = _grid(len(blocks), 4, 3.1, 2.7)
+    figure, axes = grid(len(blocks), 4, 3.1, 2.7)
     bins = [step / 25 for step in range(26)]  # activation factors come out of a Sigmoid: 0 to 1
     for block, place in zip(blocks, axes, strict=False):
         for (label, importance), colour in zip(stages.items(), COLOURS[1:], strict=False):
@@ -165,15 +145,3 @@ def _which(experiment: Experiment) -> str:
 
 def _block_name(block: str) -> str:
     return block.removeprefix("inception_").removesuffix("_scale")
-
-
-def _grid(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels of a size in inches; those left over in the last row are hidden."""
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for place in axes[count:]:
-        place.set_visible(False)
-    return figure, axes

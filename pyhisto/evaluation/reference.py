@@ -39,6 +39,7 @@ BREAKHIS = (
 BACH = Printed("table2_bach", "Table 2: BACH", 0)
 ASSEMBLING = Printed("table9_bach_assembling", "Table 9: BACH, five models", 0)
 COST = Printed("table7_cost", "Table 7: weights and FLOPs", None)
+LOOPS = Printed("fig10_loops", "Fig. 10: accuracy over loops", 0.8)
 
 CONTRADICTIONS = (
     (

@@ -7,7 +7,9 @@ from html import escape
 from pathlib import Path
 
 import pyhisto
-from pyhisto.evaluation.figures import drawings, save
+from pyhisto.evaluation.compression import compression_drawings
+from pyhisto.evaluation.drawing import save
+from pyhisto.evaluation.figures import drawings
 from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
 from pyhisto.evaluation.results import Results, Stage, read_results
 from pyhisto.evaluation.study import Scored, mean_table, score_results, score_table, several_folds, summary_table
@@ -68,7 +70,8 @@ def write_report(
     details = [score_table(scored), *([mean_table(scored)] if several_folds(scored) else [])]
     beside = comparisons(results, scored)
     write_tables(folder, [*main, *details, *beside])
-    figures = [(drawing.caption, save(drawing, folder)) for drawing in drawings(results, scored)]
+    drawn = [*compression_drawings(results, scored), *drawings(results, scored)]
+    figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]
     path = folder / "report.html"
     write_text(path, to_html(results, scored, main, details, beside, figures))
     return path, [*main, *details, *beside]

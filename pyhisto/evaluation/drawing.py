@@ -1,0 +1,43 @@
+"""What all figures share: saved as PNG and SVG, the same bytes each time; colours; grids of panels."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pyhisto.files import whole_file
+
+COLOURS = ("#6b7280", "#0891b2", "#c2410c", "#1d4ed8", "#7c3aed", "#15803d")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with its file name (without ending) and what it shows."""
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+def save(drawing: Drawing, folder: Path) -> Path:
+    """Write folder/figures/<name>.png and .svg; returns the PNG's path."""
+    png = folder / "figures" / f"{drawing.name}.png"
+    with mpl.rc_context({"svg.hashsalt": drawing.name}):
+        for path, metadata in ((png, {"Software": None}), (png.with_suffix(".svg"), {"Date": None})):
+            with whole_file(path) as partial:
+                drawing.figure.savefig(partial, format=path.suffix[1:], dpi=110, metadata=metadata)
+    return png
+
+
+def grid(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels of a size in inches; those left over in the last row are hidden."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for place in axes[count:]:
+        place.set_visible(False)
+    return figure, axes
