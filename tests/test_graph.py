@@ -423,6 +423,9 @@ def test_shapes_of_caffe_s_own_networks_equal_caffe_s(caffe_peer: CaffePeer) -> 
 # Random networks, against Caffe
 
 
+LEARNED = ("InnerProduct", "Convolution", "Deconvolution")
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> str:
     """Branches, nested concatenations, sums, groups, slices, in-place chains, SE blocks, twins, shared weights, odd
@@ -441,30 +444,11 @@ def networks(draw: st.DrawFn) -> str:
         bottom = draw(st.sampled_from(sorted(blobs)))
         shape = blobs[bottom]
         assert shape is not None
-        kinds = [
-            "InnerProduct",
-            "Concat",
-            "Eltwise",
-            "Neuron",
-            "Scale",
-            "Flatten",
-            "Reshape",
-            "Slice",
-            "Tile",
-            "Softmax",
-        ]
+        kinds = ["InnerProduct", "Concat", "Eltwise", "Neuron", "Scale", "Flatten", "Reshape", "Slice", "Tile"]
+        kinds += ["Softmax", "Shared"]
         if len(shape) == 4:
-            kinds += [
-                "Convolution",
-                "Convolution",
-                "Pooling",
-                "Pooling",
-                "Deconvolution",
-                "SPP",
-                "LRN",
-                "SE",
-                "BatchNorm",
-            ]
+            kinds += ["Convolution", "Convolution", "Pooling", "Pooling", "Deconvolution", "SPP", "LRN", "SE"]
+            kinds += ["BatchNorm", "BatchNorm", "Shared"]
         kind = draw(st.sampled_from(kinds))
         name = f"b{index + 1}"
         layer = net.layer.add(name=f"l{index}", bottom=[bottom], top=[name])
@@ -475,6 +459,17 @@ def networks(draw: st.DrawFn) -> str:
             if kind == "Scale":
                 layer.scale_param.axis = draw(st.integers(0, len(shape) - 1))
                 layer.scale_param.bias_term = draw(st.booleans())
+        elif kind == "Shared":  # an earlier layer once more, on a blob like its own
+            earlier = draw(st.sampled_from([each for each in net.layer[:-1] if each.type in LEARNED] or [layer]))
+            if earlier is layer:
+                del net.layer[-1]
+                continue
+            if not earlier.param:
+                earlier.param.add(name=f"weights of {earlier.name}")
+            like = [other for other, each in sorted(blobs.items()) if each == blobs[earlier.bottom[0]]]
+            layer.CopyFrom(earlier)
+            layer.name = f"l{index}"
+            layer.bottom[:], layer.top[:] = [draw(st.sampled_from(like))], [name]
         elif kind == "InnerProduct":
             layer.type = kind
             layer.inner_product_param.num_output = draw(st.integers(1, 5))
@@ -553,11 +548,7 @@ def networks(draw: st.DrawFn) -> str:
                 one.include.add(phase=phase)
                 one.batch_norm_param.use_global_stats = phase == TEST
         try:
-            shapes = Graph.build(net).nodes[-1].param_shapes
-            if kind in ("InnerProduct", "Convolution", "Deconvolution") and shapes and draw(st.booleans()):
-                layer.param.add(
-                    name="weights of " + str(shapes[0])
-                )  # shared by all layers whose weights have this shape
+            Graph.build(net)
         except InputError:  # a window that does not fit, a pyramid too fine: drawn in vain
             for _ in range(3 if kind == "SE" else 1):
                 del net.layer[-1]
