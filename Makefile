@@ -1,19 +1,28 @@
 PYTHON := .venv/bin/python
 
-WORKFLOW := .venv/bin/snakemake -s workflow/Snakefile --cores $(shell nproc) --rerun-incomplete --quiet all
+# Our own lock, not Snakemake's, which outlives a killed run: this one is free as soon as no process of the run is left.
+WORKFLOW := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake -s workflow/Snakefile \
+            --cores $(shell nproc) --nolock --rerun-incomplete --quiet all
 
-.PHONY: setup demo test prototxt schema lint
+.PHONY: setup demo test test-slow docker prototxt schema lint
 
 setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 	@docker/install.sh
 
 # On synthetic images, or on yours: make demo BREAKHIS=path/BreaKHis_v1 FOLDS=path/breakhis_folds
 demo: setup  ## the whole method in minutes: runs/demo/report.html
+	@mkdir -p runs
 ifdef BREAKHIS
 	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml --config breakhis=$(BREAKHIS) folds=$(FOLDS)
 else
 	@$(WORKFLOW) --configfile workflow/config/demo.yaml
 endif
+
+test-slow: setup  ## the slow tests too
+	@$(PYTHON) -m pytest -q -m "slow or not slow"
+
+docker: setup  ## build docker/Dockerfile.cpu (needs docker, or root with buildah and debootstrap) and run the fast suite in it
+	@docker/build.sh
 
 test: setup  ## the fast suite and a tiny end-to-end run
 	@$(PYTHON) -m pytest -q

@@ -28,7 +28,7 @@ class Prototxt:
 def read_prototxts(model: Path, also: Iterable[Path], input_shapes: Mapping[str, Shape]) -> list[Prototxt]:
     """Read a network's prototxts, `model` first. Raises InputError.
 
-    Shapes of inputs that a later file leaves open (a Data layer whose LMDB is not there) are those of the first's inputs.
+    Shapes of inputs that a later file leaves open (a Data layer without its LMDB) are those of the first file's inputs.
     """
     files = [_read(model, dict(input_shapes))]
     known = {blob.name: blob.shape for blob in files[0].graphs[0].inputs if blob.shape is not None}

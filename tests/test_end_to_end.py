@@ -1,0 +1,89 @@
+"""The whole workflow on real Caffe, from synthetic images to the report; and the same after kill -9."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.caffe
+
+STEPS_OF_A_STAGE = ("metrics.jsonl", "predictions.csv", "cost.json", "time.json", "importance.json")
+
+
+def command(root: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "snakemake", "-s", str(root / "workflow" / "Snakefile"), "--cores", "2",
+        "--configfile", str(root / "workflow" / "config" / "tiny.yaml"), "--rerun-incomplete", "--nolock", "--quiet", "all",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Path:
+    """A folder to run in: the programs are the repository's, the results lie here."""
+    for name in ("tools", "data_prep", "prototxt", "workflow"):
+        (tmp_path / name).symlink_to(root / name)
+    return tmp_path
+
+
+def results(folder: Path) -> dict[str, str]:
+    """Every predictions file's text: what all figures come from."""
+    return {
+        f"{stage}/{branch}": (folder / "runs" / "tiny" / stage / branch / "predictions.csv").read_text()
+        for stage in ("before", "after")
+        for branch in ("global", "local")
+    }
+
+
+def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
+    done = subprocess.run(command(root), cwd=checkout, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = checkout / "runs" / "tiny"
+    for stage in ("before", "after"):
+        for branch in ("global", "local"):
+            for name in STEPS_OF_A_STAGE:
+                assert (run / stage / branch / name).stat().st_size > 0
+    costs = [json.loads((run / stage / "local" / "cost.json").read_text())["total"] for stage in ("before", "after")]
+    assert costs[1]["weights"] < 0.6 * costs[0]["weights"]
+    plan = json.loads((run / "after" / "local" / "net" / "plan.json").read_text())
+    assert plan["proof"]["largest_difference"] <= 1e-4
+    with open(run / "before" / "local" / "predictions.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # 4 of 12 patients are tested, 2 images each, 15 patches an image.
+    assert len(rows) == 4 * 2 * 15
+    assert all(abs(float(row["p0"]) + float(row["p1"]) - 1) < 1e-4 for row in rows)
+    report = (run / "report.html").read_text(encoding="utf-8")
+    assert "ynthetic" in report
+    assert "<script" not in report
+    assert "hybrid" in done.stdout
+    # Nothing is left to do.
+    again = subprocess.run(command(root), cwd=checkout, capture_output=True, text=True, check=True)
+    assert "hybrid" not in again.stdout
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_results(root: Path, checkout: Path) -> None:
+    subprocess.run(command(root), cwd=checkout, capture_output=True, check=True)
+    expected = results(checkout)
+    shutil.rmtree(checkout / "runs")
+    shutil.rmtree(checkout / ".snakemake")
+    generator = random.Random(0)
+    for _ in range(6):
+        process = subprocess.Popen(
+            command(root), cwd=checkout, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(generator.uniform(3, 14))
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            break
+        process.wait()
+    subprocess.run(command(root), cwd=checkout, capture_output=True, check=True)
+    assert results(checkout) == expected
