@@ -24,6 +24,7 @@ def main() -> None:
             weights=args.weights,
             snapshot=args.snapshot,
             restart=args.restart,
+            restart_if_changed=args.restart_if_changed,
             folder=args.out,
         )
     finally:
@@ -48,6 +49,11 @@ def parse() -> argparse.Namespace:
         "--snapshot", type=Path, metavar="F", help="solverstate to go on from; default: the newest whole"
     )
     parser.add_argument("--restart", action="store_true", help="begin anew, without the solver's existing snapshots")
+    parser.add_argument(
+        "--restart-if-changed",
+        action="store_true",
+        help="begin anew where the snapshots are of other solver settings, networks, data or weights (else: an error)",
+    )
     parser.add_argument(
         "--out",
         type=Path,

@@ -1,7 +1,8 @@
 """A solver's prototxt, checked before Caffe sees it: what Caffe would find out late, or say at length."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,15 @@ from typing import Any
 import lmdb
 
 from pyhisto.errors import InputError
+from pyhisto.files import sha256
 from pyhisto.proto import TEST, Net, read_net, read_solver
+
+NOT_LEARNED_FROM = (
+    ("net", "train_net", "test_net", "max_iter", "display", "average_loss", "debug_info", "solver_mode", "device_id")
+    + ("test_iter", "test_interval", "test_initialization", "test_compute_loss", "eval_type", "ap_version")
+    + ("snapshot", "snapshot_prefix", "snapshot_after_train", "snapshot_format", "snapshot_diff")
+)  # fmt: skip
+"""The solver's fields that say how long to train, what to show and where to keep it, and not what is learned."""
 
 WHERE = "relative paths start from the folder in which the program is run"
 
@@ -30,6 +39,8 @@ class Solver:
     """The accuracies of naming one class for every test image, by class; empty where the classes are not known."""
     slack: float
     """By how much these can be off: a test reads whole batches, so that it may read some images twice."""
+    depends_on: Mapping[str, str]
+    """What decides the trained weights (solver's settings, networks, data) -> SHA-256."""
 
 
 def check_solver(path: Path) -> Solver:
@@ -45,19 +56,25 @@ def check_solver(path: Path) -> Solver:
     if not solver.snapshot_after_train and (solver.snapshot == 0 or solver.max_iter % solver.snapshot):
         raise InputError(f"{path}: would not keep its last weights; take out snapshot_after_train: false")
     nets = []
+    depends_on = {"the solver's settings": _settings_sha256(solver)}
     accuracy = None
     shares: tuple[float, ...] = ()
     slack = 0.0
     for file, net in _nets(solver, path):
         for layer in net.layer:
             _check_sources(layer, file)
+            if layer.type == "Data":
+                depends_on[f"the data {layer.data_param.source}"] = _data_sha256(Path(layer.data_param.source))
             if layer.type == "Accuracy" and layer.top:
                 accuracy = layer.top[0]
             if layer.type == "Data" and _is_for_test(layer) and solver.test_iter:
                 shares, slack = _shares(layer.data_param, solver.test_iter[0])
         if file != path:
             nets.append(file)
-    return Solver(path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack)
+            depends_on[f"the network {file}"] = _sha256(net.SerializeToString(deterministic=True))
+    return Solver(
+        path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack, depends_on
+    )
 
 
 def _nets(solver: Any, path: Path) -> Iterator[tuple[Path, Net]]:
@@ -87,6 +104,27 @@ def _check_sources(layer: Any, net: Path) -> None:
     mean = layer.transform_param.mean_file
     if mean and not Path(mean).is_file():
         raise InputError(f"{where}: its mean_file {mean} is not there; {WHERE}")
+
+
+def _settings_sha256(solver: Any) -> str:
+    learned_from = type(solver)()
+    learned_from.CopyFrom(solver)
+    for field in NOT_LEARNED_FROM:
+        learned_from.ClearField(field)
+    return _sha256(learned_from.SerializeToString(deterministic=True))
+
+
+def _data_sha256(folder: Path) -> str:
+    """Of an LMDB: of its preprocessing.json, which names manifest, seed and recipe; else of its size in bytes."""
+    recipe = folder / "preprocessing.json"
+    if recipe.is_file():
+        return sha256(recipe)
+    database = folder / "data.mdb"
+    return _sha256(str(database.stat().st_size if database.is_file() else None).encode())
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _is_for_test(layer: Any) -> bool:

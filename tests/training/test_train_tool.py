@@ -78,11 +78,37 @@ def test_weights_to_start_from(toy: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert "Finetuning" in (toy.folder / "log/caffe.log").read_text() or done.stdout == "fine/net_iter_20.caffemodel\n"
     other = toy.train("--weights", "fine/net_iter_20.caffemodel", "--out", "log")
-    assert other.returncode == 2 and "were not trained from these weights" in other.stderr
+    assert other.returncode == 2 and "the weights to start from changed since" in other.stderr
+    toy.solver(max_iter="30", snapshot_prefix='"fine/net"')
+    assert toy.train("--out", "log").stdout == "fine/net_iter_30.caffemodel\n"  # need not be said again to resume
     net = toy.folder / "net.prototxt"
     net.write_text(net.read_text().replace('"conv"', '"conv9"').replace('name: "ip"', 'name: "ip9"'))
     none = toy.train("--weights", "snap/net_iter_10.caffemodel", "--restart")
     assert none.returncode == 2 and "has no layer in common with net.prototxt" in none.stderr
+
+
+def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
+    toy.solver(max_iter="40")
+    toy.train()
+    toy.solver(max_iter="60", base_lr="0.001", display="5")
+    changed = toy.train()
+    assert changed.returncode == 2 and changed.stderr.count("\n") == 1
+    assert "the solver's settings changed since the snapshots of snap/net were made" in changed.stderr
+    goes_on = toy.train("--snapshot", "snap/net_iter_40.solverstate")
+    assert goes_on.returncode == 0 and "resuming from snap/net_iter_40" in goes_on.stderr
+
+    (toy.folder / "train/preprocessing.json").write_text("{}")  # built anew
+    assert "the data train changed" in toy.train().stderr
+    anew = toy.train("--restart-if-changed")
+    assert anew.returncode == 0 and "removed snap/net_iter_40.solverstate" in anew.stderr
+    assert read_points(toy.folder / "snap/net_training/metrics.jsonl")[0].iteration == 0
+    assert "finished already" in toy.train("--restart-if-changed").stderr
+
+    net = toy.folder / "net.prototxt"
+    net.write_text("# a comment changes nothing\n" + net.read_text())
+    assert "finished already" in toy.train().stderr
+    net.write_text(net.read_text().replace("num_output: 4", "num_output: 5"))
+    assert "the network net.prototxt changed" in toy.train().stderr
 
 
 def test_divergence_stops_the_training(toy: Any) -> None:
