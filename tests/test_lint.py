@@ -240,6 +240,22 @@ def test_labels(classes: int, expected: list[str], data: Path) -> None:
     assert found(trained(MEAN, classes=classes), data) == expected
 
 
+def test_labels_of_many_records_are_sampled_from_beginning_to_end(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "train", [0] * 9000 + [1] * 3000, size=1)
+    assert found(trained(classes=3), tmp_path) == []  # 2 may be the label of one that was not looked at
+    (finding,) = found(trained(classes=1).replace("SoftmaxWithLoss", "HingeLoss"), tmp_path)
+    assert finding == "15 labels layer 'loss': labels 0 to 1 in 'train' do not fit the 1 outputs of 'fc'"
+
+
+def test_damaged_records_have_no_labels(tmp_path: Path) -> None:
+    write_lmdb(tmp_path / "train", [])
+    with lmdb.open(str(tmp_path / "train")) as database, database.begin(write=True) as transaction:
+        transaction.put(b"0", b"\xff no datum")
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / "data.mdb").write_bytes(b"no database")
+    assert found(trained(), tmp_path) == []
+
+
 def test_labels_in_an_image_list(data: Path) -> None:
     (data / "list.txt").write_text("a.png 0\nb.png 5\n")
     text = trained(MEAN).replace('data_param { source: "train" backend: LMDB', 'image_data_param { source: "list.txt"')

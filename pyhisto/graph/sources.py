@@ -8,6 +8,7 @@ import cv2
 import h5py
 import lmdb
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from pyhisto.graph.types import Counts, Shape
 from pyhisto.proto import Datum
@@ -111,7 +112,7 @@ def first_lmdb_image(folder: Path, transform: Any) -> Known:
             if not cursor.first():
                 return f"the LMDB '{folder.name}' is empty"
             datum = Datum.FromString(cursor.value())
-    except Exception:  # lmdb and protobuf raise classes of their own, which have no common base
+    except (lmdb.Error, DecodeError):
         return unreadable
     if not datum.encoded:
         return datum.channels, datum.height, datum.width

@@ -1,18 +1,20 @@
 """What the data say that a network reads: how many, of what size, with which labels, prepared how."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import lmdb
+from google.protobuf.message import DecodeError
 
 from pyhisto.graph.sources import first_lmdb_image
 from pyhisto.graph.types import Shape
 from pyhisto.proto import Datum
 
-MAX_LABELS = 100_000  # records whose labels are looked at
+MAX_LABELS = 5_000  # records whose labels are looked at, evenly spread: a label stands inside its image's record
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,18 @@ class DataSource:
 
     name: str
     records: int
-    labels: frozenset[int]
     complete: bool
-    """Whether every record's label was looked at."""
+    """Whether `labels` are those of all records."""
+    read_labels: Callable[[], frozenset[int]]
     image: Shape | None = None
     """Channels, height, width of the first record, before the crop."""
     recipe: dict[str, Any] | None = None
     """The preprocessing.json beside the records."""
+
+    @cached_property
+    def labels(self) -> frozenset[int]:
+        """The labels that occur; read only when asked for, which takes a while where the records are many."""
+        return self.read_labels()
 
 
 def read_source(layer: Any, root: Path) -> DataSource | None:
@@ -49,20 +56,28 @@ def _read_lmdb(layer: Any, folder: Path) -> DataSource | None:
     if not (folder / "data.mdb").is_file():
         return None
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False) as database, database.begin() as transaction:
-            records = transaction.stat()["entries"]
-            labels = frozenset(_labels(transaction.cursor()))
-    except Exception:  # lmdb and protobuf raise classes of their own, which have no common base
+        with lmdb.open(str(folder), readonly=True, lock=False) as database:
+            records = database.stat()["entries"]
+    except lmdb.Error:
         return None
+    step = -(-records // MAX_LABELS)
     image = first_lmdb_image(folder, layer.transform_param)
-    recipe = _read_recipe(folder / "preprocessing.json")
     known = None if isinstance(image, str) else image
-    return DataSource(layer.data_param.source, records, labels, records <= MAX_LABELS, known, recipe)
+    recipe = _read_recipe(folder / "preprocessing.json")
+    return DataSource(layer.data_param.source, records, step <= 1, partial(_lmdb_labels, folder, step), known, recipe)
 
 
-def _labels(cursor: Any) -> Iterator[int]:
-    for _, (_, value) in zip(range(MAX_LABELS), cursor, strict=False):
-        yield Datum.FromString(value).label
+def _lmdb_labels(folder: Path, step: int) -> frozenset[int]:
+    labels = set()
+    try:
+        with lmdb.open(str(folder), readonly=True, lock=False) as database, database.begin() as transaction:
+            cursor = transaction.cursor()
+            for index, _ in enumerate(cursor.iternext(values=False)):
+                if index % step == 0:
+                    labels.add(Datum.FromString(cursor.value()).label)
+    except (lmdb.Error, DecodeError):
+        return frozenset()
+    return frozenset(labels)
 
 
 def _read_recipe(file: Path) -> dict[str, Any] | None:
@@ -79,4 +94,4 @@ def _read_listing(file: Path) -> DataSource | None:
         labels = frozenset(int(line.rpartition(" ")[2]) for line in lines)
     except (OSError, ValueError):
         return None
-    return DataSource(file.name, len(lines), labels, True)
+    return DataSource(file.name, len(lines), True, lambda: labels)
