@@ -8,6 +8,7 @@ import numpy as np
 
 import pyhisto
 from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Predictions, read_predictions
 from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, available, evaluate
 from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
@@ -35,7 +36,7 @@ def main() -> None:
             "program": "evaluate",
             "pyhisto": pyhisto.__version__,
             "numpy": np.__version__,
-            "predictions": {str(path): sha256(path) for path in args.predictions},
+            "predictions": {str(path): source(path) for path in args.predictions},
             "strategies": strategies,
             "lambda": args.weight,
             "fusions": args.models,
@@ -43,6 +44,16 @@ def main() -> None:
             "bootstrap_seed": args.seed,
         }
         write_text(args.out / "run.json", json.dumps(settings, indent=2) + "\n")
+
+
+def source(path: Path) -> dict[str, object]:
+    """What a predictions file is, and what predict.py wrote beside it: from which manifest, network and weights."""
+    beside = path.with_suffix(".json")
+    try:
+        made_from = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else None
+    except ValueError:
+        raise InputError(f"{beside}: not valid JSON; predict again, or remove it") from None
+    return {"sha256": sha256(path), "made_from": made_from}
 
 
 def counted(predictions: Predictions) -> str:

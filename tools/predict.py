@@ -1,15 +1,18 @@
 """Run a network over the images of a manifest and write their probabilities (from which evaluate.py makes tables)."""
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+import pyhisto
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.evaluation.predictions import write_predictions
+from pyhisto.files import sha256, write_text
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
@@ -34,7 +37,23 @@ def main() -> None:
 
     predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
     write_predictions(args.out, written(predictions, args, len(rows)), deploy.classes)
+    write_text(args.out.with_suffix(".json"), json.dumps(trail(args, source, len(rows)), indent=2) + "\n")
     print(f"{args.out}: {len(rows)} images, {args.branch} branch, by {args.engine}")
+
+
+def trail(args: argparse.Namespace, preprocessing: Path, images: int) -> dict[str, object]:
+    """Where the predictions come from; written beside them."""
+    sources = {"manifest": args.manifest, "model": args.model, "weights": args.weights, "preprocessing": preprocessing}
+    return {
+        "program": "predict",
+        "pyhisto": pyhisto.__version__,
+        "sha256": {name: sha256(path / FILE_NAME if path.is_dir() else path) for name, path in sources.items()},
+        "engine": args.engine,
+        "branch": args.branch,
+        "name": args.name,
+        "split": args.split,
+        "images": images,
+    }
 
 
 def written(predictions: Iterator[Prediction], args: argparse.Namespace, images: int) -> Iterator[PredictionRow]:
@@ -73,7 +92,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--preprocessing", type=Path, metavar="F", help=f"default: {FILE_NAME} beside the manifest")
     parser.add_argument("--name", default="model", help="the model's name in the file, one for both branches")
     parser.add_argument("--batch-size", type=positive, default=15, metavar="N", help="default %(default)s")
-    parser.add_argument("--out", type=Path, required=True, metavar="F", help="predictions.csv")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="F",
+        help="predictions.csv; predictions.json beside it says from what",
+    )
     return parser.parse_args()
 
 

@@ -75,5 +75,6 @@ def images(tmp_path: Path) -> Path:
         rows.append(Row(name, number % 2, patient=f"p{number // 2}", split=split))
     write_manifest(tmp_path / "manifest.csv", rows)
     for branch in ("global", "local"):
-        Preprocessing(branch, size=16, mean=(120.5, 100.25, 110.0)).save(tmp_path / f"{branch}.json")
+        (tmp_path / branch).mkdir()
+        Preprocessing(branch, size=16, mean=(120.5, 100.25, 110.0)).save(tmp_path / branch)
     return tmp_path

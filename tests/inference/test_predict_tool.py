@@ -1,6 +1,7 @@
 """tools/predict.py, with OpenCV (and, where it is there, Caffe)."""
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from pyhisto.evaluation.predictions import read_predictions
+from pyhisto.files import sha256
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import opencv_engine
 from pyhisto.manifest import read_manifest, write_manifest
@@ -28,7 +30,7 @@ def predict(root: Path, images: Path, small: Pair, branch: str, *more: object) -
         "--manifest": images / "manifest.csv",
         "--root": images,
         "--branch": branch,
-        "--preprocessing": images / f"{branch}.json",
+        "--preprocessing": images / branch,
         "--out": images / f"{branch}.csv",
     }
     arguments.update(zip(more[::2], more[1::2], strict=True))
@@ -48,11 +50,13 @@ def test_both_branches_give_every_image_its_own_probabilities(root: Path, images
     assert list(read.labels) == [row.label for row in tests]
     one = opencv_engine(read_deploy(*small))
     for branch, found in (("global", read.whole["model"][:, None]), ("local", read.local["model"])):
-        recipe = Preprocessing.load(images / f"{branch}.json")
+        recipe = Preprocessing.load(images / branch)
         for row, probabilities in zip(tests, found, strict=True):
             inputs = sorted(recipe.inputs(read_image(images / row.path)), key=lambda pair: pair[0])
             alone = np.concatenate([one(recipe.blob([pixels])) for _, pixels in inputs])
             assert_allclose(probabilities, alone, atol=1e-5)
+    trail = json.loads((images / "local.json").read_text())
+    assert trail["sha256"]["weights"] == sha256(small[1]) and trail["images"] == 5
     with open(images / "local.csv") as file:
         assert [row["patch"] for row in csv.DictReader(file)][:15] == list(IDS)
 
@@ -70,7 +74,7 @@ def test_engines_agree(root: Path, images: Path, small: Pair) -> None:
 def test_the_preprocessing_beside_the_manifest_is_the_default(root: Path, images: Path, small: Pair) -> None:
     (images / "test").mkdir()
     for folder in (images, images / "test"):
-        (folder / "preprocessing.json").write_bytes((images / "global.json").read_bytes())
+        (folder / "preprocessing.json").write_bytes((images / "global" / "preprocessing.json").read_bytes())
         command = [sys.executable, str(root / "tools" / "predict.py"), "--model", small[0], "--weights", small[1]]
         command += ["--engine", "opencv", "--manifest", images / "manifest.csv", "--root", images]
         command += ["--branch", "global", "--out", folder / "out.csv"]
@@ -83,7 +87,7 @@ def test_the_preprocessing_beside_the_manifest_is_the_default(root: Path, images
 def test_patients_that_were_trained_on_are_refused(root: Path, images: Path, small: Pair) -> None:
     lmdb = images / "lmdb"
     lmdb.mkdir()
-    (lmdb / "preprocessing.json").write_bytes((images / "global.json").read_bytes())
+    (lmdb / "preprocessing.json").write_bytes((images / "global" / "preprocessing.json").read_bytes())
     rows = read_manifest(images / "manifest.csv")
     write_manifest(lmdb / "manifest.csv", [type(rows[-1])(**{**vars(row), "split": "train"}) for row in rows[-1:]])
     done = predict(root, images, small, "global", "--preprocessing", lmdb / "preprocessing.json")
@@ -113,14 +117,14 @@ def test_bad_input_is_one_line_and_exit_2(
 
 
 def test_what_does_not_belong_together(root: Path, images: Path, small: Pair) -> None:
-    wrong_branch = predict(root, images, small, "local", "--preprocessing", images / "global.json")
+    wrong_branch = predict(root, images, small, "local", "--preprocessing", images / "global" / "preprocessing.json")
     assert wrong_branch.returncode == 2 and "that of the global branch, not the local one" in wrong_branch.stderr
-    Preprocessing("global", size=32).save(images / "global.json")
+    Preprocessing("global", size=32).save(images / "global" / "preprocessing.json")
     wrong_size = predict(root, images, small, "global")
     assert wrong_size.returncode == 2
     assert "its input is 3 x 16 x 16, the preprocessing makes 3 x 32 x 32" in wrong_size.stderr
     four = {"images": {"train": {"0": 5, "1": 5, "2": 5, "3": 5}}}
-    Preprocessing("global", size=16, provenance=four).save(images / "global.json")
+    Preprocessing("global", size=16, provenance=four).save(images / "global" / "preprocessing.json")
     classes = predict(root, images, small, "global")
     assert classes.returncode == 2 and "has 2 classes, the training data 4" in classes.stderr
 

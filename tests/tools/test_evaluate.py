@@ -34,6 +34,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_table_and_settings(root: Path, tmp_path: Path, files: list[Path]) -> None:
+    (tmp_path / "local.json").write_text('{"program": "predict"}')
     done = evaluate(root, "--predictions", *files, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "3 images (1 of class 0, 2 of class 1) of 3 patients" in done.stdout
@@ -44,7 +45,9 @@ def test_table_and_settings(root: Path, tmp_path: Path, files: list[Path]) -> No
     assert [table[s]["IL"] for s in ("1", "2", "3")] == ["66.6667"] * 3
     assert table["1"]["precision"] == "100" and table["2"]["precision"] == "66.6667"
     assert table["1"]["majority"] == "66.6667"
-    assert json.loads((tmp_path / "out/run.json").read_text())["lambda"] == 0.6
+    settings = json.loads((tmp_path / "out/run.json").read_text())
+    assert settings["lambda"] == 0.6
+    assert [made["made_from"] for made in settings["predictions"].values()] == [None, {"program": "predict"}]
     markdown = (tmp_path / "out/tables/evaluation.md").read_text()
     assert markdown.startswith("## Classification results, lambda = 0.6")
 
