@@ -1,6 +1,7 @@
 """The rewrite: prototxts and weights with the removed channels cut out, or masked."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +9,12 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
 from pyhisto.graph.types import slice_axis
-from pyhisto.proto import Net, blob_array, set_blob
+from pyhisto.proto import Array, Net, blob_array, set_blob
 from pyhisto.prototext import Document, Message
 from pyhisto.pruning.dependencies import Channels, Dependencies, whole_groups_go
+
+Keeps: TypeAlias = Sequence[NDArray[np.bool_] | None]
+"""For each axis of a weight blob, which indices stay; None where all do."""
 
 
 class Cut:
@@ -24,8 +28,8 @@ class Cut:
         """For each index along an axis, whether it stays."""
         return self.stays[channels]
 
-    def param_keeps(self, layer: str, blob: int) -> list[NDArray[np.bool_] | None]:
-        """For each axis of a weight blob, which indices stay; None where all do."""
+    def param_keeps(self, layer: str, blob: int) -> Keeps:
+        """What stays along each axis of a weight blob; empty where nothing is known of it."""
         axes = self.dependencies.params.get((layer, blob), [])
         keeps = [None if channels is None else self.keep(channels) for channels in axes]
         return [None if keep is None or keep.all() else keep for keep in keeps]
@@ -47,7 +51,7 @@ def cut_blob(
     return values
 
 
-def mask_blob(values: NDArray[np.floating], keeps: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.floating]:
+def mask_blob(values: Array, keeps: Keeps, what: str) -> Array:
     """A weight blob of the same shape with zeros in what goes."""
     lead, values = values.ndim - len(keeps), values.copy()
     for axis, keep in enumerate(keeps):
@@ -69,8 +73,7 @@ def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
             keeps = cut.param_keeps(layer.name, index)
             if any(keep is not None for keep in keeps):
                 what = f"layer '{layer.name}' blob {index}"
-                values = blob_array(blob)
-                set_blob(blob, mask_blob(values, keeps) if mask else cut_blob(values, keeps, what))
+                set_blob(blob, (mask_blob if mask else cut_blob)(blob_array(blob), keeps, what))
     return result
 
 
