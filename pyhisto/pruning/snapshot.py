@@ -64,13 +64,13 @@ def read_state(path: Path) -> Any:
         with h5py.File(path, "r") as file:
             learned = file["learned_net"][()]
             state = SolverState(
-                iter=int(file["iter"][()]), current_step=int(file["current_step"][()]),
+                iter=_integer(file["iter"]), current_step=_integer(file["current_step"]),
                 learned_net=learned.decode() if isinstance(learned, bytes) else str(learned),
             )  # fmt: skip
             for index in range(len(file["history"])):
                 set_blob(state.history.add(), file["history"][str(index)][()])
             return state
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: not an HDF5 solver state: {' '.join(str(error).split())}") from None
 
 
@@ -87,6 +87,11 @@ def write_state(path: Path, state: Any) -> None:
             file.create_dataset("learned_net", data=np.bytes_(state.learned_net))
             for index, blob in enumerate(state.history):
                 file.create_dataset(f"history/{index}", data=blob_array(blob))
+
+
+def _integer(dataset: Any) -> int:
+    """Caffe writes an array of one."""
+    return int(np.asarray(dataset[()]).ravel()[0])
 
 
 def _keeps(parameter: Parameter) -> Keeps:
