@@ -118,8 +118,8 @@ def summary_table(scored: Sequence[Scored]) -> Table:
     ]
     if any(cell is not None for row in rows for cell in row[-4:]):
         notes.append(
-            "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (`caffe"
-            " time`, one batch) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
+            "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (of one "
+            "batch, by `caffe time`) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
         )
     return Table("summary", "Accuracy and cost", columns, rows, notes).without_empty_columns()
 

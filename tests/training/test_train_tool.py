@@ -172,7 +172,7 @@ def test_caffes_own_refusal_is_one_line(toy: Any) -> None:
 def test_a_signal_snapshots_and_the_same_command_goes_on(toy: Any, sent: signal.Signals) -> None:
     toy.solver(max_iter="1000000", test_interval="1000000", test_initialization="false", snapshot="1000000")
     with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.PIPE, text=True) as process:
-        wait_for_points(toy.folder / "snap/net_training/metrics.jsonl")
+        wait_for_points(toy.folder / "snap/net_training/metrics.jsonl", process)
         process.send_signal(sent)
         assert process.stderr is not None
         said = process.stderr.read()
@@ -190,10 +190,14 @@ def test_kill_9_and_the_same_command(toy: Any) -> None:
     toy.solver(max_iter="1000000", test_interval="1000000", snapshot="500")
     with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 60
-        while not list((toy.folder / "snap").glob("*.solverstate")) and time.monotonic() < deadline:
+        states = (toy.folder / "snap").glob
+        while not list(states("*.solverstate")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
-    time.sleep(0.3)  # Caffe ends at its next line of log, which nobody reads any more
+    # Caffe ends at its next line of log, which nobody reads any more.
+    deadline = time.monotonic() + 20
+    while alive(toy.folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert not alive(toy.folder)
     reached = max(int(p.stem.rpartition("_")[2]) for p in (toy.folder / "snap").glob("*.solverstate"))
     toy.solver(max_iter=str(reached + 20), snapshot="500")
@@ -241,9 +245,9 @@ def test_bad_input_is_one_line_and_exit_2(toy: Any, arguments: list[str], compla
     assert complaint in done.stderr and done.stderr.count("\n") == 1
 
 
-def wait_for_points(metrics: Path) -> None:
+def wait_for_points(metrics: Path, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 60
-    while not (metrics.is_file() and metrics.read_text()) and time.monotonic() < deadline:
+    while not (metrics.is_file() and metrics.read_text()) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
