@@ -29,6 +29,12 @@ SUMMARY = {"1": "1 global", "2": "2 local", "3": "3 hybrid"}
 """The strategies that stand for the branches in the summary, and what they are called there."""
 
 
+COST_NOTE = (
+    "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (of one batch, "
+    "by `caffe time`) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
+)
+
+
 @dataclass(frozen=True)
 class Scored:
     """The scores of one stage of one experiment."""
@@ -117,10 +123,7 @@ def summary_table(scored: Sequence[Scored]) -> Table:
         SCORE_NOTES[1],
     ]
     if any(cell is not None for row in rows for cell in row[-4:]):
-        notes.append(
-            "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (of one "
-            "batch, by `caffe time`) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
-        )
+        notes.append(COST_NOTE)
     return Table("summary", "Accuracy and cost", columns, rows, notes).without_empty_columns()
 
 
