@@ -43,6 +43,8 @@ if [ -n "$own_numpy" ]; then
 else
     cp "$root/requirements.txt" "$venv/requirements.txt"
 fi
+# First what builds the few packages that come as source only.
+"$venv/bin/pip" install -q --disable-pip-version-check $(grep -E '^(setuptools|wheel)==' "$root/requirements.txt")
 "$venv/bin/pip" install -q --disable-pip-version-check -r "$venv/requirements.txt"
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
 

@@ -30,3 +30,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real data is not at {folder.parent.name}/{folder.name} beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def caffe_models() -> Path:
+    """Caffe's own models/ folder, which `make setup` keeps beside the Caffe that it builds, or a skip."""
+    spec = importlib.util.find_spec("caffe")
+    for folder in Path(spec.origin).parents if spec is not None and spec.origin else ():
+        if (folder / "models" / "bvlc_alexnet").is_dir():
+            return folder / "models"
+    pytest.skip("the Caffe in use has no models/ beside it")

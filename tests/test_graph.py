@@ -1,6 +1,5 @@
 """Layers and blobs: phases, in-place, twins, shared weights, old formats, and what Caffe refuses."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -397,11 +396,8 @@ def test_shapes_of_our_networks_equal_caffe_s(root: Path, caffe_peer: CaffePeer)
 
 @pytest.mark.caffe
 @pytest.mark.slow
-def test_shapes_of_caffe_s_own_networks_equal_caffe_s(caffe_peer: CaffePeer) -> None:
-    tree = os.environ.get("CAFFE_SOURCE")
-    if not tree:
-        pytest.skip("CAFFE_SOURCE does not name a Caffe source tree")
-    files = [file for file in sorted(Path(tree, "models").glob("*/*.prototxt")) if "solver" not in file.name]
+def test_shapes_of_caffe_s_own_networks_equal_caffe_s(caffe_models: Path, caffe_peer: CaffePeer) -> None:
+    files = [file for file in sorted(caffe_models.glob("*/*.prototxt")) if "solver" not in file.name]
     assert len(files) >= 8
     for file in files:
         net = upgrade(parse(file.read_text()))[0]

@@ -1,6 +1,5 @@
 """Lossless editing of prototxts: protobuf's own parser is the judge."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -271,10 +270,17 @@ def test_an_edit_changes_what_it_says_and_nothing_else(text: str, data: st.DataO
     ]
 
 
-def test_the_prototxts_of_caffe_come_back(root: Path) -> None:
-    tree = os.environ.get("CAFFE_SOURCE")
-    files = sorted((root / "prototxt").rglob("*.prototxt"))
-    files += sorted(Path(tree).rglob("*.prototxt")) if tree else []
+def test_our_own_prototxts_come_back(root: Path) -> None:
+    come_back(root / "prototxt")
+
+
+def test_the_prototxts_of_caffe_come_back(caffe_models: Path) -> None:
+    come_back(caffe_models)
+
+
+def come_back(folder: Path) -> None:
+    files = sorted(folder.rglob("*.prototxt"))
+    assert files
     for file in files:
         text = file.read_bytes().decode()
         assert Document.read(file).text() == text
