@@ -28,7 +28,6 @@ from pyhisto.files import whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
-from pyhisto.preprocessing.patches import IDS
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.preprocessing.stain import Stain, Statistics
 from pyhisto.proto import BlobProto, write_binary
@@ -140,7 +139,7 @@ def _write_split(
     """Write folder/<split>, the LMDB alone."""
     chosen = [row for row in rows if row.split == split]
     copies = settings.copies if split == "train" else 0
-    order = np.arange(len(chosen) * max(1, copies) * (len(IDS) if recipe.branch == "local" else 1))
+    order = np.arange(len(chosen) * max(1, copies) * recipe.patches_per_image)
     if split == "train":  # Caffe reads in key order and never shuffles
         np.random.Generator(np.random.PCG64(settings.seed)).shuffle(order)
     make = partial(_make, root=root, recipe=recipe, settings=replace(settings, copies=copies))

@@ -16,7 +16,7 @@ from pyhisto.errors import InputError
 from pyhisto.manifest import Row
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import BRANCHES, INTERPOLATIONS, MAX_SIZE, Preprocessing
+from pyhisto.preprocessing.recipe import CUTS, INTERPOLATIONS, MAX_PATCH, MAX_SIZE, Preprocessing
 
 
 def main() -> None:
@@ -24,7 +24,12 @@ def main() -> None:
     parser = Parser(description=__doc__)
     add_manifest_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
-    parser.add_argument("--branch", choices=BRANCHES, required=True, help="global: the whole image; local: 15 patches")
+    parser.add_argument(
+        "--branch",
+        choices=CUTS,
+        required=True,
+        help="the whole image, 15 patches, or those of ref. [11]",
+    )
     parser.add_argument("--size", type=int, default=224, help="side of the network's input (default 224)")
     parser.add_argument("--interpolation", choices=list(INTERPOLATIONS), default="linear")
     parser.add_argument(
@@ -44,8 +49,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
     arguments = parser.parse_args()
-    if not 1 <= arguments.size <= MAX_SIZE:
-        raise InputError(f"--size {arguments.size}: give 1 to {MAX_SIZE}")
+    largest = MAX_PATCH if arguments.branch in ("window", "random") else MAX_SIZE
+    if not 1 <= arguments.size <= largest:
+        raise InputError(f"--size {arguments.size}: give 1 to {largest}")
     if not 0 <= arguments.augment <= 1000:
         raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
     if arguments.out.exists():  # said before the stain target is measured

@@ -1,14 +1,28 @@
-"""The patches of the local branch: 5 columns x 3 rows, without overlap (paper, section Patch sampling)."""
+"""Where patches are cut, and their names, from which a prediction can be drawn back on its image."""
 
+import hashlib
+import re
+
+import numpy as np
+
+from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
 
 COLUMNS, ROWS = 5, 3
+"""The local branch's grid, without overlap (paper, section Patch sampling)."""
 
 GRID = tuple((row, column) for column in range(COLUMNS) for row in range(ROWS))
 """(row, column) from 0, column by column: the order of the authors' own lists."""
 
 IDS = tuple(f"{row + 1}{column + 1}" for row, column in GRID)
-"""The patches' names, row then column from 1: 11, 21, 31, 12, ..., 35."""
+"""The grid's names, row then column from 1: 11, 21, 31, 12, ..., 35."""
+
+FRAME = (350, 230)
+"""Width and height to which the method of Spanhol et al. 2016 (ref. [11]) resizes an image before it cuts."""
+RANDOM_PATCHES = 1000
+"""Random patches an image in that method."""
+
+PLACED = re.compile(r"y(\d{1,3})x(\d{1,3})")
 
 
 def grid_patches(image: Image, size: int) -> list[tuple[str, Image]]:
@@ -19,3 +33,41 @@ def grid_patches(image: Image, size: int) -> list[tuple[str, Image]]:
         (name, image[row * size : (row + 1) * size, column * size : (column + 1) * size])
         for name, (row, column) in zip(IDS, GRID, strict=True)
     ]
+
+
+def window_places(size: int) -> list[tuple[int, int]]:
+    """(top, left) of the windows of `size` that slide over FRAME with an overlap of half, row by row."""
+    step = max(1, size // 2)
+    width, height = FRAME
+    return [(top, left) for top in range(0, height - size + 1, step) for left in range(0, width - size + 1, step)]
+
+
+def random_places(image: Image, size: int) -> list[tuple[int, int]]:
+    """(top, left) of RANDOM_PATCHES different places in FRAME: random, and always the same for the same image."""
+    width, height = FRAME
+    rng = np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:16])))
+    columns = width - size + 1
+    chosen = rng.choice(columns * (height - size + 1), RANDOM_PATCHES, replace=False)
+    return [(place // columns, place % columns) for place in chosen.tolist()]
+
+
+def placed_patches(image: Image, size: int, places: list[tuple[int, int]]) -> list[tuple[str, Image]]:
+    """Cut an image of FRAME's size at (top, left) places into (`y<top>x<left>`, size x size patch) pairs."""
+    return [(f"y{top}x{left}", image[top : top + size, left : left + size]) for top, left in places]
+
+
+def patch_box(name: str, size: int) -> tuple[float, float, float, float]:
+    """Where a patch lies: (left, top, right, bottom) as fractions of its image's width and height.
+
+    `name` is an id of any branch; the empty one is the whole image. Raises InputError for what is no id.
+    """
+    if name == "":
+        return 0.0, 0.0, 1.0, 1.0
+    if name in IDS:
+        row, column = GRID[IDS.index(name)]
+        return column / COLUMNS, row / ROWS, (column + 1) / COLUMNS, (row + 1) / ROWS
+    match = PLACED.fullmatch(name)
+    if match is None:
+        raise InputError(f"'{name}' is not the name of a patch (11 to 35, or y<top>x<left>)")
+    top, left = int(match[1]), int(match[2])
+    return left / FRAME[0], top / FRAME[1], (left + size) / FRAME[0], (top + size) / FRAME[1]

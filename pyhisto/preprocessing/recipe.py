@@ -15,11 +15,24 @@ from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image
-from pyhisto.preprocessing.patches import COLUMNS, ROWS, grid_patches
+from pyhisto.preprocessing.patches import (
+    COLUMNS,
+    FRAME,
+    IDS,
+    RANDOM_PATCHES,
+    ROWS,
+    grid_patches,
+    placed_patches,
+    random_places,
+    window_places,
+)
 from pyhisto.preprocessing.stain import Stain
 
-Branch: TypeAlias = Literal["global", "local"]
-BRANCHES: tuple[Branch, ...] = get_args(Branch)
+Branch: TypeAlias = Literal["global", "local", "window", "random"]
+BRANCHES: tuple[Branch, ...] = ("global", "local")
+"""The paper's hybrid: the whole image, and 15 patches."""
+CUTS: tuple[Branch, ...] = get_args(Branch)
+"""Those and the two ways of cutting of ref. [11]: sliding window and random patches."""
 
 Interpolation: TypeAlias = Literal["linear", "area"]
 INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
@@ -27,6 +40,8 @@ INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": 
 
 FILE_NAME = "preprocessing.json"
 MAX_SIZE = 4096
+MAX_PATCH = 128
+"""Largest patch that is cut out of the FRAME of the branches window and random."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +77,16 @@ class Preprocessing:
             raise InputError(f"{where}: not a JSON object; is it a preprocessing.json?")
         branch, size, mean = value.get("branch"), value.get("size"), value.get("mean")
         interpolation, provenance = value.get("interpolation"), value.get("provenance", {})
-        if branch not in BRANCHES:
-            raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(BRANCHES)}")
+        if branch not in CUTS:
+            raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(CUTS)}")
         if interpolation not in tuple(INTERPOLATIONS):
             raise InputError(f"{where}: interpolation is {interpolation!r}, not one of {', '.join(INTERPOLATIONS)}")
         if value.get("channel_order") != "BGR":
             raise InputError(f"{where}: channel_order is {value.get('channel_order')!r}, not 'BGR'")
         if type(size) is not int or not 1 <= size <= MAX_SIZE:
             raise InputError(f"{where}: size is {size!r}, not a whole number from 1 to {MAX_SIZE}")
+        if branch in ("window", "random") and size > MAX_PATCH:
+            raise InputError(f"{where}: size is {size}; patches of branch {branch} have {MAX_PATCH} pixels at most")
         if not isinstance(provenance, dict):
             raise InputError(f"{where}: provenance is not an object")
         if not isinstance(mean, list) or [_is_number(level) for level in mean] != [True] * 3:
@@ -95,7 +112,7 @@ class Preprocessing:
         }
 
     def inputs(self, image: Image) -> list[tuple[str, Image]]:
-        """The (patch id, size x size x 3 uint8 BGR) pairs of an image: one with id "" (global), or 15 (local)."""
+        """The (patch id, size x size x 3 uint8 BGR) pairs of an image, `patches_per_image` of them (global: id "")."""
         return self.cut(self.normalise(image))
 
     def normalise(self, image: Image) -> Image:
@@ -106,7 +123,17 @@ class Preprocessing:
         """The second step of `inputs`, after what training augments: resize and cut into patches."""
         if self.branch == "global":
             return [("", self._resize(image, self.size, self.size))]
-        return grid_patches(self._resize(image, COLUMNS * self.size, ROWS * self.size), self.size)
+        if self.branch == "local":
+            return grid_patches(self._resize(image, COLUMNS * self.size, ROWS * self.size), self.size)
+        framed = self._resize(image, *FRAME)
+        places = window_places(self.size) if self.branch == "window" else random_places(framed, self.size)
+        return placed_patches(framed, self.size, places)
+
+    @property
+    def patches_per_image(self) -> int:
+        """How many network inputs one image gives."""
+        fixed = {"global": 1, "local": len(IDS), "random": RANDOM_PATCHES}
+        return fixed[self.branch] if self.branch in fixed else len(window_places(self.size))
 
     def blob(self, inputs: Sequence[Image]) -> NDArray[np.float32]:
         """Network inputs as Caffe's Data layer makes them: N x 3 x size x size, mean subtracted."""

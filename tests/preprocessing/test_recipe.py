@@ -11,7 +11,7 @@ import pytest
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.macenko import Macenko
-from pyhisto.preprocessing.patches import IDS, grid_patches
+from pyhisto.preprocessing.patches import IDS, grid_patches, patch_box, random_places, window_places
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.preprocessing.reinhard import Reinhard
 from pyhisto.preprocessing.stain import Stain
@@ -49,6 +49,36 @@ def test_local_is_cut_from_five_by_three_sizes() -> None:
     whole = cv2.resize(picture(), (80, 48), interpolation=cv2.INTER_AREA)
     assert [name for name, _ in patches] == list(IDS)
     assert np.array_equal(dict(patches)["34"], whole[32:48, 48:64])
+
+
+def test_sliding_windows_overlap_by_half() -> None:
+    # 350 x 230, windows of 64 every 32: (350 - 64) // 32 + 1 = 9 columns, (230 - 64) // 32 + 1 = 6 rows
+    assert len(window_places(64)) == 54
+    recipe = Preprocessing("window", 64)
+    patches = recipe.inputs(picture(230, 350))
+    assert len(patches) == recipe.patches_per_image == 54
+    assert [name for name, _ in patches][8:11] == ["y0x256", "y32x0", "y32x32"]
+    assert np.array_equal(dict(patches)["y32x64"], picture(230, 350)[32:96, 64:128])
+
+
+def test_a_thousand_random_patches_are_a_function_of_the_image() -> None:
+    image = picture(230, 350)
+    recipe = Preprocessing("random", 32)
+    patches = recipe.inputs(image)
+    assert len({name for name, _ in patches}) == recipe.patches_per_image == 1000
+    assert random_places(image, 32) == random_places(image.copy(), 32) != random_places(255 - image, 32)
+    for name, pixels in patches[::100]:
+        left, top, right, bottom = patch_box(name, 32)
+        inside = image[round(top * 230) : round(bottom * 230), round(left * 350) : round(right * 350)]
+        assert np.array_equal(pixels, inside)
+
+
+def test_a_patch_s_name_says_where_it_is() -> None:
+    assert patch_box("", 224) == (0, 0, 1, 1)
+    assert patch_box("24", 224) == (3 / 5, 1 / 3, 4 / 5, 2 / 3)  # row 2, column 4
+    for bad in ("41", "x1y1", "a0"):
+        with pytest.raises(InputError, match="not the name of a patch"):
+            patch_box(bad, 224)
 
 
 def test_stain_comes_before_the_resize() -> None:
@@ -96,6 +126,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, stain: Stain | None) -> None:
         ({"interpolation": ["linear"]}, "interpolation"),
         ({"stain": {}}, "stain"),
         ({"provenance": []}, "provenance"),
+        ({"branch": "window", "size": 200}, "size"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
