@@ -200,8 +200,14 @@ def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0)
     if len(correct) == 0:
         return Interval(math.nan, math.nan)
     scores = patient_scores(correct, patients)
-    draws = np.random.default_rng(seed).integers(len(scores), size=(RESAMPLES, len(scores)), dtype=np.int32)
-    low, high = np.quantile(scores[draws].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    rng = np.random.default_rng(seed)
+    means = np.empty(RESAMPLES)
+    step = max(1, 2_000_000 // len(scores))  # in memory at a time; the draws are the same whatever the step
+    for first in range(0, RESAMPLES, step):
+        count = min(step, RESAMPLES - first)
+        draws = rng.integers(len(scores), size=(count, len(scores)))
+        means[first : first + count] = scores[draws].mean(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 

@@ -6,11 +6,11 @@ branch and row then column ("11" .. "35") in the local one; p0, p1, ... are the 
 """
 
 import csv
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,12 @@ WHOLE = ""
 """The patch of the global branch: the whole image."""
 
 SUM_TOLERANCE = 1e-3
+CHUNK = 50_000
+"""Rows that are read at a time: about 40 MB."""
 
 Floats = NDArray[np.floating]
+Key: TypeAlias = tuple[str, str, str]
+"""Branch, model, patch."""
 
 
 class Row(NamedTuple):
@@ -93,66 +97,56 @@ def read_predictions(paths: Sequence[Path]) -> Predictions:
 
 
 class _Merged:
-    """What was read so far, as numbers; names are numbered in the order in which they come."""
+    """What was read so far, as numbers; names are numbered in the order in which they come.
+
+    Column by column, a chunk of rows at a time: a study has hundreds of thousands of rows.
+    """
 
     def __init__(self) -> None:
         self.classes: int | None = None
+        self.facts: dict[str, tuple[str, str]] = {}  # image -> patient, label
         self.images: dict[str, int] = {}
-        self.facts: list[tuple[str, str]] = []  # of each image: patient, label
-        self.keys: dict[tuple[str, str, str], int] = {}  # branch, model, patch
-        self.image = array("l")
-        self.key = array("l")
-        self.values = array("d")
+        self.keys: dict[Key, int] = {}
+        self.image: list[NDArray[np.int64]] = []
+        self.key: list[NDArray[np.int64]] = []
+        self.values: list[Floats] = []
 
     def read(self, path: Path) -> None:
-        first = len(self.image)
-        lines = array("l")
-        for line, fields in _records(path):
-            image, patient, label, branch, model, patch, *probabilities = fields
-            number = self.images.setdefault(image, len(self.images))
-            if number == len(self.facts):
-                _check_label(label, self._classes(path, probabilities), f"{path} line {line}")
-                self.facts.append((patient, label))
-            elif self.facts[number] != (patient, label):
-                raise InputError(
-                    f"{path} line {line}: {image} is patient {patient}, class {label} here, but patient "
-                    f"{self.facts[number][0]}, class {self.facts[number][1]} in an earlier row; "
-                    "predict again from one manifest"
-                )
-            key = (branch, model, patch)
-            if key not in self.keys:
-                _check_key(key, f"{path} line {line}")
-                self._classes(path, probabilities)
-                self.keys[key] = len(self.keys)
-            self.image.append(number)
-            self.key.append(self.keys[key])
-            lines.append(line)
-            try:
-                self.values.extend(map(float, probabilities))
-            except ValueError:
-                raise InputError(f"{path} line {line}: a probability is not a number") from None
-        if len(self.image) == first:
-            raise InputError(f"{path}: holds no prediction; run predict.py again")
-        self._check_values(path, first, lines)
-
-    def _classes(self, path: Path, probabilities: Sequence[str]) -> int:
-        if self.classes is None:
+        chunk_count = len(self.values)
+        for line, rows in _chunks(path):
+            image, patient, label, branch, model, patch, *probabilities = zip(*rows, strict=True)
+            if self.classes not in (None, len(probabilities)):
+                raise InputError(f"{path}: has {len(probabilities)} classes, the files before it {self.classes}")
             self.classes = len(probabilities)
-        if self.classes != len(probabilities):
-            raise InputError(f"{path}: has {len(probabilities)} classes, the files before it {self.classes}")
-        return self.classes
+            facts, keys = list(zip(image, patient, label, strict=True)), list(zip(branch, model, patch, strict=True))
+            for fact in dict.fromkeys(facts):
+                if fault := self._take_fact(*fact):
+                    raise InputError(f"{path} line {line + facts.index(fact)}: {fault}")
+            for key in dict.fromkeys(keys):
+                if key not in self.keys:
+                    if fault := _fault_of_key(*key):
+                        raise InputError(f"{path} line {line + keys.index(key)}: {fault}")
+                    self.keys[key] = len(self.keys)
+            self.image.append(np.array([self.images[name] for name in image], np.int64))
+            self.key.append(np.array([self.keys[key] for key in keys], np.int64))
+            self.values.append(_probabilities(path, line, probabilities))
+        if len(self.values) == chunk_count:
+            raise InputError(f"{path}: holds no prediction; run predict.py again")
 
-    def _check_values(self, path: Path, first: int, lines: "array[int]") -> None:
-        assert self.classes is not None
-        values = np.frombuffer(self.values, np.float64).reshape(-1, self.classes)[first:]
-        with np.errstate(invalid="ignore"):
-            wrong = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE))
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(
-                f"{path} line {lines[row]}: {', '.join(f'{v:g}' for v in values[row])} are not probabilities that sum "
-                "to 1; was the network's last layer a Softmax?"
+    def _take_fact(self, image: str, patient: str, label: str) -> str | None:
+        """Note an image's patient and class; returns what is wrong with them, if anything."""
+        if image not in self.facts:
+            if not (label.isascii() and label.isdigit()) or int(label) >= (self.classes or 0):
+                return f"label '{label}' is not a class, 0 .. {(self.classes or 0) - 1}"
+            self.facts[image] = (patient, label)
+            self.images[image] = len(self.images)
+        before = self.facts[image]
+        if before != (patient, label):
+            return (
+                f"{image} is patient {patient}, class {label} here, but patient {before[0]}, class {before[1]} in an "
+                "earlier row; predict again from one manifest"
             )
+        return None
 
     def predictions(self) -> Predictions:
         if self.classes is None:
@@ -160,7 +154,7 @@ class _Merged:
         names = sorted(self.images)
         rank = np.empty(len(names), np.int64)
         rank[[self.images[name] for name in names]] = np.arange(len(names))
-        image, key = rank[np.frombuffer(self.image, "l")], np.frombuffer(self.key, "l")
+        image, key = rank[np.concatenate(self.image)], np.concatenate(self.key)
         place = image * len(self.keys) + key
         count = np.bincount(place, minlength=len(names) * len(self.keys)).reshape(len(names), len(self.keys))
         keys = list(self.keys)
@@ -174,9 +168,9 @@ class _Merged:
                 "branch and model from the same manifest"
             )
         flat = np.empty((len(names) * len(keys), self.classes))
-        flat[place] = np.frombuffer(self.values, np.float64).reshape(-1, self.classes)
+        flat[place] = np.concatenate(self.values)
         table = flat.reshape(len(names), len(keys), self.classes)
-        facts = [self.facts[self.images[name]] for name in names]
+        facts = [self.facts[name] for name in names]
         return Predictions(
             images=tuple(names),
             patients=tuple(patient for patient, _ in facts),
@@ -195,8 +189,8 @@ class _Merged:
         return {model: [column for _, column in sorted(patches)] for model, patches in by_model.items()}
 
 
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of one file with their line numbers, its header checked."""
+def _chunks(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
+    """The rows of one file, its header checked: some at a time, with the line of the first of them."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
@@ -204,10 +198,13 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
             classes = len(header) - len(COLUMNS)
             if classes < 2 or header != [*COLUMNS, *(f"p{c}" for c in range(classes))]:
                 raise InputError(f"{path}: not a predictions file; its header must be {','.join(COLUMNS)},p0,p1,...")
-            for fields in reader:
-                if len(fields) != len(header):
-                    raise InputError(f"{path} line {reader.line_num}: {len(fields)} fields, the header {len(header)}")
-                yield reader.line_num, fields
+            line = 2
+            while rows := list(islice(reader, CHUNK)):
+                for number, fields in enumerate(rows):
+                    if len(fields) != len(header):
+                        raise InputError(f"{path} line {line + number}: {len(fields)} fields, the header {len(header)}")
+                yield line, rows
+                line += len(rows)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -216,21 +213,44 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path} line {reader.line_num}: not valid CSV: {error}") from None
 
 
-def _check_label(label: str, classes: int, where: str) -> None:
-    if not (label.isascii() and label.isdigit()) or int(label) >= classes:
-        raise InputError(f"{where}: label '{label}' is not a class, 0 .. {classes - 1}")
+def _probabilities(path: Path, line: int, columns: Sequence[Sequence[str]]) -> Floats:
+    """The columns p0, p1, ... as numbers, checked to be probabilities; shape (rows, classes)."""
+    values = np.empty((len(columns[0]), len(columns)))
+    for number, column in enumerate(columns):
+        try:
+            values[:, number] = list(map(float, column))
+        except ValueError:
+            row = next(row for row, text in enumerate(column) if not _is_number(text))
+            raise InputError(f"{path} line {line + row}: a probability is not a number") from None
+    with np.errstate(invalid="ignore"):
+        wrong = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{path} line {line + row}: {', '.join(f'{v:g}' for v in values[row])} are not probabilities that sum to "
+            "1; was the network's last layer a Softmax?"
+        )
+    return values
 
 
-def _check_key(key: tuple[str, str, str], where: str) -> None:
-    branch, model, patch = key
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fault_of_key(branch: str, model: str, patch: str) -> str | None:
     if branch not in BRANCHES:
-        raise InputError(f"{where}: branch '{branch}' is neither global nor local")
+        return f"branch '{branch}' is neither global nor local"
     if not model:
-        raise InputError(f"{where}: no model's name")
+        return "no model's name"
     if (branch == "global") != (patch == WHOLE):
-        raise InputError(f"{where}: patch '{patch}' in the {branch} branch; empty in the global branch only")
+        return f"patch '{patch}' in the {branch} branch; empty in the global branch only"
+    return None
 
 
-def _where(image: str, key: tuple[str, str, str]) -> str:
+def _where(image: str, key: Key) -> str:
     branch, model, patch = key
     return f"{image}, {branch} branch, model {model}" + (f", patch {patch}" if patch else "")

@@ -30,8 +30,8 @@ SUMMARY = {"1": "1 global", "2": "2 local", "3": "3 hybrid"}
 
 
 COST_NOTE = (
-    "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (of one batch, "
-    "by `caffe time`) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
+    "Weights, FLOPs (2 per multiply-add, one forward pass of one image), caffemodel bytes and forward_ms (one batch, "
+    "`caffe time`) of strategy 3 are both branches' together; the local branch passes 15 patches an image."
 )
 
 

@@ -1,8 +1,9 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn import metrics as peer
@@ -44,6 +45,7 @@ def test_wilson_against_its_formula_by_hand() -> None:
     assert math.isnan(metrics.wilson(0, 0).low)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_holds_the_rate_and_mirrors(counts: tuple[int, int]) -> None:
     successes, trials = counts
@@ -62,6 +64,18 @@ def test_bootstrap_is_seeded_and_about_the_normal_interval() -> None:
     scores = metrics.patient_scores(correct, patients)
     half = 1.96 * scores.std(ddof=1) / math.sqrt(80)
     assert_allclose([first.low, first.high], [scores.mean() - half, scores.mean() + half], atol=0.01)
+
+
+def test_bootstrap_of_many_patients_needs_little_memory() -> None:
+    n = 20_000  # where each image is its own patient: 10,000 draws of all of them at once would be 1.6 GB
+    correct = np.random.default_rng(0).random(n) < 0.8
+    tracemalloc.start()
+    interval = metrics.patient_bootstrap(correct, np.arange(n))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+    wilson = metrics.wilson(int(correct.sum()), n)
+    assert_allclose([interval.low, interval.high], [wilson.low, wilson.high], atol=5e-4)
 
 
 def test_undefined_is_nan_and_never_zero() -> None:
@@ -95,6 +109,7 @@ two_class = st.integers(2, 60).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(two_class)
 def test_equals_scikit_learn(sample: tuple[list[int], list[float]]) -> None:
     labels, scores = np.array(sample[0]), np.array(sample[1])

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
@@ -54,6 +54,7 @@ def patch_probabilities() -> st.SearchStrategy[np.ndarray]:
     return raw.map(lambda values: values / values.sum(axis=2, keepdims=True))
 
 
+@settings(deadline=None)
 @given(patch_probabilities(), st.randoms())
 @pytest.mark.parametrize("merge", [voting.average, voting.majority])
 def test_merging_patches_gives_probabilities_whatever_their_order(merge, patches, random) -> None:
@@ -64,6 +65,7 @@ def test_merging_patches_gives_probabilities_whatever_their_order(merge, patches
     assert_allclose(merge(patches[:, order]), merged, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(patch_probabilities())
 def test_lambda_1_is_local_and_0_is_global(patches) -> None:
     local, whole = voting.average(patches), patches[:, 0]
