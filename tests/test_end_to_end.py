@@ -20,8 +20,9 @@ STEPS_OF_A_STAGE = ("metrics.jsonl", "predictions.csv", "cost.json", "time.json"
 
 def command(root: Path) -> list[str]:
     return [
-        sys.executable, "-m", "snakemake", "-s", str(root / "workflow" / "Snakefile"), "--cores", "2",
-        "--configfile", str(root / "workflow" / "config" / "tiny.yaml"), "--rerun-incomplete", "--nolock", "--quiet", "all",
+        sys.executable, "-m", "snakemake", "-s", str(root / "workflow" / "Snakefile"),
+        "--cores", "2", "--configfile", str(root / "workflow" / "config" / "tiny.yaml"),
+        "--rerun-incomplete", "--nolock", "--quiet", "all",
     ]  # fmt: skip
 
 
