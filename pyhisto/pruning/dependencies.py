@@ -17,8 +17,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
@@ -239,13 +237,8 @@ class _Analysis:
         """Join what is tied; name the groups; find the blocks."""
         result = self.result
         ends = [np.concatenate([np.zeros(0, np.int64), *(edge[side] for edge in self.edges)]) for side in (0, 1)]
-        matrix = coo_array((np.ones(len(ends[0]), np.int8), (ends[0], ends[1])), shape=(self.count, self.count))
-        _, labels = connected_components(matrix, directed=False)
-        # Number atoms by their first channel, so that the order is the network's.
-        _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-        rank = np.empty(len(first), np.int64)
-        rank[np.argsort(first)] = np.arange(len(first))
-        result.atom = rank[inverse]
+        # Atoms are numbered by their first channel, so that the order is the network's.
+        result.atom = np.unique(_first_connected(self.count, *ends), return_inverse=True)[1]
 
         reasons: dict[int, str] = {}
         for channels, reason in self.frozen:
@@ -284,6 +277,22 @@ class _Analysis:
             block[free] = number
             number += 1
         return block
+
+
+def _first_connected(count: int, ones: Channels, others: Channels) -> Channels:
+    """For each of `count` channels the lowest that edges (ones[i], others[i]) connect it to, over any number of them.
+
+    Each round hooks the roots of joined trees to the lower one and flattens the trees. (SciPy has this, but importing
+    it takes as long as the whole pruning.)
+    """
+    first = np.arange(count)
+    while len(unequal := np.flatnonzero(first[ones] != first[others])):
+        ones, others = ones[unequal], others[unequal]
+        one, other = first[ones], first[others]
+        np.minimum.at(first, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(flatter := first[first], first):
+            first = flatter
+    return first
 
 
 def _back(blob: Blob, through: set[str]) -> Node | None:
@@ -363,8 +372,8 @@ def _grouped(
 ) -> tuple[Channels | None, Channels | None]:
     """The channels along the axis of a weight blob that a group's own inputs, or outputs, lie on.
 
-    All groups of a convolution have one size. Where there are more groups than inputs in each (depthwise, ResNeXt),
-    whole groups go, inputs and outputs together; else every group loses the same positions.
+    All groups of a convolution have one size. Where there are at least as many groups as inputs in each (depthwise,
+    ResNeXt), whole groups go, inputs and outputs together; else every group loses the same positions.
     """
     if group == 1:
         return inputs, out
@@ -373,7 +382,7 @@ def _grouped(
         a.freeze(out, f"groups of {_named(node)} with unknown inputs")
         return None, outputs[0]
     rows = inputs.reshape(group, -1)
-    if group > rows.shape[1]:
+    if whole_groups_go(node, len(inputs)):
         for matrix in (rows, outputs):
             a.tie(np.repeat(rows[:, 0], matrix.shape[1]), matrix.ravel(), "")
         return None, None
@@ -385,7 +394,7 @@ def _grouped(
 def whole_groups_go(node: Node, inputs: int) -> bool:
     """Whether a cut through this convolution lowers the number of its groups (else their size)."""
     group = node.layer.convolution_param.group
-    return bool(group > 1 and group > inputs // group)
+    return bool(group > 1 and group >= inputs // group)
 
 
 def _inner_product(a: _Analysis, node: Node, bottoms: Tops) -> Tops:

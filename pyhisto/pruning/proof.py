@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +55,8 @@ def available_engine(net: Net) -> EngineName | None:
 
         if {layer.type for layer in net.layer} <= set(caffe.layer_type_list()):
             return "caffe"
+    import cv2
+
     try:
         cv2.dnn.readNetFromCaffe(np.frombuffer(to_text(net).encode(), np.uint8))
     except (cv2.error, AttributeError):  # AttributeError: OpenCV 5 has no Caffe reader
@@ -66,8 +67,8 @@ def available_engine(net: Net) -> EngineName | None:
 def runnable(graph: Graph) -> Net:
     """The network of a graph with Input layers for its inputs and without losses: what both engines can run.
 
-    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does. Raises InputError where an input's
-    shape is unknown.
+    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does; SENet's Axpy (a * x + y), which
+    neither engine has, becomes a Scale and an Eltwise. Raises InputError where an input's shape is unknown.
     """
     net = NetParameter(name="proof")
     for node in graph.nodes:
@@ -89,8 +90,20 @@ def runnable(graph: Graph) -> Net:
             layer.ClearField(field)
         if layer.type == "Python" and layer.python_param.module == SEP_MODULE:
             layer = LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)
-        net.layer.append(layer)
+        if layer.type == "Axpy":
+            _add_axpy(net, layer)
+        else:
+            net.layer.append(layer)
     return net
+
+
+def _add_axpy(net: Net, axpy: LayerParameter) -> None:
+    """a (N x C, or N x C x 1 x 1) * x + y as Caffe's own layers say it."""
+    (a, x, y), (top,) = axpy.bottom, axpy.top
+    flat, scaled = f"{axpy.name}(a)", f"{axpy.name}(a * x)"
+    net.layer.add(name=flat, type="Reshape", bottom=[a], top=[flat]).reshape_param.shape.dim.extend([0, -1])
+    net.layer.add(name=scaled, type="Scale", bottom=[x, flat], top=[scaled]).scale_param.axis = 0
+    net.layer.add(name=axpy.name, type="Eltwise", bottom=[scaled, y], top=[top])
 
 
 def outputs_of(net: Net) -> tuple[str, ...]:
@@ -142,6 +155,8 @@ def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) 
 
 
 def _run_opencv(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    import cv2
+
     network = cv2.dnn.readNetFromCaffe(
         np.frombuffer(to_text(net).encode(), np.uint8),
         np.frombuffer(_without_state(net, weights).SerializeToString(), np.uint8),
