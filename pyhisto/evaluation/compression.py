@@ -123,12 +123,13 @@ def over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
 
 def over_size(every: Sequence[State]) -> Drawing | None:
     """Fig. 13: accuracy over the size of the weights on disk, one method a line."""
-    lines: Lines = {}
-    for state in every:
-        if state.size and state.ratio != 0 and (state.method != METHOD or state.loops in (None, _fewest_loops(every))):
-            lines.setdefault(_name(state, state.method), []).append((state.size / 1e6, state.il))
-    if len(lines) < 2:
+    fewest = _fewest_loops(every)
+    chosen = [s for s in every if s.size and s.ratio != 0 and (s.method != METHOD or s.loops in (None, fewest))]
+    if len({state.method for state in chosen}) < 2:
         return None
+    lines: Lines = {}
+    for state in chosen:
+        lines.setdefault(_name(state, state.method), []).append(((state.size or 0) / 1e6, state.il))
     figure, (axes,) = grid(1, 1, 6.2, 3.8)
     _draw_lines(axes, lines)
     axes.set(xlabel="weights of one branch on disk, MB", ylabel="IL, %", xscale="log")

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "paper"
 
 MAGNIFICATIONS = ("40", "100", "200", "400")
 
-BENIGN_PPV = "PPV, benign positive"
+BENIGN_PPV = "PPV (benign)"
 MEASURE_OF = {BENIGN_PPV: "NPV"}
 """Rows that stand beside the printed numbers of another name; see CONTRADICTIONS."""
 

@@ -40,8 +40,8 @@ p.banner { background: var(--warn-page); color: var(--warn); padding: .8rem 1rem
   font-weight: 600; font-size: 1.05rem; }
 nav { margin: 1rem 0; } nav a { margin-right: 1.2rem; } a { color: var(--accent); }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .83rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { border-bottom: 2px solid var(--line); font-weight: 600; } tbody tr:hover { background: var(--card); }
 th.name, td.name { text-align: left; }
 ul.notes { color: var(--soft); font-size: .85rem; padding-left: 1.2rem; margin: .5rem 0; }

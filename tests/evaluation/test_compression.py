@@ -54,6 +54,13 @@ def test_no_figure_without_the_stages_for_it(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_magnifications_are_no_methods(tmp_path: Path) -> None:
+    for magnification in ("40X", "100X"):
+        write_stage(tmp_path / magnification / "before", wrong=1)
+        stage(tmp_path / magnification, "after", 2, ratio=0.5, loops=1)
+    assert names(tmp_path) == []
+
+
 def test_folds_are_averaged(tmp_path: Path) -> None:
     for fold, wrong in (("fold1", 1), ("fold2", 3)):
         stage(tmp_path / fold, "O_0.5", wrong, ratio=0.5, loops=1)

@@ -118,7 +118,7 @@ def test_a_study_beside_the_paper(root: Path, tmp_path: Path) -> None:
     hybrid = rows["IL", "3"]
     assert (hybrid["40X"], hybrid["40X_std"]) == ("80", "14.1421")
     assert (hybrid["40X paper"], hybrid["40X paper_std"], hybrid["40X diff"]) == ("85.6", "1.4", "-5.6")
-    assert "100X" not in hybrid and ("kappa", "2(Max)") in rows and ("PPV, benign positive", "1") in rows
+    assert "100X" not in hybrid and ("kappa", "2(Max)") in rows and ("PPV (benign)", "1") in rows
     after = {(row["measure"], row["strategy"]): row for row in table(tmp_path / "tables/table5_pruned50.csv")}
     assert (after["IL", "1"]["40X"], after["IL", "1"]["40X paper"]) == ("80", "81.3")
     cost = table(tmp_path / "tables/table7_cost.csv")
