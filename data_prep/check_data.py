@@ -11,6 +11,8 @@ from data_prep.dataset import table
 from data_prep.duplicates import describe, find_duplicates
 from data_prep.options import add_data_options, load_data
 from pyhisto.cli import Parser, run
+from pyhisto.manifest import resolve
+from pyhisto.preprocessing.images import png_text
 
 
 def main() -> None:
@@ -23,6 +25,9 @@ def main() -> None:
     expected = breakhis.IMAGES if arguments.dataset == "breakhis" and arguments.folds is None else {}
     for line in [*table(data.rows, expected), *(f"note: {note}" for note in data.notes)]:
         print(line)
+    told = [row.path for row in data.rows if png_text(resolve(arguments.root, row.path))]
+    if told:
+        print(f"note: {len(told)} PNG carry text, which may identify a patient (the first: {told[0]})")
     pairs = find_duplicates(data.rows, arguments.root, arguments.workers)
     for line in describe(pairs) or ["no duplicates"]:
         print(line)

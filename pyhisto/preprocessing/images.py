@@ -4,6 +4,7 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -86,16 +87,30 @@ def _is_damaged(data: bytes) -> bool:
 
 def _png_is_whole(data: bytes) -> bool:
     """Whether the chunks of a PNG file have the right checksums and run on to its end chunk."""
+    kind = b""
+    for chunk, checksum in _png_chunks(data):
+        kind = chunk[:4]
+        if zlib.crc32(chunk).to_bytes(4) != checksum:
+            return False
+    return kind == b"IEND"
+
+
+def png_text(path: Path) -> list[str]:
+    """The keywords of what a PNG file carries beside its pixels as text or time (tEXt, zTXt, iTXt, tIME)."""
+    data = Path(path).read_bytes()
+    chunks = (chunk for chunk, _ in _png_chunks(data)) if data.startswith(PLAIN_PNG) else ()
+    texts = [chunk for chunk in chunks if chunk[:4] in (b"tEXt", b"zTXt", b"iTXt", b"tIME")]
+    return [chunk[4:].partition(b"\0")[0].decode("latin-1") if chunk[:4] != b"tIME" else "tIME" for chunk in texts]
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """(type and content, checksum) of each chunk up to IEND, as far as the file goes."""
     position = 8
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
-        chunk, checksum = (
-            data[position + 4 : position + 8 + length],
-            data[position + 8 + length : position + 12 + length],
-        )
-        if zlib.crc32(chunk).to_bytes(4) != checksum:
-            return False
-        if chunk.startswith(b"IEND"):
-            return True
-        position += 12 + length
-    return False
+        end = position + 8 + length
+        chunk = data[position + 4 : end]
+        yield chunk, data[end : end + 4]
+        if chunk[:4] == b"IEND":
+            return
+        position = end + 4

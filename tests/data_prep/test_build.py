@@ -111,6 +111,16 @@ def test_workers_do_not_change_a_byte(root: Path, tree: Path, tmp_path: Path) ->
     assert all((one / file).read_bytes() == (three / file).read_bytes() for file in files)
 
 
+def test_macenko_does_not_depend_on_workers_either(root: Path, tree: Path, tmp_path: Path) -> None:
+    one, two = (
+        build(root, tree, tmp_path / str(n), "--branch", "global", "--augment", 1, "--stain", "macenko", "--workers", n)
+        for n in (1, 2)
+    )
+    for split in ("train", "val", "test"):
+        assert (one / split / "data.mdb").read_bytes() == (two / split / "data.mdb").read_bytes()
+    assert Preprocessing.load(one / "train").stain == Preprocessing.load(two / "train").stain
+
+
 def test_stain_target(root: Path, tree: Path, tmp_path: Path) -> None:
     """By default the training images' mean; the authors' image where it is there; another on demand."""
 
@@ -149,6 +159,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_pa
     broken.write_bytes(broken.read_bytes()[:500])
     with complains(root, "build_lmdb.py", *options(tree), *build_options) as said:
         assert "SOB_M_DC-15-4-100-001.png: the image is cut short" in said[0]
+    manifest, header = tmp_path / "m.csv", "path,label,patient,slide,magnification,subtype,split\n"
+    (tmp_path / "secret.png").write_bytes(broken.read_bytes())
+    (tree / "BreaKHis_v1/link.png").symlink_to(tmp_path / "secret.png")
+    for path, complaint in (("../../secret.png", "not inside the root"), ("link.png", "leads outside the root")):
+        manifest.write_text(f"{header}{path},0,p,s,100,A,train\nb.png,1,q,s2,100,DC,train\n")
+        with complains(
+            root, "build_lmdb.py", "--manifest", manifest, "--root", tree / "BreaKHis_v1", *build_options
+        ) as said:
+            assert complaint in said[0]
     assert not out.exists()
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
     out.mkdir()

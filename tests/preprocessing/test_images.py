@@ -1,17 +1,19 @@
 """Decoding: whole images come through, everything else is refused with one line."""
 
+import io
 import struct
 import zlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyhisto.errors import InputError
-from pyhisto.preprocessing.images import Image, decode_image, read_image
+from pyhisto.preprocessing.images import Image, decode_image, png_text, read_image
 
 
 def picture() -> Image:
@@ -71,3 +73,29 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no image")
     with pytest.raises(InputError, match=r"text\.png: not an image"):
         read_image(tmp_path / "text.png")
+
+
+def test_text_in_a_png_is_found(tmp_path: Path) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + zlib.crc32(kind + body).to_bytes(4)
+
+    data = encoded(".png")
+    (tmp_path / "plain.png").write_bytes(data)
+    assert png_text(tmp_path / "plain.png") == []
+    extra = chunk(b"tEXt", b"Comment\0slide of 2014-03-02") + chunk(b"tIME", b"1234567")
+    (tmp_path / "text.png").write_bytes(data[:33] + extra + data[33:])  # the header chunk ends at 33
+    assert png_text(tmp_path / "text.png") == ["Comment", "tIME"]
+    assert np.array_equal(read_image(tmp_path / "text.png"), picture())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P", "L", "RGBA", "LA", "1"])
+def test_every_kind_of_png_decodes_as_opencv_does(mode: str) -> None:
+    out = io.BytesIO()
+    PIL.Image.fromarray(picture()[:, :, ::-1]).convert(mode).save(out, "PNG")
+    expected = cv2.imdecode(np.frombuffer(out.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    assert np.array_equal(decode_image(out.getvalue(), mode), np.asarray(expected))
+
+
+def test_sixteen_bits_become_eight() -> None:
+    deep = cv2.imencode(".png", picture().astype(np.uint16) * 257)[1].tobytes()
+    assert np.array_equal(decode_image(deep, "16 bits"), picture())
