@@ -7,6 +7,9 @@ buffers, not as Python numbers. `blob_array` and `set_blob` are the way to them.
 """
 
 import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -148,7 +151,12 @@ def write_weights(path: Path, net: Net) -> None:
     """Write a caffemodel: HDF5 where the name ends in .h5, else binary. Whole or not at all."""
     with whole_file(path) as partial:
         if str(path).endswith(".h5"):
-            _write_hdf5_weights(partial, net)
+            try:
+                _write_hdf5_weights(partial, net)
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"
+                ) from None
         else:
             partial.write_bytes(net.SerializeToString())
 
@@ -192,26 +200,67 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _read_hdf5_weights(path: Path) -> Net:
-    net = NetParameter()
-    try:
-        with h5py.File(path, "r") as file:
-
-            def visit(group: h5py.Group, name: str) -> None:
-                arrays = sorted((int(key), item) for key, item in group.items() if isinstance(item, h5py.Dataset))
-                if arrays:
-                    layer = net.layer.add(name=name)
-                    for _, array in arrays:
-                        set_blob(layer.blobs.add(), array[()])
-                for key, item in group.items():
-                    if isinstance(item, h5py.Group):
-                        visit(item, f"{name}/{key}" if name else key)
-
-            visit(file["data"], "")
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: not an HDF5 caffemodel: {_one_line(error)}") from None
+    layers: dict[str, dict[str, Array]] = {}
+    with open_hdf5(path, "caffemodel") as file:
+        for place, values in hdf5_arrays(file, "data").items():
+            name, _, index = place.rpartition("/")
+            layers.setdefault(name, {})[index] = values
+        net = NetParameter()
+        for name, arrays in layers.items():
+            layer = net.layer.add(name=name)
+            for values in numbered(arrays, f"layer '{name}'"):
+                set_blob(layer.blobs.add(), values)
     if not net.layer:
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
     return net
+
+
+@contextmanager
+def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read. What goes wrong with it in the block is an InputError that says it is no `what`."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (AttributeError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not an HDF5 {what}: {_one_line(error)}") from None
+
+
+def hdf5_item(file: h5py.File, name: str) -> Any:
+    """A data set or a group that lies in this file itself. Raises KeyError."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise KeyError(f"it has no '{name}' of its own")
+    return file[name]
+
+
+def hdf5_arrays(file: h5py.File, name: str) -> dict[str, Array]:
+    """The arrays of numbers in a group and the groups in it, by path.
+
+    Each is read once, whatever links to it; links to other places are passed over. Raises ValueError where the arrays
+    would take more memory than the file is large: Caffe writes them plain.
+    """
+    arrays: dict[str, Array] = {}
+    room = os.path.getsize(file.filename)
+
+    def visit(place: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal room
+        if isinstance(item, h5py.Dataset):
+            if item.shape is None or item.dtype.kind not in "fiu":
+                raise ValueError(f"'{place}' is not an array of numbers")
+            room -= item.nbytes
+            if room < 0:
+                raise ValueError(f"'{place}' is larger than the file: it is damaged, or compressed")
+            arrays[place] = item[()]
+
+    hdf5_item(file, name).visititems(visit)
+    return arrays
+
+
+def numbered(arrays: Mapping[str, Array], what: str) -> Iterator[Array]:
+    """Arrays whose names are their indices, in order. Raises KeyError where the names are not 0, 1, 2, ..."""
+    for index in range(len(arrays)):
+        if str(index) not in arrays:
+            raise KeyError(f"{what} has {len(arrays)} arrays, but none is called '{index}'")
+        yield arrays[str(index)]
 
 
 def _write_hdf5_weights(path: Path, net: Net) -> None:

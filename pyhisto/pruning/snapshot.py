@@ -4,6 +4,7 @@ A solver state holds, for each blob that the solver trains and in their order, o
 Nesterov, AdaGrad, RMSProp) or, after all of those, a second one (AdaDelta, Adam). Each is cut as its weights were.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_file
-from pyhisto.proto import Array, SolverState, blob_array, read_binary, set_blob
+from pyhisto.proto import (
+    Array,
+    SolverState,
+    blob_array,
+    hdf5_arrays,
+    hdf5_item,
+    numbered,
+    open_hdf5,
+    read_binary,
+    set_blob,
+)
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.surgery import Keeps, cut_blob
 
@@ -48,8 +59,8 @@ def convert(state: Any, plan: Plan, learned_net: str, source: object, rewrite: R
 
 def check_pair(state: Any, plan: Plan, source: object) -> None:
     """The weights that the state belongs to have to be those that were pruned. Raises InputError where it shows."""
-    learned = Path(state.learned_net)
-    if learned.is_file() and sha256(learned) not in plan.sources.values():
+    learned = state.learned_net
+    if os.path.isfile(learned) and sha256(Path(learned)) not in plan.sources.values():
         raise InputError(f"{source}: belongs to {learned}, but the plan pruned other weights; prune that file")
 
 
@@ -60,18 +71,15 @@ def read_state(path: Path) -> Any:
         if not state.history:
             raise InputError(f"{path}: holds no history; is it a solver state?")
         return state
-    try:
-        with h5py.File(path, "r") as file:
-            learned = file["learned_net"][()]
-            state = SolverState(
-                iter=_integer(file["iter"]), current_step=_integer(file["current_step"]),
-                learned_net=learned.decode() if isinstance(learned, bytes) else str(learned),
-            )  # fmt: skip
-            for index in range(len(file["history"])):
-                set_blob(state.history.add(), file["history"][str(index)][()])
-            return state
-    except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: not an HDF5 solver state: {' '.join(str(error).split())}") from None
+    with open_hdf5(path, "solver state") as file:
+        learned = _single(file, "learned_net")
+        state = SolverState(
+            iter=int(_single(file, "iter")), current_step=int(_single(file, "current_step")),
+            learned_net=learned.decode() if isinstance(learned, bytes) else str(learned),
+        )  # fmt: skip
+        for values in numbered(hdf5_arrays(file, "history"), "its history"):
+            set_blob(state.history.add(), values)
+        return state
 
 
 def write_state(path: Path, state: Any) -> None:
@@ -84,14 +92,17 @@ def write_state(path: Path, state: Any) -> None:
             # Caffe reads scalars of these types, and a string of fixed length.
             file.create_dataset("iter", data=np.int32(state.iter))
             file.create_dataset("current_step", data=np.int32(state.current_step))
-            file.create_dataset("learned_net", data=np.bytes_(state.learned_net))
+            file.create_dataset("learned_net", data=np.bytes_(state.learned_net.encode()))
             for index, blob in enumerate(state.history):
                 file.create_dataset(f"history/{index}", data=blob_array(blob))
 
 
-def _integer(dataset: Any) -> int:
-    """Caffe writes an array of one."""
-    return int(np.asarray(dataset[()]).ravel()[0])
+def _single(file: h5py.File, name: str) -> Any:
+    """A number or a string; Caffe writes an array of one."""
+    item = hdf5_item(file, name)
+    if item.size != 1:
+        raise ValueError(f"'{name}' is not a single value")
+    return np.asarray(item[()]).ravel()[0]
 
 
 def _keeps(parameter: Parameter) -> Keeps:
