@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data_prep import build_lmdb
 from data_prep.augment import augmentations
 from data_prep.lmdb_writer import decode_record, read_lmdb
 from data_prep.verify import caffe_records
@@ -35,10 +36,12 @@ def run(root: Path, program: str, *arguments: object) -> subprocess.CompletedPro
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
-def build(root: Path, tree: Path, out: Path, *arguments: object) -> Path:
+def build(tree: Path, out: Path, *arguments: object) -> Path:
+    """Run build_lmdb.py in this process, which spares the start of another."""
     settings = ["--size", 16, "--record", "png", "--workers", 1]
-    done = run(root, "build_lmdb.py", *options(tree), "--out", out, *settings, *arguments)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [*map(str, ["build_lmdb.py", *options(tree), "--out", out, *settings, *arguments])])
+        build_lmdb.main()
     return out
 
 
@@ -51,9 +54,9 @@ def complains(root: Path, program: str, *arguments: object) -> Iterator[list[str
     yield [done.stderr.replace("\r", "\n").splitlines()[-1]]
 
 
-def test_every_record_is_what_the_steps_give(root: Path, tree: Path, tmp_path: Path) -> None:
+def test_every_record_is_what_the_steps_give(tree: Path, tmp_path: Path) -> None:
     """Decode, normalise, augment, resize, cut: recomputed here record by record."""
-    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 2)
+    out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 2)
     rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
     for split, copies in (("train", ["a0", "a1"]), ("val", [None]), ("test", [None])):
         recipe = Preprocessing.load(out / split)
@@ -71,8 +74,8 @@ def test_every_record_is_what_the_steps_give(root: Path, tree: Path, tmp_path: P
         assert seen == {(path, patch, copy) for path in paths for patch in IDS for copy in copies}
 
 
-def test_prediction_sees_what_the_lmdb_holds(root: Path, tree: Path, tmp_path: Path) -> None:
-    out = build(root, tree, tmp_path / "out", "--branch", "global")
+def test_prediction_sees_what_the_lmdb_holds(tree: Path, tmp_path: Path) -> None:
+    out = build(tree, tmp_path / "out", "--branch", "global")
     recipe = Preprocessing.load(out / "test")
     for key, record in read_lmdb(out / "test"):
         path = key.split("_", 1)[1].removesuffix("_")
@@ -80,8 +83,8 @@ def test_prediction_sees_what_the_lmdb_holds(root: Path, tree: Path, tmp_path: P
         assert np.array_equal(pixels, decode_record(record)[0])
 
 
-def test_training_records_are_shuffled_and_keys_count_up(root: Path, tree: Path, tmp_path: Path) -> None:
-    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 2)
+def test_training_records_are_shuffled_and_keys_count_up(tree: Path, tmp_path: Path) -> None:
+    out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 2)
     keys = [key for key, _ in read_lmdb(out / "train")]
     assert [int(key[:10]) for key in keys] == list(range(2 * 2 * 2 * 15))  # patients, images, copies, patches
     labels = [decode_record(record)[1] for _, record in read_lmdb(out / "train")]
@@ -93,8 +96,8 @@ def test_training_records_are_shuffled_and_keys_count_up(root: Path, tree: Path,
 
 
 @pytest.mark.parametrize("encoding", ["jpeg", "raw"])
-def test_mean_is_the_mean_of_the_training_records(root: Path, tree: Path, tmp_path: Path, encoding: str) -> None:
-    out = build(root, tree, tmp_path / "out", "--branch", "global", "--record", encoding)
+def test_mean_is_the_mean_of_the_training_records(tree: Path, tmp_path: Path, encoding: str) -> None:
+    out = build(tree, tmp_path / "out", "--branch", "global", "--record", encoding)
     images = np.array([decode_record(record)[0] for _, record in read_lmdb(out / "train")], np.float64)
     for split in ("train", "val", "test"):
         mean = blob_array(read_binary(out / split / "mean.binaryproto", BlobProto))
@@ -103,17 +106,17 @@ def test_mean_is_the_mean_of_the_training_records(root: Path, tree: Path, tmp_pa
         assert Preprocessing.load(out / split).mean == pytest.approx(images.mean((0, 1, 2)))
 
 
-def test_workers_do_not_change_a_byte(root: Path, tree: Path, tmp_path: Path) -> None:
-    one = build(root, tree, tmp_path / "1", "--branch", "local", "--augment", 1, "--record", "jpeg")
-    three = build(root, tree, tmp_path / "3", "--branch", "local", "--augment", 1, "--record", "jpeg", "--workers", 3)
+def test_workers_do_not_change_a_byte(tree: Path, tmp_path: Path) -> None:
+    one = build(tree, tmp_path / "1", "--branch", "local", "--augment", 1, "--record", "jpeg")
+    three = build(tree, tmp_path / "3", "--branch", "local", "--augment", 1, "--record", "jpeg", "--workers", 3)
     files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file() and path.name != "lock.mdb")
     assert len(files) == 1 + 3 * 4  # manifest.csv; data.mdb, preprocessing.json, mean.binaryproto, manifest.csv a split
     assert all((one / file).read_bytes() == (three / file).read_bytes() for file in files)
 
 
-def test_macenko_does_not_depend_on_workers_either(root: Path, tree: Path, tmp_path: Path) -> None:
+def test_macenko_does_not_depend_on_workers_either(tree: Path, tmp_path: Path) -> None:
     one, two = (
-        build(root, tree, tmp_path / str(n), "--branch", "global", "--augment", 1, "--stain", "macenko", "--workers", n)
+        build(tree, tmp_path / str(n), "--branch", "global", "--augment", 1, "--stain", "macenko", "--workers", n)
         for n in (1, 2)
     )
     for split in ("train", "val", "test"):
@@ -121,14 +124,12 @@ def test_macenko_does_not_depend_on_workers_either(root: Path, tree: Path, tmp_p
     assert Preprocessing.load(one / "train").stain == Preprocessing.load(two / "train").stain
 
 
-def test_stain_target(root: Path, tree: Path, tmp_path: Path) -> None:
+def test_stain_target(tree: Path, tmp_path: Path) -> None:
     """By default the training images' mean; the authors' image where it is there; another on demand."""
 
     def target(*arguments: object) -> Reinhard:
         out = tmp_path / str(len(list(tmp_path.iterdir())))
-        stain = Preprocessing.load(
-            build(root, tree, out, "--branch", "global", "--augment", 0, *arguments) / "val"
-        ).stain
+        stain = Preprocessing.load(build(tree, out, "--branch", "global", "--augment", 0, *arguments) / "val").stain
         assert isinstance(stain, Reinhard)
         return stain
 
@@ -189,10 +190,10 @@ def test_manifest_program_and_empty_class(root: Path, tree: Path, tmp_path: Path
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("encoding", ["jpeg", "png", "raw"])
-def test_caffe_reads_the_same_pixels_and_the_same_mean(root: Path, tree: Path, tmp_path: Path, encoding: str) -> None:
+def test_caffe_reads_the_same_pixels_and_the_same_mean(tree: Path, tmp_path: Path, encoding: str) -> None:
     import caffe
 
-    out = build(root, tree, tmp_path / "out", "--branch", "local", "--augment", 1, "--record", encoding)
+    out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 1, "--record", encoding)
     ours = [decode_record(record) for _, record in read_lmdb(out / "train")]
     for (image, label), (caffe_s_image, caffe_s_label) in zip(ours, caffe_records(out / "train", 16), strict=False):
         assert np.array_equal(image, caffe_s_image)
@@ -205,14 +206,14 @@ def test_caffe_reads_the_same_pixels_and_the_same_mean(root: Path, tree: Path, t
 
 
 @pytest.mark.caffe
-def test_convert_imageset_gives_the_same_pixels(root: Path, tree: Path, tmp_path: Path) -> None:
+def test_convert_imageset_gives_the_same_pixels(tree: Path, tmp_path: Path) -> None:
     """Plain resize without stain or augmentation is Caffe's own tool's work, pixel for pixel."""
     import caffe
 
     program = Path(caffe.__file__).parents[2] / "bin" / "convert_imageset"
     if not program.is_file():
         pytest.skip("this Caffe has no convert_imageset program")
-    out = build(root, tree, tmp_path / "out", "--branch", "global", "--stain", "none", "--record", "raw")
+    out = build(tree, tmp_path / "out", "--branch", "global", "--stain", "none", "--record", "raw")
     rows = [row for row in read_manifest(out / "manifest.csv") if row.split == "test"]
     (tmp_path / "list.txt").write_text("".join(f"{row.path} {row.label}\n" for row in rows))
     size = ["-resize_height", "16", "-resize_width", "16"]
