@@ -36,7 +36,7 @@ fi
 echo "Installing Python packages"
 # A found Caffe is bound to the numpy that it was built with: that one stays.
 own_numpy=""
-[ ${#system_packages[@]} = 0 ] || own_numpy=$("$venv/bin/python" -c 'import numpy; print(f"numpy=={numpy.__version__}")')
+[ ${#system_packages[@]} = 0 ] || own_numpy=$("$python" -c 'import numpy; print(f"numpy=={numpy.__version__}")')
 if [ -n "$own_numpy" ]; then
     grep -v '^numpy==' "$root/requirements.txt" > "$venv/requirements.txt"
     echo "$own_numpy" >> "$venv/requirements.txt"
@@ -70,7 +70,7 @@ fi
 
 # `import caffe` works in the environment; and the interpreter inside `caffe` finds the environment by the PATH.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-[ ${#system_packages[@]} != 0 ] || echo "$found" > "$site/caffe.pth"
+echo "$found" > "$site/caffe.pth"
 for tool in caffe convert_imageset compute_image_mean extract_features; do
     [ -x "$(dirname "$program")/$tool" ] || continue
     rm -f "$venv/bin/$tool"
