@@ -45,7 +45,9 @@ def main() -> None:
         help="an image, or a preprocessing.json with the target in it (default: for BreaKHis the authors' image where "
         "the tree has it, else the mean of the training images)",
     )  # fmt: skip
-    parser.add_argument("--record", choices=ENCODINGS, default="jpeg", help="how an image is stored (default jpeg)")
+    parser.add_argument(
+        "--record", choices=ENCODINGS, default="jpeg", help="jpeg: small, loses a little; png, raw: exact"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
     arguments = parser.parse_args()

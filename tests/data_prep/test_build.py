@@ -223,3 +223,23 @@ def test_convert_imageset_gives_the_same_pixels(tree: Path, tmp_path: Path) -> N
     for (_, one), (_, other) in zip(ours, caffe_s, strict=True):
         assert np.array_equal(decode_record(one)[0], decode_record(other)[0])
         assert decode_record(one)[1] == decode_record(other)[1]
+
+
+@pytest.mark.caffe
+def test_caffe_trains_on_what_a_prediction_sees(tree: Path, tmp_path: Path) -> None:
+    """The Data layer with the recipe's mean against `Preprocessing.blob` of the image file: equal to the last bit."""
+    import caffe
+
+    out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 0)
+    recipe = Preprocessing.load(out / "test")
+    paths = dict.fromkeys(KEY.fullmatch(key)[2] for key, _ in read_lmdb(out / "test"))  # type: ignore[index]
+    ours = [recipe.blob([p for _, p in recipe.inputs(read_image(tree / "BreaKHis_v1" / path))]) for path in paths]
+    means = " ".join(f"mean_value: {level!r}" for level in recipe.mean)
+    (tmp_path / "net.prototxt").write_text(
+        'layer { name: "d" type: "Data" top: "data" top: "label" '
+        f'data_param {{ source: "{out / "test"}" backend: LMDB batch_size: {15 * len(ours)} }} '
+        f"transform_param {{ {means} }} }}"
+    )
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
+    net.forward()
+    assert np.array_equal(net.blobs["data"].data, np.concatenate(ours))
