@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv: pinned Python packages, the project, and a Caffe whose `caffe` runs the project's Python layers.
-# Does nothing, quickly, where that is done. `make setup` and the Docker images call it.
+# Does nothing, quickly, where that is done. `make setup` and the Docker images call it. `install.sh dependencies` makes
+# everything but the project itself: a step of its own in an image, which changes of the project do not repeat.
 #
 # Caffe is, in this order: the one at $CAFFE_ROOT; the one that `python3` can import; else our own build, kept in the
 # user's cache under a key of everything that it depends on, so that a second checkout builds nothing.
@@ -13,7 +14,8 @@ cache="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pyhisto"
 fail() { echo "setup: $*" >&2; exit 2; }
 
 # Whatever changes one of these makes the setup run again.
-wanted=$({ cat "$root/requirements.txt" "$root/pyproject.toml" "$0" "$caffe"/*; echo "$root ${CAFFE_ROOT:-} ${CAFFE_CUDA:-0}"; } | sha256sum)
+wanted=$({ cat "$root/requirements.txt" "$root/pyproject.toml" "$0" "$caffe"/* 2>/dev/null; echo "$root ${CAFFE_ROOT:-} ${CAFFE_CUDA:-0}"; } | sha256sum)
+dependencies_only=$([ "${1:-}" = dependencies ] && echo yes || true)
 if [ "$(cat "$venv/setup.done" 2>/dev/null)" = "$wanted" ] && "$venv/bin/caffe" --version >/dev/null 2>&1; then
     exit 0
 fi
@@ -46,7 +48,7 @@ fi
 # First what builds the few packages that come as source only.
 "$venv/bin/pip" install -q --disable-pip-version-check $(grep -E '^(setuptools|wheel)==' "$root/requirements.txt")
 "$venv/bin/pip" install -q --disable-pip-version-check -r "$venv/requirements.txt"
-"$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
+[ -n "$dependencies_only" ] || "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e "$root"
 
 if [ -n "$found" ]; then
     program=""
@@ -67,6 +69,8 @@ else
     fi
     program="$prefix/bin/caffe" found="$prefix/python"
 fi
+
+[ -z "$dependencies_only" ] || exit 0
 
 # `import caffe` works in the environment; and the interpreter inside `caffe` finds the environment by the PATH.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

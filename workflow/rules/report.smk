@@ -45,6 +45,7 @@ rule settings:
             "title": config["title"],
             "data": f"{kind}, {config['magnification']}X, fold {config['fold']}",
             "synthetic": bool(SYNTHETIC),
+            "dataset": "synthetic" if SYNTHETIC else "breakhis",
             "patients": "patients made up by the generator" if SYNTHETIC else "BreaKHis patients, by slide number",
             "lambda": config["lambda"],
             "magnification": str(config["magnification"]),
