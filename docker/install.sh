@@ -11,6 +11,9 @@ caffe="$root/docker/caffe"
 venv="$root/.venv"
 cache="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/pyhisto"
 
+# Our own environment, activated, is not a Caffe that is there already.
+PATH=$(echo ":$PATH:" | sed "s#:$venv/bin:#:#g; s/^://; s/:$//")
+
 fail() { echo "setup: $*" >&2; exit 2; }
 
 # Whatever changes one of these makes the setup run again.
