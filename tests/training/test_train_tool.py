@@ -218,9 +218,12 @@ def test_ten_times_kill_9_at_random_moments(toy: Any) -> None:
     done = toy.train()
     assert done.returncode == 0, done.stderr
     points = read_points(toy.folder / "snap/net_training/metrics.jsonl")
-    trained = [p.iteration for p in points if p.phase == "train"]
-    assert trained == list(range(0, trained[-1] + 1, 50))  # each report once, none missing
-    assert [p.iteration for p in points if p.phase == "test"] == list(range(0, trained[-1] + 1, 500))
+    # Each report once, in order, to the end. Caffe may be some reports ahead of the reader that is killed, so that a few
+    # can be missing before a snapshot.
+    for phase, step in (("train", 50), ("test", 500)):
+        iterations = [p.iteration for p in points if p.phase == phase]
+        assert iterations == sorted(set(iterations)) and all(iteration % step == 0 for iteration in iterations)
+        assert iterations[0] == 0 and iterations[-1] == reached + 1000 - reached % 1000
 
 
 def test_caffe_missing(toy: Any) -> None:
