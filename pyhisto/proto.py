@@ -61,6 +61,10 @@ Datum = _message_class("Datum")
 TRAIN, TEST = 0, 1  # enum Phase
 
 
+MAX_AXES, MAX_SIZE = 32, 2**31 - 1
+"""What Caffe's Blob can hold: blob.hpp, kMaxBlobAxes, and an int along each axis."""
+
+
 def blob_shape(blob: Any) -> tuple[int, ...]:
     """The shape of a BlobProto, written the new way (`shape`) or the old way (num, channels, height, width)."""
     if blob.HasField("shape"):
@@ -76,11 +80,13 @@ def blob_array(blob: Any, what: str = "data") -> Array:
     Raises InputError where shape and count disagree: a truncated or hostile file.
     """
     shape = blob_shape(blob)
+    # A dimension below zero has a product of the right size beside another one below zero.
+    if len(shape) > MAX_AXES or min(shape, default=0) < 0 or max(shape, default=0) > MAX_SIZE:
+        raise InputError(f"a blob has {len(shape)} axes of {shape[:MAX_AXES]}: the file is damaged")
     for field in (what, f"double_{what}"):
         values = getattr(blob, field)
         if values:
-            # A dimension below zero has a product of the right size beside another one below zero.
-            if min(shape, default=1) < 0 or math.prod(shape) * np.dtype(BLOB_ARRAYS[field]).itemsize != len(values):
+            if math.prod(shape) * np.dtype(BLOB_ARRAYS[field]).itemsize != len(values):
                 raise InputError(f"a blob of shape {shape} holds {len(values)} bytes of {field}: the file is damaged")
             return np.frombuffer(values, BLOB_ARRAYS[field]).reshape(shape)
     if math.prod(shape) == 0:

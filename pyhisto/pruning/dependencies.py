@@ -105,12 +105,20 @@ class Dependencies:
         return "\n".join(lines)
 
 
+MAX_CHANNELS = 1 << 20
+"""That layers may make in one network."""
+
+MAX_INDICES = 1 << 24
+"""Along axis 1 of all blobs and the axes of all weights of one network: what fits into memory many times over."""
+
+
 class _Analysis:
     """Walks the graphs and gathers channels, edges and what is frozen."""
 
     def __init__(self) -> None:
         self.result = Dependencies()
         self.count = 0
+        self.indices = 0
         self.producer_of: list[str] = []  # by range of channels, in order
         self.ranges: list[int] = []
         self.edges: list[tuple[Channels, Channels]] = []
@@ -126,6 +134,10 @@ class _Analysis:
         """The channels that a layer makes; the same ones in every graph."""
         known = self.result.producers.get(node.name)
         if known is None:
+            if sum(map(len, self.result.producers.values())) + count > MAX_CHANNELS:
+                raise InputError(
+                    f"layer '{node.name}' makes {count} channels: with those before it more than the pruner can follow"
+                )
             known = self.result.producers[node.name] = self._new(count, node.name)
         elif len(known) != count:
             raise InputError(
@@ -179,6 +191,11 @@ class _Analysis:
                 if node.name in with_params:
                     raise InputError(f"{graph.source}: two layers with weights are called '{node.name}'; rename one")
                 with_params.add(node.name)
+            self.indices += sum(_size(blob) or 0 for blob in node.tops) + sum(map(sum, node.param_shapes or ()))
+            if self.indices > MAX_INDICES:
+                raise InputError(
+                    f"{graph.source}: layer '{node.name}': its blobs are too long for the pruner to follow"
+                )
             rule = RULES.get(node.type, _freezing)
             bottoms = [self.channels[blob] for blob in node.bottoms]
             tops = rule(self, node, bottoms)
@@ -240,26 +257,35 @@ class _Analysis:
         # Atoms are numbered by their first channel, so that the order is the network's.
         result.atom = np.unique(_first_connected(self.count, *ends), return_inverse=True)[1]
 
+        # Of inputs and of what unknown layers make there may be millions; only what layers make is looked at singly.
+        producer = np.repeat(np.arange(len(self.ranges)), self.ranges)
+        own = np.repeat(np.array([name != "" for name in self.producer_of], bool), self.ranges)
+        makers: dict[int, set[int]] = {}
+        for atom, maker in np.unique(np.stack([result.atom[own], producer[own]]), axis=1).T:
+            makers.setdefault(int(atom), set()).add(int(maker))
+        made = np.zeros(result.atom_count(), bool)
+        made[list(makers)] = True
+
+        def atoms_of(channels: Channels) -> list[int]:
+            atoms = np.unique(result.atom[channels])
+            return [int(atom) for atom in atoms[made[atoms]]]
+
         reasons: dict[int, str] = {}
         for channels, reason in self.frozen:
-            for atom in np.unique(result.atom[channels]):
-                reasons.setdefault(int(atom), reason)
-        producer = np.repeat(np.arange(len(self.ranges)), self.ranges)
-        makers: dict[int, set[int]] = {}
-        for atom, maker in np.unique(np.stack([result.atom, producer]), axis=1).T:
-            makers.setdefault(int(atom), set()).add(int(maker))
+            for atom in atoms_of(channels):
+                reasons.setdefault(atom, reason)
         # What one layer makes and a Slice takes apart is not one group: each part has to keep something.
         parts: dict[int, tuple[int, ...]] = {}
         for number, channels in enumerate(self.slices):
-            for atom in np.unique(result.atom[channels]):
-                parts[int(atom)] = (*parts.get(int(atom), ()), number)
+            for atom in atoms_of(channels):
+                parts[atom] = (*parts.get(atom, ()), number)
         members: dict[tuple[tuple[int, ...], tuple[int, ...], str], list[int]] = {}
-        for atom in range(result.atom_count()):
-            signature = (tuple(sorted(makers[atom])), parts.get(atom, ()), reasons.get(atom, ""))
+        for atom, layers in makers.items():
+            signature = (tuple(sorted(layers)), parts.get(atom, ()), reasons.get(atom, ""))
             members.setdefault(signature, []).append(atom)
-        for (layers, _, reason), atoms in members.items():
-            if names := [self.producer_of[layer] for layer in layers if self.producer_of[layer]]:
-                result.groups.append(Group(" + ".join(names), np.array(atoms), reason))
+        for (made_by, _, reason), atoms in members.items():
+            name = " + ".join(self.producer_of[layer] for layer in made_by)
+            result.groups.append(Group(name, np.array(atoms), reason))
         result.block = self._blocks(graphs)
         return result
 
@@ -351,10 +377,14 @@ def _convolution(a: _Analysis, node: Node, bottoms: Tops) -> Tops:
     parameter = node.layer.convolution_param
     if parameter.axis != 1:
         return _freezing(a, node, bottoms)
-    out, group = a.produce(node, parameter.num_output), parameter.group
+    outputs, inputs, group = parameter.num_output, bottoms[0], parameter.group
+    # The graph has checked this unless the shape of its bottom is unknown.
+    if not group or not outputs or outputs % group or (inputs is not None and len(inputs) % group):
+        raise InputError(f"{_named(node)}: its channels cannot be divided into {group} groups")
+    out = a.produce(node, outputs)
     for other in bottoms[1:]:  # several bottoms share the weights
         a.tie(bottoms[0], other, f"read by {_named(node)}")
-    weight_in, weight_out = _grouped(a, node, bottoms[0], out, group)
+    weight_in, weight_out = _grouped(a, node, inputs, out, group)
     spatial = [None] * (len(node.param_shapes[0]) - 2 if node.param_shapes else 2)
     # A deconvolution's weights are the transpose; of a grouped one's two axes, the second is that of one group.
     if node.type == "Deconvolution":

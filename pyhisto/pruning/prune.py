@@ -20,7 +20,9 @@ from pyhisto.pruning.network import Prototxt, read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
 from pyhisto.pruning.proof import TOLERANCE, Proof, available_engine, compare, runnable
 from pyhisto.pruning.schedule import Schedule, choose, shrink_hidden
-from pyhisto.pruning.surgery import Cut, rewrite_prototxt, rewrite_weights
+from pyhisto.pruning.surgery import Cut, check_axes, rewrite_prototxt, rewrite_weights
+
+PLAN = Path("plan.json")
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Network:
         """Read the prototxts (solvers may be among `also`) and the weights, which must fit. Raises InputError."""
         solvers = {path: document for path in also if (document := _solver(path))}
         files = read_prototxts(model, [path for path in also if path not in solvers], input_shapes)
-        names = [path.name for path in (model, *also)]
+        names = [path.name for path in (model, *also, weights, PLAN)]
         if doubled := {name for name in names if names.count(name) > 1}:
-            raise InputError(f"two prototxts are called {min(doubled)}; they would overwrite one another in the output")
+            raise InputError(f"two files are called {min(doubled)}; they would overwrite one another in the output")
         loaded = read_weights(weights)
         loaded = upgrade(loaded, weights)[0]
         for file in files:
@@ -57,6 +59,7 @@ class Network:
                 f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?"
             )
         dependencies = Dependencies.analyse([graph for file in files for graph in file.graphs])
+        check_axes(loaded, dependencies, weights)
         return cls(files, solvers, weights, loaded, dependencies)
 
 
@@ -152,7 +155,7 @@ def write(network: Network, pruned: Pruned, proof: Proof | None, out: Path) -> P
         for path, document in network.solvers.items():
             write_text(folder / path.name, _rewrite_solver(document, pruned.texts, out))
         write_weights(folder / weights_name, pruned.weights)
-        plan.save(folder / "plan.json")
+        plan.save(folder / PLAN)
     return plan
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
-from pyhisto.graph.types import slice_axis
-from pyhisto.proto import Array, Net, blob_array, set_blob
+from pyhisto.graph.types import dims, slice_axis
+from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob
 from pyhisto.prototext import Document, Message
 from pyhisto.pruning.dependencies import Channels, Dependencies, whole_groups_go
 
@@ -58,6 +58,23 @@ def mask_blob(values: Array, keeps: Keeps, what: str) -> Array:
         if keep is not None:
             values[(slice(None),) * (lead + axis) + (~keep,)] = 0
     return values
+
+
+def check_axes(weights: Net, dependencies: Dependencies, source: object) -> None:
+    """Every weight blob has to be as long as the analysis says along every axis that it knows. Raises InputError.
+
+    The graph has checked it already, but for layers whose bottom's shape is unknown.
+    """
+    for layer in weights.layer:
+        for index, blob in enumerate(layer.blobs):
+            axes, shape = dependencies.params.get((layer.name, index), []), blob_shape(blob)
+            lead = len(shape) - len(axes)
+            known = [(size, len(c)) for size, c in zip(shape[max(lead, 0) :], axes, strict=False) if c is not None]
+            if lead < 0 or any(size != length for size, length in known) or (axes and set(shape[:lead]) - {1}):
+                raise InputError(
+                    f"{source}: layer '{layer.name}': weight blob {index} is {dims(shape)}, which does not fit "
+                    "the network"
+                )
 
 
 def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
