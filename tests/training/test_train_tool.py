@@ -218,7 +218,7 @@ def test_ten_times_kill_9_at_random_moments(toy: Any) -> None:
     done = toy.train()
     assert done.returncode == 0, done.stderr
     points = read_points(toy.folder / "snap/net_training/metrics.jsonl")
-    # Each report once, in order, to the end. Caffe may be some reports ahead of the reader that is killed, so that a few
+    # Each report once, in order, to the end. Caffe may be some reports ahead of the reader that is killed, so a few
     # can be missing before a snapshot.
     for phase, step in (("train", 50), ("test", 500)):
         iterations = [p.iteration for p in points if p.phase == phase]
