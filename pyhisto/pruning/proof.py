@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.graph.network import SEP_MODULE
-from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
+from pyhisto.proto import LayerParameter, Net, NetParameter, layer_blobs, to_text
 
 EngineName: TypeAlias = Literal["caffe", "opencv"]
 Blobs: TypeAlias = Mapping[str, NDArray[np.float32]]
@@ -170,10 +170,13 @@ def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) 
     import caffe
 
     with tempfile.TemporaryDirectory() as folder:
-        model, caffemodel = Path(folder, "net.prototxt"), Path(folder, "net.caffemodel")
+        model = Path(folder, "net.prototxt")
         model.write_text(to_text(net), encoding="utf-8")
-        caffemodel.write_bytes(_without_state(net, weights).SerializeToString())
-        network = caffe.Net(str(model), caffe.TEST, weights=str(caffemodel))
+        network = caffe.Net(str(model), caffe.TEST)
+    stored = layer_blobs(weights)
+    for name, blobs in network.params.items():  # not from a file: Caffe reads none above 512 MiB, and VGG-16's is
+        for blob, values in zip(blobs, stored.get(name, []), strict=False):
+            blob.data[...] = values.reshape(blob.data.shape)
     for name, values in inputs.items():
         network.blobs[name].data[...] = values
     network.forward()
