@@ -18,7 +18,7 @@ def main() -> None:
     """Measure both, compare their records, print the ratio."""
     parser = Parser(description=__doc__)
     parser.add_argument("--source", type=Path, metavar="DIR", help="PNG to use (default: synthetic ones)")
-    parser.add_argument("--images", type=int, default=1000, help="(default 1000)")
+    parser.add_argument("--images", type=int, default=2000, help="(default 2000)")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()

@@ -34,6 +34,8 @@ from pyhisto.proto import BlobProto, write_binary
 
 MEAN_FILE = "mean.binaryproto"
 MANIFEST_FILE = "manifest.csv"
+JOB_RECORDS = 64
+"""Records per job, about: with fewer the sums of their pixels would be most of what a worker sends."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ class Written:
 
 @dataclass(frozen=True)
 class Built:
-    """What a worker makes of one image."""
+    """What a worker makes of the images of a job."""
 
     records: list[tuple[str, bytes]]
     """(key's end, Datum)."""
-    total: NDArray[np.uint32]
+    total: NDArray[np.uint64]
     """Sum of the decoded records, size x size x 3."""
 
 
@@ -147,10 +149,12 @@ def _write_split(
     total = np.zeros((recipe.size, recipe.size, 3), np.uint64)
     ranks = iter(order.tolist())
     spool = Spool(folder / "spool", len(order))
+    per_job = max(1, JOB_RECORDS * len(chosen) // len(order))
+    jobs = [tuple(chosen[start : start + per_job]) for start in range(0, len(chosen), per_job)]
     try:
-        for row, built in zip(chosen, with_progress(split, make, chosen, settings.workers), strict=True):
-            if row is chosen[0]:
-                _check_space(folder, built, len(chosen))
+        for index, built in enumerate(with_progress(split, make, jobs, settings.workers, per_job=per_job)):
+            if index == 0:
+                _check_space(folder, built, len(order))
             for name, record in built.records:
                 spool.add(next(ranks), name, record)
             total += built.total
@@ -160,32 +164,34 @@ def _write_split(
     return Written(total, len(order))
 
 
-def _check_space(folder: Path, first: Built, images: int) -> None:
-    """Raise InputError where the disk will not hold the spool and the LMDB, judged by the first image."""
-    needed = images * (sum(len(record) for _, record in first.records) + lmdb_bytes(len(r) for _, r in first.records))
+def _check_space(folder: Path, first: Built, records: int) -> None:
+    """Raise InputError where the disk will not hold the spool and the LMDB, judged by the first job."""
+    lengths = [len(record) for _, record in first.records]
+    needed = records / len(lengths) * (sum(lengths) + lmdb_bytes(lengths))
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise InputError(f"{folder.parent}: needs about {needed / 1e9:.2g} GB, has {free / 1e9:.2g} GB free; make room")
 
 
 def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> Iterator[tuple[str, Image]]:
-    """(key's end, size x size x 3 pixels) of every record of one image, before they are encoded.
+    """(key's end, size x size x 3 pixels) of every record of one image (resolved before), before they are encoded.
 
     The key's end says where the record comes from: `<path>_`, the patch (`11` ... `35`; global: nothing), and for an
     augmented image `a` and its index.
     """
-    image = recipe.normalise(read_image(resolve(root, row.path)))
+    image = recipe.normalise(read_image(Path(root) / row.path))
     for index, turned in enumerate(augmentations(image, seed, row.path, copies) if copies else [image]):
         for patch, pixels in recipe.cut(turned):
             yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
 
 
-def _make(row: Row, root: Path, recipe: Preprocessing, settings: Settings) -> Built:
-    """All records of one image, encoded."""
+def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings) -> Built:
+    """All records of a job's images, encoded."""
     records = []
-    total = np.zeros((recipe.size, recipe.size, 3), np.float32)  # whole numbers, exact up to 2^24
-    for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
-        record = encode_record(pixels, row.label, settings.encoding)
-        records.append((name, record))
-        cv2.accumulate(decode_record(record)[0], total)
-    return Built(records, total.astype(np.uint32))
+    total = np.zeros((recipe.size, recipe.size, 3), np.float64)
+    for row in rows:
+        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
+            record = encode_record(pixels, row.label, settings.encoding)
+            records.append((name, record))
+            cv2.accumulate(decode_record(record)[0], total)
+    return Built(records, total.astype(np.uint64))

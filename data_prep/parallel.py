@@ -49,10 +49,16 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
 
 
 def with_progress(
-    what: str, function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, unit: str = "images"
+    what: str,
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int,
+    unit: str = "images",
+    per_job: int = 1,
 ) -> Iterator[Result]:
-    """`ordered_map` with a progress bar on stderr: done, rate, remaining time."""
-    yield from tqdm(ordered_map(function, jobs, workers), what, len(jobs), unit=f" {unit}", mininterval=1)
+    """`ordered_map` with a progress bar on stderr: done, rate and remaining time; a job is `per_job` units."""
+    results = ordered_map(function, jobs, workers)
+    yield from tqdm(results, what, len(jobs), unit=f" {unit}", unit_scale=per_job, mininterval=1)
 
 
 def _begin_worker() -> None:

@@ -14,7 +14,7 @@ from data_prep.lmdb_writer import Encoding, decode_record, encode_record, read_l
 from data_prep.parallel import with_progress
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
-from pyhisto.manifest import SPLITS, Row, read_manifest
+from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 
@@ -40,6 +40,8 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     rows = [row for row in read_manifest(manifest) if row.split == folder.name]
     copies = copies if folder.name == "train" else 0
     work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed, encoding=encoding)
+    for row in rows:
+        resolve(root, row.path)
     expected: dict[str, bytes] = {}
     for digests in with_progress(f"{folder.name}: images", work, rows, workers):
         expected.update(digests)
