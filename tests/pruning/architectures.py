@@ -37,9 +37,12 @@ class Architecture(Builder):
         """BatchNorm and Scale, in place."""
         return self.batch_norm(blob, f"{blob}/bn", f"{blob}/scale")
 
-    def unit(self, name: str, bottom: str, outputs: int, *shape: int | tuple[int, int], group: int = 1) -> str:
-        """Convolution, BatchNorm, Scale, ReLU; `shape` is kernel, stride, pad."""
-        blob = self.normalise(self.convolution(name, bottom, outputs, *shape, group=group))  # type: ignore[arg-type]
+    def unit(
+        self, name: str, bottom: str, outputs: int, kernel: int | tuple[int, int] = 1, stride: int = 1,
+        pad: int | tuple[int, int] = 0, group: int = 1,
+    ) -> str:  # fmt: skip
+        """Convolution, BatchNorm, Scale, ReLU."""
+        blob = self.normalise(self.convolution(name, bottom, outputs, kernel, stride, pad, group))
         return self.relu(blob, f"{name}/relu")
 
     def sum_of(self, name: str, *bottoms: str) -> str:
@@ -182,18 +185,21 @@ def inception_v3() -> Net:
     """Szegedy et al. 2015, without the auxiliary head: 1 x 7 and 7 x 1 kernels, concatenations in concatenations."""
     b = Architecture("Inception-v3", 75)
     pooled = {"pool": "AVE", "kernel_size": 3, "stride": 1, "pad": 1}
-    size = {"1": ((1, 1), (0, 0)), "3": ((3, 3), (1, 1)), "5": ((5, 5), (2, 2)), "7": ((7, 7), (3, 3)),
-            "1x7": ((1, 7), (0, 3)), "7x1": ((7, 1), (3, 0)), "1x3": ((1, 3), (0, 1)), "3x1": ((3, 1), (1, 0))}  # fmt: skip
+    same = {
+        "1": ((1, 1), (0, 0)), "3": ((3, 3), (1, 1)), "5": ((5, 5), (2, 2)), "1x7": ((1, 7), (0, 3)),
+        "7x1": ((7, 1), (3, 0)), "1x3": ((1, 3), (0, 1)), "3x1": ((3, 1), (1, 0)),
+    }  # fmt: skip
 
     def chain(name: str, blob: str, *units: tuple[str, int]) -> str:
-        for index, (kernel, outputs) in enumerate(units):
-            if kernel == "pool":
+        for index, (kind, outputs) in enumerate(units):
+            unit = f"{name}/{index}"
+            if kind == "/2":
+                blob = b.unit(unit, blob, outputs, 3, 2)
+                continue
+            if kind == "pool":
                 blob = b.layer("Pooling", f"{name}/pool", blob, pooling_param=pooled)
-                kernel = "1"
-            if kernel == "/2":
-                blob = b.unit(f"{name}/{index}", blob, outputs, 3, 2, 0)
-            else:
-                blob = b.unit(f"{name}/{index}", blob, outputs, size[kernel][0], 1, size[kernel][1])
+            kernel, pad = same["1" if kind == "pool" else kind]
+            blob = b.unit(unit, blob, outputs, kernel, 1, pad)
         return blob
 
     def mixed(name: str, blob: str, *branches: Sequence[tuple[str, int]]) -> str:
@@ -221,10 +227,10 @@ def inception_v3() -> Net:
     for letter in "bc":
         name = f"mixed7{letter}"
         stems = [chain(f"{name}/b1", blob, ("1", 384)), chain(f"{name}/b2", blob, ("1", 448), ("3", 384))]
-        split = [
-            b.concat(f"{name}/s{index}", [chain(f"{name}/s{index}/{kernel}", stem, (kernel, 384)) for kernel in ("1x3", "3x1")])
-            for index, stem in enumerate(stems, 1)
-        ]  # fmt: skip
+        split = []
+        for index, stem in enumerate(stems, 1):
+            halves = [chain(f"{name}/s{index}/{kind}", stem, (kind, 384)) for kind in ("1x3", "3x1")]
+            split.append(b.concat(f"{name}/s{index}", halves))
         blob = b.concat(name, [chain(f"{name}/b0", blob, ("1", 320)), *split, chain(f"{name}/b3", blob, ("pool", 192))])
     return b.classify(blob)
 
