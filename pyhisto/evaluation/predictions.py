@@ -24,8 +24,8 @@ WHOLE = ""
 """The patch of the global branch: the whole image."""
 
 SUM_TOLERANCE = 1e-3
-CHUNK = 50_000
-"""Rows that are read at a time: about 40 MB."""
+CHUNK = 4_000
+"""Rows that are read at a time: few enough for a processor's cache."""
 
 Floats = NDArray[np.floating]
 Key: TypeAlias = tuple[str, str, str]
@@ -118,17 +118,16 @@ class _Merged:
             if self.classes not in (None, len(probabilities)):
                 raise InputError(f"{path}: has {len(probabilities)} classes, the files before it {self.classes}")
             self.classes = len(probabilities)
-            facts, keys = list(zip(image, patient, label, strict=True)), list(zip(branch, model, patch, strict=True))
-            for fact in dict.fromkeys(facts):
+            for fact in dict.fromkeys(zip(image, patient, label, strict=True)):
                 if fault := self._take_fact(*fact):
-                    raise InputError(f"{path} line {line + facts.index(fact)}: {fault}")
-            for key in dict.fromkeys(keys):
+                    raise InputError(f"{path} line {line + _first(rows, fact, 0)}: {fault}")
+            for key in dict.fromkeys(zip(branch, model, patch, strict=True)):
                 if key not in self.keys:
                     if fault := _fault_of_key(*key):
-                        raise InputError(f"{path} line {line + keys.index(key)}: {fault}")
+                        raise InputError(f"{path} line {line + _first(rows, key, 3)}: {fault}")
                     self.keys[key] = len(self.keys)
             self.image.append(np.array([self.images[name] for name in image], np.int64))
-            self.key.append(np.array([self.keys[key] for key in keys], np.int64))
+            self.key.append(np.array([self.keys[key] for key in zip(branch, model, patch, strict=True)], np.int64))
             self.values.append(_probabilities(path, line, probabilities))
         if len(self.values) == chunk_count:
             raise InputError(f"{path}: holds no prediction; run predict.py again")
@@ -239,6 +238,11 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _first(rows: Sequence[Sequence[str]], fields: tuple[str, ...], column: int) -> int:
+    """The first row that has these fields from this column on."""
+    return next(n for n, row in enumerate(rows) if tuple(row[column : column + len(fields)]) == fields)
 
 
 def _fault_of_key(branch: str, model: str, patch: str) -> str | None:

@@ -93,7 +93,11 @@ def evaluate(
 
 def lambda_sweep(predictions: Predictions, weights: Sequence[float]) -> list[float]:
     """IL of strategy 3 for each lambda, models summed: 0 is the global branch alone, 1 the local one."""
-    return [float((fused(predictions, "3", w).argmax(axis=1) == predictions.labels).mean()) for w in weights]
+    models = _models(predictions, "3")
+    local = voting.model_sum([voting.average(predictions.local[model]) for model in models])
+    whole = voting.model_sum([predictions.whole[model] for model in models])
+    decisions = (voting.hybrid(local, whole, weight).argmax(axis=1) for weight in weights)
+    return [float((decided == predictions.labels).mean()) for decided in decisions]
 
 
 def fused(predictions: Predictions, strategy: str, weight: float = voting.LAMBDA, fusion: str = "sum") -> Floats:
