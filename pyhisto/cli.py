@@ -28,6 +28,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BrokenPipeError:  # the reader of our output went away: `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder where a file should be, a missing permission
+        print(f"{program}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -48,6 +48,8 @@ rule settings:
             "dataset": "synthetic" if SYNTHETIC else "breakhis",
             "patients": "patients made up by the generator" if SYNTHETIC else "BreaKHis patients, by slide number",
             "lambda": config["lambda"],
+            "width": config["network"].get("width", 1.0),
+            "ratio": config["prune"].get("ratio"),
             "magnification": str(config["magnification"]),
             "seconds": seconds,
             "settings": {name: config[name] for name in ("data", "lmdb", "network", "solver", "prune")},

@@ -26,7 +26,7 @@ rule train:
     benchmark:
         f"{RESULTS}/seconds/train_{{branch}}.tsv"
     shell:
-        "model=$({PYTHON} tools/train.py --solver {input.net[3]} --out $(dirname {output.model})) && cp $model {output.model}"
+        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net[3]} --out $(dirname {output.model})) && cp $model {output.model}"
 
 
 rule prune:
@@ -53,7 +53,7 @@ rule retrain:
     benchmark:
         f"{RESULTS}/seconds/retrain_{{branch}}.tsv"
     shell:
-        "model=$({PYTHON} tools/train.py --solver {input.net}/solver.prototxt --weights {input.net}/model.caffemodel "
+        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.net}/model.caffemodel "
         "--out $(dirname {output.model})) && cp $model {output.model}"
 
 
