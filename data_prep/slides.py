@@ -79,8 +79,11 @@ class Slide:
             region = np.asarray(self._file.read_region((x, y), level, shape))
         except self._error as error:
             raise InputError(f"{self.path}: damaged at ({x}, {y}): {error}") from None
-        alpha = region[:, :, 3:].astype(np.uint16)
-        colours = ((region[:, :, 2::-1] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
+        colours = cv2.cvtColor(region, cv2.COLOR_RGBA2BGR)
+        if (alpha := region[:, :, 3:]).min() < 255:  # parts that were not scanned, or lie outside
+            colours = ((colours * alpha.astype(np.uint16) + 255 * (255 - alpha.astype(np.uint16))) // 255).astype(
+                np.uint8
+            )
         shrinks = shape[0] > size[0] or shape[1] > size[1]
         resized = cv2.resize(colours, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.asarray(resized, np.uint8)
@@ -88,6 +91,8 @@ class Slide:
     def overview(self) -> tuple[Image, float]:
         """The slide, MAP_SIDE pixels long at most, read tile by tile; and the level-0 pixels per pixel of it."""
         scale = max(1.0, max(self.width, self.height) / MAP_SIDE)
+        # A level of the pyramid that is a little coarser spares reading a much finer one.
+        scale = min((factor for factor in self._file.level_downsamples if scale <= factor <= 2 * scale), default=scale)
         picture = np.full((math.ceil(self.height / scale), math.ceil(self.width / scale), 3), 255, np.uint8)
         level = self._file.get_best_level_for_downsample(scale * 1.01)
         step = max(1, int(TILE * self._file.level_downsamples[level] / scale))

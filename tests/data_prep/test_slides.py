@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -131,12 +132,14 @@ def test_bad_slides_are_one_line(root: Path, tmp_path: Path) -> None:
 def write_pyramid(path: Path, width: int, height: int, tile: Any, *, microns_per_pixel: float) -> None:
     """A tiled pyramid TIFF, JPEG, of one tile over and over: levels of 1, 1/4 and 1/16."""
 
-    def tiles(columns: int, rows: int, one: Any) -> Iterator[Any]:
+    def tiles(columns: int, rows: int, one: Any) -> Iterator[bytes]:
+        tissue, glass = (
+            bytes(imagecodecs.jpeg_encode(pixels, colorspace="RGB", outcolorspace="YCBCR", subsampling="444"))
+            for pixels in (np.ascontiguousarray(one), np.full_like(one, 243))
+        )
         for row in range(rows):
             for column in range(columns):
-                # tissue in the middle, glass around it
-                inside = 0.2 < row / rows < 0.8 and 0.2 < column / columns < 0.8
-                yield one if inside else np.full_like(one, 243)
+                yield tissue if 0.2 < row / rows < 0.8 and 0.2 < column / columns < 0.8 else glass
 
     with tifffile.TiffWriter(path, bigtiff=True) as file:
         for level in range(3):
