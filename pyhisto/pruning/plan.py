@@ -58,7 +58,8 @@ class Plan:
         content = read_json(path)
         try:
             if content["format"] != FORMAT:
-                raise InputError(f"{path}: a plan of format {content['format']}; this version reads format {FORMAT}")
+                written = repr(content["format"])[:20]
+                raise InputError(f"{path}: a plan of format {written}; this version reads format {FORMAT}")
             layers = {
                 str(name): (layer["channels"], _indices(layer["kept"], layer["channels"]))
                 for name, layer in content["layers"].items()
@@ -77,7 +78,7 @@ class Plan:
                 dict(content["settings"]), layers, parameters, dict(content["sources"]), dict(content["outputs"]),
                 dict(content["cost"]), dict(content["proof"]),
             )  # fmt: skip
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise InputError(f"{path}: not a pruning plan; tools/prune.py writes plan.json") from None
 
 
