@@ -131,6 +131,7 @@ def draw(
         axes.grid(axis="y", alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_xticks(range(len(paper)), [f"O = {ratio:g}\n{w:g} M / {f:g} M" for ratio, (w, f) in paper.items()])
+    axes.set_xlim(-0.6, len(paper) - 0.4)
     axes.set_xlabel("target pruning ratio, and Table 7's weights / FLOPs")
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize="small", frameon=False)
