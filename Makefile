@@ -13,7 +13,7 @@ setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 demo: setup  ## the whole method in minutes: runs/demo/report.html
 	@mkdir -p runs
 ifdef BREAKHIS
-	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml --config breakhis=$(BREAKHIS) folds=$(FOLDS)
+	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml --config breakhis=$(BREAKHIS) folds_dir=$(FOLDS)
 else
 	@$(WORKFLOW) --configfile workflow/config/demo.yaml
 endif

@@ -15,6 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.caffe
 
+RUN = Path("runs", "tiny", "fold1", "100X")
 STEPS_OF_A_STAGE = ("metrics.jsonl", "predictions.csv", "cost.json", "time.json", "importance.json")
 
 
@@ -37,7 +38,7 @@ def checkout(root: Path, tmp_path: Path) -> Path:
 def results(folder: Path) -> dict[str, str]:
     """Every predictions file's text: what all figures come from."""
     return {
-        f"{stage}/{branch}": (folder / "runs" / "tiny" / stage / branch / "predictions.csv").read_text()
+        f"{stage}/{branch}": (folder / RUN / stage / branch / "predictions.csv").read_text()
         for stage in ("before", "after")
         for branch in ("global", "local")
     }
@@ -46,7 +47,7 @@ def results(folder: Path) -> dict[str, str]:
 def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     done = subprocess.run(command(root), cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = checkout / "runs" / "tiny"
+    run = checkout / RUN
     for stage in ("before", "after"):
         for branch in ("global", "local"):
             for name in STEPS_OF_A_STAGE:
@@ -60,7 +61,7 @@ def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     # 4 of 12 patients are tested, 2 images each, 15 patches an image.
     assert len(rows) == 4 * 2 * 15
     assert all(abs(float(row["p0"]) + float(row["p1"]) - 1) < 1e-4 for row in rows)
-    report = (run / "report.html").read_text(encoding="utf-8")
+    report = (checkout / "runs" / "tiny" / "report.html").read_text(encoding="utf-8")
     assert "ynthetic" in report
     assert "<script" not in report
     assert "hybrid" in done.stdout

@@ -3,68 +3,87 @@
 
 rule cost:
     input:
-        net,
-        model=f"{RESULTS}/{{stage}}/{{branch}}/model.caffemodel",
+        f"{PLACE}/net",
     output:
-        f"{RESULTS}/{{stage}}/{{branch}}/cost.json",
+        f"{PLACE}/cost.json",
     shell:
-        "{PYTHON} tools/cost.py --model $(dirname {output})/net/deploy.prototxt --json > {output}"
+        "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
 
 
 rule time:
     input:
-        net,
-        model=f"{RESULTS}/{{stage}}/{{branch}}/model.caffemodel",
+        net=f"{PLACE}/net",
+        model=f"{PLACE}/model.caffemodel",
     output:
-        f"{RESULTS}/{{stage}}/{{branch}}/time.json",
+        f"{PLACE}/time.json",
     threads: workflow.cores  # nothing else runs while it measures
     shell:
-        "{PYTHON} tools/caffe_time.py --model $(dirname {output})/net/deploy.prototxt --weights {input.model} --out {output}"
+        "{PYTHON} tools/caffe_time.py --model {input.net}/deploy.prototxt --weights {input.model} --out {output}"
 
 
 rule examples:
     input:
-        f"{RESULTS}/lmdb/{{branch}}",
+        f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
     shell:
         "{PYTHON} data_prep/show_lmdb.py --lmdb {input}/train --out {output}"
 
 
+rule stage:
+    output:
+        f"{EXPERIMENT}/{{stage}}/stage.json",
+    run:
+        settings = COMPRESSIONS.get(wildcards.stage, {})
+        kept = {name: settings[name] for name in ("ratio", "loops") if name in settings}
+        Path(output[0]).write_text(json.dumps({"label": wildcards.stage, **kept}) + "\n")
+
+
+RESULT_FILES = [
+    f"{experiment}/{stage}/{name}"
+    for experiment in EXPERIMENTS
+    for stage in STAGES
+    for name in (
+        "stage.json",
+        *(
+            f"{branch}/{name}"
+            for branch in BRANCHES
+            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json", "importance.json")
+        ),
+    )
+]
+
+
 rule settings:
     input:
-        [f"{RESULTS}/{stage}/{branch}/predictions.csv" for stage in STAGES for branch in BRANCHES],
+        RESULT_FILES,  # so that the seconds are complete
     output:
         f"{RESULTS}/run.json",
     run:
         seconds = {}
-        for path in sorted(Path(RESULTS, "seconds").glob("*.tsv")):
-            seconds[path.stem.replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
+        for path in sorted(Path(RESULTS, "seconds").rglob("*.tsv")):
+            step = str(path.relative_to(Path(RESULTS, "seconds")).with_suffix("")).replace("_", " ")
+            seconds[step] = float(path.read_text().splitlines()[1].split("\t")[0])
         kind = "synthetic images" if SYNTHETIC else "BreaKHis"
+        magnifications = " ".join(f"{value}X" for value in config["magnifications"])
         content = {
             "title": config["title"],
-            "data": f"{kind}, {config['magnification']}X, fold {config['fold']}",
+            "data": f"{kind}, {magnifications}, folds {' '.join(map(str, config['folds']))}",
             "synthetic": bool(SYNTHETIC),
             "dataset": "synthetic" if SYNTHETIC else "breakhis",
             "patients": "patients made up by the generator" if SYNTHETIC else "BreaKHis patients, by slide number",
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
-            "ratio": config["prune"].get("ratio"),
-            "magnification": str(config["magnification"]),
+            "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
             "seconds": seconds,
-            "settings": {name: config[name] for name in ("data", "lmdb", "network", "solver", "prune")},
+            "settings": {name: config[name] for name in ("data", "lmdb", "network", "solver", "compressions")},
         }
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
 
 
 rule report:
     input:
-        [
-            f"{RESULTS}/{stage}/{branch}/{name}"
-            for stage in STAGES
-            for branch in BRANCHES
-            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json", "importance.json")
-        ],
+        RESULT_FILES,
         [f"{RESULTS}/examples/training_records_{branch}.png" for branch in BRANCHES],
         f"{RESULTS}/run.json",
     output:

@@ -1,89 +1,95 @@
 # Generate, train, measure importance, prune, retrain; predict with every network.
 
-SOLVER = config["solver"]
-NETWORK_FILES = ["train_val.prototxt", "deploy.prototxt", "statistics.prototxt", "solver.prototxt"]
+PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
+COMPRESSED = "|".join([*COMPRESSIONS, *(f"loops/{name}_[0-9]+" for name in COMPRESSIONS)])
+
+
+def loop(stage):
+    """Of a compression's stage: its settings, and which of its loops it is (the last one bears its name alone)."""
+    name, _, number = stage.removeprefix("loops/").rpartition("_") if stage.startswith("loops/") else (stage, "", "")
+    return COMPRESSIONS[name], int(number or COMPRESSIONS[name].get("loops", 1)), name
+
+
+def previous(wildcards):
+    """The folder of the stage that a compression's loop starts from."""
+    _, number, name = loop(wildcards.stage)
+    stage = "before" if number == 1 else f"loops/{name}_{number - 1}"
+    return EXPERIMENT.format(**wildcards) + f"/{stage}/{wildcards.branch}"
 
 
 rule network:
     input:
-        f"{RESULTS}/lmdb/{{branch}}",
+        f"{EXPERIMENT}/lmdb/{{branch}}",
     output:
-        [f"{RESULTS}/before/{{branch}}/net/{name}" for name in NETWORK_FILES],
+        directory(f"{EXPERIMENT}/before/{{branch}}/net"),
     params:
-        options=options({**config["network"], **SOLVER}),
+        options=options({**config["network"], **config["solver"]}),
     shell:
         "{PYTHON} prototxt/generate.py inception-sep {params.options} --train-lmdb {input}/train --val-lmdb {input}/val "
-        "--out $(dirname {output[0]})"
-
-
-rule train:
-    input:
-        lmdb=f"{RESULTS}/lmdb/{{branch}}",
-        net=rules.network.output,
-    output:
-        model=f"{RESULTS}/before/{{branch}}/model.caffemodel",
-        metrics=f"{RESULTS}/before/{{branch}}/metrics.jsonl",
-    benchmark:
-        f"{RESULTS}/seconds/train_{{branch}}.tsv"
-    shell:
-        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net[3]} --out $(dirname {output.model})) && cp $model {output.model}"
+        "--out {output}"
 
 
 rule prune:
     input:
-        net=rules.network.output,
-        model=f"{RESULTS}/before/{{branch}}/model.caffemodel",
-        importance=f"{RESULTS}/before/{{branch}}/importance.json",
+        net=lambda wildcards: previous(wildcards) + "/net",
+        model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
+        importance=lambda wildcards: previous(wildcards) + "/importance.json",
     output:
-        directory(f"{RESULTS}/after/{{branch}}/net"),
+        directory(f"{PLACE}/net"),
+    wildcard_constraints:
+        stage=COMPRESSED,
     params:
-        options=options(config["prune"]),
+        options=lambda wildcards: options({**loop(wildcards.stage)[0], "loop": loop(wildcards.stage)[1]}),
     shell:
-        "{PYTHON} tools/prune.py --model {input.net[1]} --also {input.net[0]} {input.net[2]} {input.net[3]} --weights {input.model} "
-        "--importance {input.importance} {params.options} --out {output}"
+        "{PYTHON} tools/prune.py --model {input.net}/deploy.prototxt --also {input.net}/train_val.prototxt "
+        "{input.net}/statistics.prototxt {input.net}/solver.prototxt --weights {input.model} --importance {input.importance} "
+        "{params.options} --out {output}"
 
 
-rule retrain:
+def weights(wildcards):
+    """A compressed network starts from what pruning left."""
+    return [] if wildcards.stage == "before" else ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
+
+
+rule train:
     input:
-        lmdb=f"{RESULTS}/lmdb/{{branch}}",
-        net=f"{RESULTS}/after/{{branch}}/net",
+        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        net=f"{PLACE}/net",
     output:
-        model=f"{RESULTS}/after/{{branch}}/model.caffemodel",
-        metrics=f"{RESULTS}/after/{{branch}}/metrics.jsonl",
+        model=f"{PLACE}/model.caffemodel",
+        metrics=f"{PLACE}/metrics.jsonl",
     benchmark:
-        f"{RESULTS}/seconds/retrain_{{branch}}.tsv"
+        f"{RESULTS}/seconds/train_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+    params:
+        weights=weights,
+        folder=PLACE,
     shell:
-        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.net}/model.caffemodel "
-        "--out $(dirname {output.model})) && cp $model {output.model}"
-
-
-def net(wildcards):
-    """The folder of a stage's prototxts: as files where a rule makes files, else the folder that a rule makes."""
-    return rules.network.output if wildcards.stage == "before" else f"{RESULTS}/after/{wildcards.branch}/net"
+        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt {params.weights} "
+        "--out {params.folder}) && cp $model {output.model}"
 
 
 rule importance:
     input:
-        net,
-        lmdb=f"{RESULTS}/lmdb/{{branch}}",
-        model=f"{RESULTS}/{{stage}}/{{branch}}/model.caffemodel",
+        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        net=f"{PLACE}/net",
+        model=f"{PLACE}/model.caffemodel",
     output:
-        f"{RESULTS}/{{stage}}/{{branch}}/importance.json",
+        f"{PLACE}/importance.json",
     benchmark:
-        f"{RESULTS}/seconds/importance_{{stage}}_{{branch}}.tsv"
+        f"{RESULTS}/seconds/importance_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
     shell:
-        "{PYTHON} tools/channel_importance.py --model $(dirname {output})/net/statistics.prototxt --weights {input.model} --out {output}"
+        "{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} --out {output}"
 
 
 rule predict:
     input:
-        net,
-        lmdb=f"{RESULTS}/lmdb/{{branch}}",
-        model=f"{RESULTS}/{{stage}}/{{branch}}/model.caffemodel",
+        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        net=f"{PLACE}/net",
+        model=f"{PLACE}/model.caffemodel",
     output:
-        f"{RESULTS}/{{stage}}/{{branch}}/predictions.csv",
+        f"{PLACE}/predictions.csv",
     params:
         tree=shlex.quote(TREE),
     shell:
-        "{PYTHON} tools/predict.py --model $(dirname {output})/net/deploy.prototxt --weights {input.model} --engine caffe "
+        "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
         "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test --out {output}"
