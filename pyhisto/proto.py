@@ -8,6 +8,7 @@ buffers, not as Python numbers. `blob_array` and `set_blob` are the way to them.
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,9 @@ BlobProto = _message_class("BlobProto")
 Datum = _message_class("Datum")
 TRAIN, TEST = 0, 1  # enum Phase
 
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that end a line, or do not show."""
 
 MAX_AXES, MAX_SIZE = 32, 2**31 - 1
 """What Caffe's Blob can hold: blob.hpp, kMaxBlobAxes, and an int along each axis."""
@@ -115,13 +119,24 @@ def parse_text(text: str | bytes, message_class: Any, source: Path, lenient: boo
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        return text_format.Parse(text, message_class(), allow_unknown_field=lenient)
+        message = text_format.Parse(text, message_class(), allow_unknown_field=lenient)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise InputError(
             f"{source}: not a valid {message_class.DESCRIPTOR.name} prototxt: {_one_line(error)}"
         ) from None
     except RecursionError:
         raise InputError(f"{source}: not a valid prototxt: nested too deeply") from None
+    if message_class is NetParameter:
+        _check_names(message, source)
+    return message
+
+
+def _check_names(net: Net, source: Path) -> None:
+    """Names stand in messages and tables, each on one line. Raises InputError where one cannot."""
+    for layer in [*net.layer, *net.layers]:
+        for name in (layer.name, str(layer.type), *layer.bottom, *layer.top):
+            if CONTROL.search(name):
+                raise InputError(f"{source}: the name {name[:60]!r} holds a line break or another control character")
 
 
 def read_net(path: Path, lenient: bool = False) -> Net:
@@ -150,6 +165,7 @@ def read_weights(path: Path) -> Net:
     net = read_binary(path, NetParameter)
     if not (net.layer or net.layers):
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
+    _check_names(net, path)
     return net
 
 
@@ -218,6 +234,7 @@ def _read_hdf5_weights(path: Path) -> Net:
                 set_blob(layer.blobs.add(), values)
     if not net.layer:
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
+    _check_names(net, path)
     return net
 
 
