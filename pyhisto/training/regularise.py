@@ -1,0 +1,62 @@
+"""Network slimming, [26]: an L1 penalty on the scales of BatchNorm while the network trains.
+
+Loss = L + lambda * sum |gamma| over the Scale layers behind BatchNorm. The subgradient lambda * sign(gamma) (0 at 0) is
+added to gamma's gradient before the solver clips, decays and updates. Channels whose gamma ends near zero do little;
+tools/prune.py --criterion slimming cuts them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyhisto.errors import InputError
+from pyhisto.training.solver_loop import Method, Net
+
+SMALL = 0.01
+"""Of the largest |gamma|: below it a channel is counted as small where the progress is shown."""
+
+
+class Slimming(Method):
+    """The L1 penalty, as a method of `solver_loop.train`."""
+
+    name = "slimming"
+
+    def __init__(self, lambda_l1: float) -> None:
+        self._lambda = lambda_l1
+        self._passes = 1
+        self._gammas: list[Any] = []
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """See Method."""
+        return {"lambda_l1": self._lambda}
+
+    def attach(self, net: Net, solver: Any) -> None:
+        """Find the gammas. Raises InputError where there are none."""
+        self._passes = solver.iter_size
+        self._gammas = [net.params[layer][0] for layer in scales_behind_batch_norm(net)]
+        if not self._gammas:
+            raise InputError(f"{solver.net}: has no BatchNorm with a Scale behind it: nothing to slim")
+
+    def on_gradients_ready(self, net: Net) -> None:
+        """Add the subgradient, once for each pass of iter_size: the solver divides the sum by their number."""
+        for gamma in self._gammas:
+            gamma.diff[...] += np.float32(self._lambda * self._passes) * np.sign(gamma.data)
+
+    def status(self, net: Net) -> str:
+        """The mean |gamma|, and the share of small ones."""
+        sizes = np.abs(np.concatenate([gamma.data.ravel() for gamma in self._gammas]))
+        return f"mean |gamma| {sizes.mean():.4f}, {np.mean(sizes < SMALL * sizes.max()):.1%} of the channels small"
+
+
+def scales_behind_batch_norm(net: Net) -> Iterator[str]:
+    """The Scale layers with weights of their own whose input a BatchNorm made, in order."""
+    maker: dict[str, str] = {}
+    for name, layer in zip(net._layer_names, net.layers, strict=True):
+        bottoms = net.bottom_names[name]
+        if layer.type == "Scale" and len(bottoms) == 1 and maker.get(bottoms[0]) == "BatchNorm":
+            yield name
+        # Caffe puts a Split behind a blob that several layers read.
+        made_by = maker.get(bottoms[0], "") if layer.type == "Split" else layer.type
+        maker.update(dict.fromkeys(net.top_names[name], made_by))

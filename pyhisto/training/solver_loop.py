@@ -1,0 +1,352 @@
+"""Training in pycaffe, for methods that act between the forward pass, the gradient and the update.
+
+One iteration of Caffe's solver (solver.cpp, Solver::Step) is: test where it is time, `on_start`, forward and backward
+(iter_size times), `on_gradients_ready`, ApplyUpdate (clipping, weight decay and momentum, on the weights that the net
+then holds), snapshot. A `Method` hangs on the two callbacks. Testing and snapshots are done here and not by the solver:
+the solver would test the weights that it updates, which need not be the weights that a method deploys.
+
+A run that was stopped or killed goes on exactly: weights, history and the method's own state come from the newest whole
+snapshot, the layers that read data are run forward to where they were (nothing else is computed meanwhile), and the
+random numbers of an iteration (dropout) depend on the seed and the iteration alone.
+"""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from pyhisto.errors import InputError
+from pyhisto.files import whole_file, write_text
+from pyhisto.learning_curve import Point
+from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
+from pyhisto.training.caffe_program import caffe_environment
+from pyhisto.training.caffe_train import Outcome, Watch
+from pyhisto.training.collapse import Collapse
+from pyhisto.training.log import failure
+from pyhisto.training.record import Record
+from pyhisto.training.snapshots import Snapshot, newest_whole
+from pyhisto.training.solver import Solver, check_solver
+
+Net: TypeAlias = Any
+"""A pycaffe Net; `net.params[layer][index].data` and `.diff` are float32 arrays in Caffe's own memory."""
+
+MODEL, SOLVER, SNAPSHOTS = "model.caffemodel", "solver.prototxt", "snapshots"
+
+NEVER = 2**31 - 1
+"""A test_interval for the solver itself; with test nets it must be above 0."""
+
+PROBE = """
+import sys
+import caffe
+if sys.argv[2] == "GPU":
+    caffe.set_device(int(sys.argv[3]))
+    caffe.set_mode_gpu()
+caffe.get_solver(sys.argv[1])
+"""
+
+
+class Method(Protocol):
+    """What is done to a network while it trains. The defaults do nothing."""
+
+    name: str
+    """Names the snapshots, and the settings where an error speaks of them."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the result, as JSON: a run does not go on from snapshots of other settings."""
+
+    def attach(self, net: Net, solver: Any) -> None:
+        """Called first, once: the training net and its SolverParameter. Raises InputError where they do not do."""
+
+    def begin(self, net: Net) -> None:
+        """The net holds the weights to start from."""
+        return None
+
+    def load(self, net: Net, path: Path) -> None:
+        """Go on, in place of `begin`: read what `save` wrote. Raises InputError."""
+        return None
+
+    def save(self, path: Path) -> None:
+        """Write what of the method's own state a resumed run needs, whole or not at all."""
+        return None
+
+    def on_start(self, net: Net, iteration: int) -> None:
+        """Before the forward passes of an iteration; `net` holds the weights as updated."""
+        return None
+
+    def on_gradients_ready(self, net: Net) -> None:
+        """After the backward passes, whose gradients are summed in the diffs; the update works on what it leaves."""
+        return None
+
+    def deployed(self, net: Net) -> AbstractContextManager[None]:
+        """While it lasts, the net holds the weights that are tested and written at the end."""
+        return nullcontext()
+
+    def status(self, net: Net) -> str:
+        """Where the method stands, for a person."""
+
+
+def train(
+    solver_path: Path,
+    method: Method,
+    watch: Watch,
+    folder: Path,
+    *,
+    weights: Path | None = None,
+    iterations: int | None = None,
+    restart: bool = False,
+    restart_if_changed: bool = False,
+) -> Outcome:
+    """Train until the solver's max_iter (or `iterations`), from the newest whole snapshot where there is one.
+
+    Writes into `folder`: model.caffemodel (what the method deploys), metrics.jsonl, learning_curve.png, run.json,
+    solver.prototxt (as Caffe got it) and snapshots/. A solver without random_seed gets 0. `weights`, `restart` and
+    `restart_if_changed` mean what they mean to `caffe_train.train`.
+
+    Raises InputError where the input is at fault, Caffe refuses it, or the loss becomes NaN or infinite. SIGINT and
+    SIGTERM write a snapshot and end.
+    """
+    message = _own_solver(solver_path, iterations, Path(folder) / SNAPSHOTS / method.name)
+    checked = _checked(solver_path, message, method)
+    record = Record(folder, checked, weights)
+    snapshots = Path(message.snapshot_prefix).parent
+    if snapshots.is_dir() and (restart or (restart_if_changed and record.changed())):
+        shutil.rmtree(snapshots)
+        watch.note(f"removed {snapshots}")
+    start = newest_whole(message.snapshot_prefix, watch.note)
+    if start is not None and (changed := record.changed()):
+        raise InputError(f"{solver_path}: {changed} changed since {snapshots} was made: --restart begins anew")
+    snapshots.mkdir(parents=True, exist_ok=True)
+    write_text(folder / SOLVER, to_text(message))
+    return _Loop(folder / SOLVER, message, checked, method, record, watch).run(start, weights)
+
+
+class _Loop:
+    """One run of the program."""
+
+    def __init__(self, path: Path, message: Any, checked: Solver, method: Method, record: Record, watch: Watch) -> None:
+        self._caffe = _import_caffe()
+        _probe(path, message)
+        if message.solver_mode == SolverParameter.GPU:
+            self._caffe.set_device(message.device_id)
+            self._caffe.set_mode_gpu()
+        self._solver = self._caffe.get_solver(str(path))
+        self._net = self._solver.net
+        self._message, self._checked, self._method = message, checked, method
+        self._record, self._watch = record, watch
+        self._asked = read_solver(checked.path)
+        self._collapse = Collapse(checked, watch.note)
+        self._losses: deque[float] = deque(maxlen=max(1, message.average_loss))
+
+    def run(self, start: Snapshot | None, weights: Path | None) -> Outcome:
+        """Start or go on; train; write the result."""
+        method, net, end = self._method, self._net, self._message.max_iter
+        method.attach(net, self._message)
+        already = start is not None and start.iteration >= end
+        if start is None:
+            if weights is not None:
+                load_weights(net, weights)
+            method.begin(net)
+        else:
+            self._solver.restore(str(start.state))
+            method.load(net, self._own_state(start.iteration))
+        if self._solver.test_nets:
+            self._solver.test_nets[0].share_with(net)
+        self._solver.add_callback(
+            lambda: method.on_start(net, self._solver.iter), lambda: method.on_gradients_ready(net)
+        )
+        if not already:
+            if start is not None:
+                self._watch.note(f"resuming from {start.state}")
+                self._replay(start.iteration)
+            self._record.begin(self._solver.iter, Path(self._caffe.__file__))
+            self._watch.begin(self._solver.iter, end)
+            try:
+                self._train(end)
+            finally:
+                self._record.draw()
+        if self._solver.iter >= end:
+            with method.deployed(net), whole_file(self._record.folder / MODEL) as partial:
+                net.save(str(partial))
+        done = newest_whole(self._message.snapshot_prefix, self._watch.note)
+        if done is None:
+            raise InputError(f"{self._checked.path}: Caffe wrote no whole snapshot; is the disk full?")
+        return Outcome(done, already, stopped=self._solver.iter < end)
+
+    def _train(self, end: int) -> None:
+        """Iterate to the end, or to a signal."""
+        first = self._solver.iter
+        with _signals() as received:
+            while True:
+                iteration = self._solver.iter
+                if self._is_test(iteration):
+                    self._report(self._test(iteration))
+                    self._watch.note(f"iteration {iteration}: {self._method.status(self._net)}")
+                if iteration == end or received:
+                    self._snapshot()
+                    return
+                if iteration != first and self._asked.snapshot and iteration % self._asked.snapshot == 0:
+                    self._snapshot()
+                self._step(iteration)
+
+    def _step(self, iteration: int) -> None:
+        # Seeded anew each time, so that an iteration does not depend on where the run was resumed.
+        self._caffe.set_random_seed(
+            int(np.random.SeedSequence((self._message.random_seed, iteration)).generate_state(1)[0])
+        )
+        self._solver.step(1)
+        self._losses.append(_loss(self._net))
+        if not math.isfinite(self._losses[-1]):
+            raise InputError(
+                f"{self._checked.path}: the train loss is {self._losses[-1]} at iteration {iteration}: the training "
+                f"diverged; lower base_lr (now {self._checked.base_lr:g}), then run it again with --restart"
+            )
+        if self._asked.display and iteration % self._asked.display == 0:
+            self._report(Point(iteration, "train", loss=sum(self._losses) / len(self._losses)))
+
+    def _is_test(self, iteration: int) -> bool:
+        if not self._solver.test_nets:
+            return False
+        if iteration == self._message.max_iter:
+            return True
+        interval = self._asked.test_interval
+        return bool(interval and iteration % interval == 0 and (iteration > 0 or self._asked.test_initialization))
+
+    def _test(self, iteration: int) -> Point:
+        """The first test net over its test_iter batches, with the weights that the method deploys."""
+        net, batches, name = self._solver.test_nets[0], self._message.test_iter[0], self._checked.accuracy
+        losses, rates = [], []
+        with self._method.deployed(self._net):
+            for _ in range(batches):
+                net.forward()
+                losses.append(_loss(net))
+                if name in net.blobs:
+                    rates.append(float(net.blobs[name].data))
+        accuracy = sum(rates) / batches if rates else None
+        return Point(iteration, "test", loss=sum(losses) / batches, accuracy=accuracy)
+
+    def _report(self, point: Point) -> None:
+        timed = self._record.add(point)
+        self._watch.point(timed)
+        self._collapse.look(timed)
+
+    def _snapshot(self) -> None:
+        """Caffe's two files hold what the solver updates; the method's own state is there before them."""
+        self._method.save(self._own_state(self._solver.iter))
+        self._solver.snapshot()
+
+    def _own_state(self, iteration: int) -> Path:
+        return Path(f"{self._message.snapshot_prefix}_iter_{iteration}.state")
+
+    def _replay(self, iteration: int) -> None:
+        """Take from the data layers what the first `iteration` iterations and the tests before them took."""
+        tests = sum(map(self._is_test, range(iteration)))
+        nets = [(self._net, iteration * self._message.iter_size)]
+        if tests:
+            nets.append((self._solver.test_nets[0], tests * self._message.test_iter[0]))
+        for net, passes in nets:
+            sources = [layer for layer in range(len(net.layers)) if not len(net._bottom_ids(layer))]
+            for _ in range(passes):
+                for layer in sources:
+                    net._forward(layer, layer)
+
+
+def load_weights(net: Net, path: Path) -> None:
+    """Put a caffemodel's blobs into the layers of the same names.
+
+    Unlike Caffe's own copying, which aborts, raises InputError where shapes differ, and where no layer is common.
+    """
+    stored = layer_blobs(read_weights(path))
+    if not stored.keys() & net.params.keys():
+        raise InputError(f"{path}: has no layer in common with the network; are they weights of this network?")
+    for name in stored.keys() & net.params.keys():
+        blobs, arrays = net.params[name], stored[name]
+        shapes, given = [b.data.shape for b in blobs], [a.shape for a in arrays]
+        if [_plain(shape) for shape in shapes] != [_plain(shape) for shape in given]:
+            raise InputError(f"{path}: layer '{name}' has blobs of {given}, the network's are {shapes}")
+        for blob, array in zip(blobs, arrays, strict=True):
+            blob.data[...] = array.reshape(blob.data.shape)
+
+
+def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Without leading axes of 1: old files give every blob four axes."""
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def _own_solver(path: Path, iterations: int | None, prefix: Path) -> Any:
+    """The SolverParameter for Caffe: the user's, but that tests, display and snapshots are left to this module."""
+    message = read_solver(path)
+    if iterations is not None:
+        message.max_iter = iterations
+    message.random_seed = max(message.random_seed, 0)
+    message.test_interval, message.test_initialization = NEVER, False
+    message.display = message.snapshot = 0
+    message.snapshot_prefix = str(prefix)
+    message.snapshot_format = SolverParameter.BINARYPROTO
+    return message
+
+
+def _checked(path: Path, message: Any, method: Method) -> Solver:
+    """The solver as checked, with the method's settings among what the result depends on."""
+    checked = check_solver(path)
+    settings = json.dumps(method.settings, sort_keys=True)
+    depends_on = {**checked.depends_on, f"the settings of {method.name}": sha256(settings.encode()).hexdigest()}
+    return replace(checked, max_iter=message.max_iter, prefix=message.snapshot_prefix, depends_on=depends_on)
+
+
+def _import_caffe() -> Any:
+    os.environ.setdefault("GLOG_minloglevel", "2")  # or it prints whole networks
+    try:
+        import caffe
+    except ImportError as error:
+        raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
+    return caffe
+
+
+def _probe(path: Path, message: Any) -> None:
+    """Make the solver in a process of its own first: what Caffe refuses, it refuses by aborting. Raises InputError."""
+    mode = "GPU" if message.solver_mode == SolverParameter.GPU else "CPU"
+    command = [sys.executable, "-c", PROBE, str(path), mode, str(message.device_id)]
+    done = subprocess.run(command, capture_output=True, text=True, env=caffe_environment(), check=False)
+    if done.returncode:
+        raise InputError(f"{path}: Caffe refuses it: {failure(done.stderr.splitlines())}")
+
+
+def _loss(net: Net) -> float:
+    """The weighted losses of the last forward pass, summed."""
+    return float(sum(net.blob_loss_weights[name] * net.blobs[name].data.sum() for name in net.outputs))
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Yields a list that SIGINT and SIGTERM, while it lasts, put themselves into; a second one acts as before."""
+    received: list[int] = []
+
+    def receive(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        restore()

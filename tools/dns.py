@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Dynamic Network Surgery: cut single weights while the network trains on, and let those return that are missed.
+
+Writes OUT/model.caffemodel (W*T: cut weights are 0), OUT/model.sparse (bitmap and values), OUT/sparsity.json (its
+bytes, and the weights kept in each layer), and metrics.jsonl, learning_curve.png, run.json and snapshots/. The solver's
+snapshot_prefix is not used. Ctrl-C (or SIGTERM) writes a snapshot; the same command then goes on from it.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from pyhisto.cli import Parser, ratio, run
+from pyhisto.files import write_text
+from pyhisto.proto import read_weights
+from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
+from pyhisto.pruning.sparse import write_sparse
+from pyhisto.training.progress import Progress
+from pyhisto.training.solver import check_solver
+from pyhisto.training.solver_loop import MODEL, train
+
+
+def main() -> None:
+    """Train with surgery; print what was kept, and where it is."""
+    args = _parser().parse_args()
+    iterations = args.iterations or check_solver(args.solver).max_iter
+    settings = Settings(
+        iterations // 2 if args.iter_stop is None else args.iter_stop,
+        args.sparsity, args.c_rate, args.gamma, args.power, args.seed, tuple(args.layers),
+    )  # fmt: skip
+    surgery = DynamicNetworkSurgery(settings)
+    progress = Progress()
+    try:
+        outcome = train(
+            args.solver, surgery, progress.watch(), args.out, weights=args.weights, iterations=iterations,
+            restart=args.restart, restart_if_changed=args.restart_if_changed,
+        )  # fmt: skip
+    finally:
+        progress.close()
+    if outcome.stopped:
+        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+    size = write_sparse(args.out / "model.sparse", read_weights(args.out / MODEL))
+    numbers = {"method": "DNS", "bytes": size, **surgery.summary(), "settings": surgery.settings}
+    write_text(args.out / "sparsity.json", json.dumps(numbers, indent=1) + "\n")
+    print(
+        f"{numbers['kept']:,} of {numbers['weights']:,} weights kept; {size:,} bytes as sparse weights", file=sys.stderr
+    )
+    print(args.out / MODEL)
+
+
+def _parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--solver", type=Path, required=True, metavar="F", help="solver.prototxt")
+    parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel of the trained network")
+    amount = parser.add_mutually_exclusive_group(required=True)
+    amount.add_argument("--sparsity", type=ratio, metavar="S", help="share of each layer's weights to cut at the start")
+    amount.add_argument("--c-rate", type=float, metavar="C", help="cut below mean + C * deviation of |W|, by layer")
+    parser.add_argument("--gamma", type=float, default=0.001, help="masks change less often (default %(default)s)")
+    parser.add_argument("--power", type=float, default=1.0, help="the same (default %(default)s)")
+    parser.add_argument("--iter-stop", type=_count, metavar="N", help="masks stay from then on (default: half way)")
+    parser.add_argument("--seed", type=_count, default=0, help="of when masks change")
+    parser.add_argument("--layers", nargs="+", default=[], metavar="LAYER",
+                        help="default: every convolution and inner product")  # fmt: skip
+    parser.add_argument("--iterations", type=_positive, metavar="N", help="default: the solver's max_iter")
+    parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
+    parser.add_argument("--restart-if-changed", action="store_true",
+                        help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    return parser
+
+
+def _count(text: str) -> int:
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Network slimming: train with an L1 penalty on BatchNorm's scales; tools/prune.py --criterion slimming then cuts.
+
+Writes OUT/model.caffemodel, metrics.jsonl, learning_curve.png, run.json and snapshots/. The
+solver's snapshot_prefix is not used. Ctrl-C (or SIGTERM) writes a snapshot; the same command then goes on from it.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from pyhisto.cli import Parser, run
+from pyhisto.training.progress import Progress
+from pyhisto.training.regularise import Slimming
+from pyhisto.training.solver_loop import MODEL, train
+
+
+def main() -> None:
+    """Train, and print where the weights are."""
+    args = _parser().parse_args()
+    progress = Progress()
+    try:
+        outcome = train(
+            args.solver, Slimming(args.lambda_l1), progress.watch(), args.out, weights=args.weights,
+            iterations=args.iterations, restart=args.restart, restart_if_changed=args.restart_if_changed,
+        )  # fmt: skip
+    finally:
+        progress.close()
+    if outcome.stopped:
+        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
+        sys.exit(130)
+    print(args.out / MODEL)
+
+
+def _parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--solver", type=Path, required=True, metavar="F", help="solver.prototxt")
+    parser.add_argument("--weights", type=Path, metavar="F", help="caffemodel to start from")
+    parser.add_argument("--lambda-l1", type=_weight, default=1e-4, metavar="L",
+                        help="weight of the penalty (default %(default)s)")  # fmt: skip
+    parser.add_argument("--iterations", type=_positive, metavar="N", help="default: the solver's max_iter")
+    parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
+    parser.add_argument("--restart-if-changed", action="store_true",
+                        help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    return parser
+
+
+def _weight(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a weight of 0 or more")
+    return value
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    run(main)
