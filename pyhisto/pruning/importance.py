@@ -57,7 +57,11 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+        text = Path(path).read_text(encoding="utf-8")
+        content = json.loads(text, parse_constant=refuse)
+        if "\\ud" in text.lower():  # half of a character, which no file name and no output can hold
+            json.dumps(content, ensure_ascii=False).encode()
+        return content
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

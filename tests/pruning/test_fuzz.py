@@ -49,7 +49,7 @@ from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import check_pair, convert, read_state, write_state
 
 ADDRESS_SPACE = 2 << 30
-SECONDS = 10
+SECONDS = 5
 
 V1_NETWORK = """name: "v1" input: "data" input_dim: 2 input_dim: 3 input_dim: 8 input_dim: 8
 layers { name: "c1" type: CONVOLUTION bottom: "data" top: "c1" blobs_lr: 1 blobs_lr: 2
@@ -140,16 +140,15 @@ def trained(deploy: str) -> str:
 
 def bases(folder: Path) -> list[Base]:
     """Small networks of every pattern, the authors' own in miniature, and one in the old format."""
-    small = [to_text(RandomNetwork(seed).net) for seed in range(12)]
+    small = [to_text(RandomNetwork(seed).net) for seed in range(10)]
     made = [base(folder / str(seed), text, trained(text)) for seed, text in enumerate(small)]
     inception = to_text(InceptionSEP("paper", "python", width=0.03, input_size=32).deploy())
     v1 = V1_NETWORK.replace(
         "input_dim: 8\n", 'input_dim: 8 input: "gt" input_dim: 2 input_dim: 1 input_dim: 1 input_dim: 1\n'
     )
-    return made + [
-        base(folder / "inception", inception, trained(inception)),
-        base(folder / "v1", V1_NETWORK, trained(v1)),
-    ]
+    made.append(base(folder / "v1", V1_NETWORK, trained(v1)))
+    # The large network is seldom chosen: it takes as long as ten of the others.
+    return made * 3 + [base(folder / "inception", inception, trained(inception))]
 
 
 # How it is damaged
@@ -440,7 +439,7 @@ def run(cases: int, seed: int, folder: Path) -> dict[str, int]:
         whole, other = chance.choice(networks), chance.choice(networks)
         place = folder / "case"
         place.mkdir()
-        begun = time.perf_counter()
+        begun = time.process_time()
         try:
             chance.choice(exercises)(chance, whole, other, place)
             counts["accepted"] += 1
@@ -451,7 +450,7 @@ def run(cases: int, seed: int, folder: Path) -> dict[str, int]:
             assert "\n" not in str(error) and str(error), (case, str(error))
         except BaseException as error:
             raise AssertionError(f"case {case} (kept in {place}): {type(error).__name__}: {error}") from error
-        assert time.perf_counter() - begun < SECONDS, f"case {case} (kept in {place}) is slow"
+        assert time.process_time() - begun < SECONDS, f"case {case} (kept in {place}) is slow"
         if not written:
             left = [path.name for path in place.iterdir() if path.name.startswith(("out", "."))]
             assert not left, f"case {case} (kept in {place}) left {left}"
@@ -604,7 +603,7 @@ def test_states_name_any_weights(tmp_path: Path) -> None:
         check_pair(SolverState(learned_net=name), Plan({}, {}), "s")
 
 
-@pytest.mark.parametrize("value", ["1e999", '"a\\nb"', "[" * 100_000, "1" * 5000, '{"format": 1e999}'])
+@pytest.mark.parametrize("value", ["1e999", '"a\\nb"', r'"\ud800"', "[" * 100_000, "1" * 5000, '{"format": 1e999}'])
 def test_strange_plans(tmp_path: Path, value: str) -> None:
     for text in (value, f'{{"format": {value}}}', f'{{"format": 1, "layers": {{"a": {{"channels": {value}}}}}}}'):
         (tmp_path / "plan.json").write_text(text)
