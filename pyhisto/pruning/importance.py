@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import write_text
+from pyhisto.proto import CONTROL
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Importance:
         try:
             blocks = {str(name): np.array(factors, np.float64) for name, factors in content["blocks"].items()}
             if not all(
-                factors.ndim == 1 and len(factors) and np.isfinite(factors).all() for factors in blocks.values()
+                factors.ndim == 1 and len(factors) and np.isfinite(factors).all() and not CONTROL.search(name)
+                for name, factors in blocks.items()
             ):
                 raise ValueError
             return cls(blocks, int(content["samples"]), str(content["weights_sha256"]))

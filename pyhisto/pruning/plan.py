@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import write_text
+from pyhisto.proto import CONTROL
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import read_json
 
@@ -74,6 +75,8 @@ class Plan:
                 )
                 for item in content["parameters"]
             )  # fmt: skip
+            if any(CONTROL.search(parameter.layer) for parameter in parameters):
+                raise ValueError
             return cls(
                 dict(content["settings"]), layers, parameters, dict(content["sources"]), dict(content["outputs"]),
                 dict(content["cost"]), dict(content["proof"]),

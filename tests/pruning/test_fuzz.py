@@ -43,7 +43,7 @@ from pyhisto.proto import (
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.network import read_prototxts
-from pyhisto.pruning.plan import Plan
+from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import check_pair, convert, read_state, write_state
@@ -610,6 +610,16 @@ def test_strange_plans(tmp_path: Path, value: str) -> None:
         with pytest.raises(InputError) as error:
             Plan.load(tmp_path / "plan.json")
         assert "\n" not in str(error.value)
+
+
+def test_names_in_json_that_do_not_fit_on_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    path.write_text(json.dumps({"blocks": {"a\nb": [1.0]}, "samples": 1, "weights_sha256": "0"}))
+    with pytest.raises(InputError, match="not a channel importance file"):
+        Importance.load(path)
+    Plan({}, {}, (Parameter("a\nb", 0, (3,), ((0,),)),)).save(path)
+    with pytest.raises(InputError, match="not a pruning plan"):
+        Plan.load(path)
 
 
 def test_programs_say_it_in_one_line(root: Path, tmp_path: Path) -> None:
