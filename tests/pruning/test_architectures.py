@@ -147,24 +147,21 @@ def load_in_caffe(network: Network, pruned: Pruned, proof: Proof) -> None:
 
 
 @pytest.mark.caffe
-@pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize(
     ("network", "criterion", "remaining"),
     [pytest.param(*case, marks=[] if case[0] in FAST else pytest.mark.slow) for case in REMAINING],
     indirect=["network"],
     ids=[f"{generator.__name__}-{criterion}" for generator, criterion, _ in REMAINING],
 )
-def test_published_architectures(
-    network: Network, criterion: str, remaining: list[tuple[float, float]], ratio: float
-) -> None:
-    pruned, proof = prune(network, criterion, Schedule(ratio, scope=SCOPES[criterion]))  # type: ignore[arg-type]
-    assert proof.engine == "caffe"
-    assert proof.largest_difference <= TOLERANCE
-    weights, flops = remaining[RATIOS.index(ratio)]
-    assert pruned.after.weights / pruned.before.weights == pytest.approx(weights, abs=0.01)
-    assert pruned.after.flops / pruned.before.flops == pytest.approx(flops, abs=0.01)
-    if not any(node.type == "Axpy" for node in network.model.nodes):  # which Caffe does not have
-        load_in_caffe(network, pruned, proof)
+def test_published_architectures(network: Network, criterion: str, remaining: list[tuple[float, float]]) -> None:
+    for ratio, (weights, flops) in zip(RATIOS, remaining, strict=True):
+        pruned, proof = prune(network, criterion, Schedule(ratio, scope=SCOPES[criterion]))  # type: ignore[arg-type]
+        assert proof.engine == "caffe"
+        assert proof.largest_difference <= TOLERANCE
+        assert pruned.after.weights / pruned.before.weights == pytest.approx(weights, abs=0.01)
+        assert pruned.after.flops / pruned.before.flops == pytest.approx(flops, abs=0.01)
+        if not any(node.type == "Axpy" for node in network.model.nodes):  # which Caffe does not have
+            load_in_caffe(network, pruned, proof)
 
 
 def test_opencv_proves_where_caffe_is_not(tmp_path: Path) -> None:
