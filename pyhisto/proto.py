@@ -135,8 +135,8 @@ def _check_names(net: Net, source: Path) -> None:
     """Names stand in messages and tables, each on one line. Raises InputError where one cannot."""
     for layer in [*net.layer, *net.layers]:
         for name in (layer.name, str(layer.type), *layer.bottom, *layer.top):
-            if CONTROL.search(name):
-                raise InputError(f"{source}: the name {name[:60]!r} holds a line break or another control character")
+            if isinstance(name, bytes) or CONTROL.search(name):  # protobuf gives bytes where a name is not UTF-8
+                raise InputError(f"{source}: the name {name[:60]!r} is not UTF-8, or holds a control character")
 
 
 def read_net(path: Path, lenient: bool = False) -> Net:

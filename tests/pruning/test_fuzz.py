@@ -612,6 +612,13 @@ def test_strange_plans(tmp_path: Path, value: str) -> None:
         assert "\n" not in str(error.value)
 
 
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    # Field 100 (layer) of 4 bytes: field 1 (name), 2 bytes, of which neither begins a character.
+    (tmp_path / "net.caffemodel").write_bytes(b"\xa2\x06\x04\x0a\x02\xff\xff")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_weights(tmp_path / "net.caffemodel")
+
+
 def test_names_in_json_that_do_not_fit_on_a_line(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     path.write_text(json.dumps({"blocks": {"a\nb": [1.0]}, "samples": 1, "weights_sha256": "0"}))
