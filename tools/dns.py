@@ -4,6 +4,9 @@
 Writes OUT/model.caffemodel (W*T: cut weights are 0), OUT/model.sparse (bitmap and values), OUT/sparsity.json (its
 bytes, and the weights kept in each layer), and metrics.jsonl, learning_curve.png, run.json and snapshots/. The solver's
 snapshot_prefix is not used. Ctrl-C (or SIGTERM) writes a snapshot; the same command then goes on from it.
+
+Cutting shifts what BatchNorm sees: give it time for its moving averages to follow, some 3 / (1 - their fraction)
+iterations, which is 3000 with Caffe's 0.999 and 60 with 0.95.
 """
 
 import argparse
