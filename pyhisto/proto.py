@@ -7,14 +7,10 @@ buffers, not as Python numbers. `blob_array` and `set_blob` are the way to them.
 """
 
 import math
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import h5py
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError, Message
@@ -161,8 +157,11 @@ def read_weights(path: Path) -> Net:
     """Read a caffemodel, binary or HDF5 (told apart by the content), as a NetParameter whose layers carry blobs."""
     path = Path(path)
     if _is_hdf5(path):
-        return _read_hdf5_weights(path)
-    net = read_binary(path, NetParameter)
+        from pyhisto.hdf5 import read_hdf5_weights  # h5py takes its time to load, and few files need it
+
+        net = read_hdf5_weights(path)
+    else:
+        net = read_binary(path, NetParameter)
     if not (net.layer or net.layers):
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
     _check_names(net, path)
@@ -173,8 +172,10 @@ def write_weights(path: Path, net: Net) -> None:
     """Write a caffemodel: HDF5 where the name ends in .h5, else binary. Whole or not at all."""
     with whole_file(path) as partial:
         if str(path).endswith(".h5"):
+            from pyhisto.hdf5 import write_hdf5_weights
+
             try:
-                _write_hdf5_weights(partial, net)
+                write_hdf5_weights(partial, net)
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"
@@ -209,89 +210,12 @@ def layer_blobs(weights: Net) -> dict[str, list[Array]]:
     return blobs
 
 
-# HDF5 snapshots (snapshot_format: HDF5): /data/<layer>/<index>, one data set a blob. A layer name with a slash in it is
-# a nested group.
-
-
 def _is_hdf5(path: Path) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(8) == b"\x89HDF\r\n\x1a\n"
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _read_hdf5_weights(path: Path) -> Net:
-    layers: dict[str, dict[str, Array]] = {}
-    with open_hdf5(path, "caffemodel") as file:
-        for place, values in hdf5_arrays(file, "data").items():
-            name, _, index = place.rpartition("/")
-            layers.setdefault(name, {})[index] = values
-        net = NetParameter()
-        for name, arrays in layers.items():
-            layer = net.layer.add(name=name)
-            for values in numbered(arrays, f"layer '{name}'"):
-                set_blob(layer.blobs.add(), values)
-    if not net.layer:
-        raise InputError(f"{path}: holds no layer; is it a caffemodel?")
-    _check_names(net, path)
-    return net
-
-
-@contextmanager
-def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file to read. What goes wrong with it in the block is an InputError that says it is no `what`."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (AttributeError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path}: not an HDF5 {what}: {_one_line(error)}") from None
-
-
-def hdf5_item(file: h5py.File, name: str) -> Any:
-    """A data set or a group that lies in this file itself. Raises KeyError."""
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise KeyError(f"it has no '{name}' of its own")
-    return file[name]
-
-
-def hdf5_arrays(file: h5py.File, name: str) -> dict[str, Array]:
-    """The arrays of numbers in a group and the groups in it, by path.
-
-    Each is read once, whatever links to it; links to other places are passed over. Raises ValueError where the arrays
-    would take more memory than the file is large: Caffe writes them plain.
-    """
-    arrays: dict[str, Array] = {}
-    room = os.path.getsize(file.filename)
-
-    def visit(place: str, item: h5py.Group | h5py.Dataset) -> None:
-        nonlocal room
-        if isinstance(item, h5py.Dataset):
-            if item.shape is None or item.dtype.kind not in "fiu":
-                raise ValueError(f"'{place}' is not an array of numbers")
-            room -= item.nbytes
-            if room < 0:
-                raise ValueError(f"'{place}' is larger than the file: it is damaged, or compressed")
-            arrays[place] = item[()]
-
-    hdf5_item(file, name).visititems(visit)
-    return arrays
-
-
-def numbered(arrays: Mapping[str, Array], what: str) -> Iterator[Array]:
-    """Arrays whose names are their indices, in order. Raises KeyError where the names are not 0, 1, 2, ..."""
-    for index in range(len(arrays)):
-        if str(index) not in arrays:
-            raise KeyError(f"{what} has {len(arrays)} arrays, but none is called '{index}'")
-        yield arrays[str(index)]
-
-
-def _write_hdf5_weights(path: Path, net: Net) -> None:
-    with h5py.File(path, "w") as file:
-        for layer in net.layer:
-            group = file.require_group(f"data/{layer.name}")
-            for index, blob in enumerate(layer.blobs):
-                group.create_dataset(str(index), data=blob_array(blob))
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -1,12 +1,12 @@
-"""Shapes of the layers that read data. Where the files are missing, the reason stands for the shape."""
+"""Shapes of the layers that read data. Where the files are missing, the reason stands for the shape.
+
+The libraries that open the files are imported only where there is one: most graphs are built without any.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
-import h5py
-import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
 
@@ -59,6 +59,8 @@ def _hdf5_data(layer: Any, tops: int, root: Path | None) -> list[Known]:
     parameters = layer.hdf5_data_param
     if root is None:
         return [_NO_FILES] * tops
+    import h5py
+
     try:
         names = (root / parameters.source).read_text().split()
         with h5py.File(root / names[0], "r") as file:
@@ -103,6 +105,9 @@ def first_lmdb_image(folder: Path, transform: Any) -> Known:
     unreadable = f"no LMDB can be read at '{folder.name}'"
     if not (folder / "data.mdb").is_file():
         return unreadable
+    import cv2
+    import lmdb
+
     try:
         with (
             lmdb.open(str(folder), readonly=True, lock=False, subdir=True) as database,
@@ -123,6 +128,8 @@ def first_lmdb_image(folder: Path, transform: Any) -> Known:
 
 
 def _first_listed_image(listing: Path, folder: Path, channels: int) -> Known:
+    import cv2
+
     unreadable = f"no image can be read through '{listing.name}'"
     try:
         with open(listing, encoding="utf-8") as file:
@@ -135,6 +142,8 @@ def _first_listed_image(listing: Path, folder: Path, channels: int) -> Known:
 
 def _decoded(data: bytes, flag: int) -> Shape | None:
     """Channels, height and width of an encoded image."""
+    import cv2
+
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:

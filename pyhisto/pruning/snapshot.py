@@ -14,17 +14,8 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_file
-from pyhisto.proto import (
-    Array,
-    SolverState,
-    blob_array,
-    hdf5_arrays,
-    hdf5_item,
-    numbered,
-    open_hdf5,
-    read_binary,
-    set_blob,
-)
+from pyhisto.hdf5 import hdf5_arrays, hdf5_item, numbered, open_hdf5
+from pyhisto.proto import Array, SolverState, blob_array, read_binary, set_blob
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.surgery import Keeps, cut_blob
 

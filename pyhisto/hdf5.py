@@ -1,0 +1,87 @@
+"""HDF5 snapshots (`snapshot_format: HDF5`): /data/<layer>/<index>, one data set a blob.
+
+A layer name with a slash in it is a nested group. (Caffe itself cannot write such a name, and reads it.)
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from pyhisto.errors import InputError
+from pyhisto.proto import Array, Net, NetParameter, blob_array, set_blob
+
+
+def read_hdf5_weights(path: Path) -> Net:
+    """Read an HDF5 caffemodel. Raises InputError."""
+    layers: dict[str, dict[str, Array]] = {}
+    with open_hdf5(path, "caffemodel") as file:
+        for place, values in hdf5_arrays(file, "data").items():
+            name, _, index = place.rpartition("/")
+            layers.setdefault(name, {})[index] = values
+        net = NetParameter()
+        for name, arrays in layers.items():
+            layer = net.layer.add(name=name)
+            for values in numbered(arrays, f"layer '{name}'"):
+                set_blob(layer.blobs.add(), values)
+    return net
+
+
+def write_hdf5_weights(path: Path, net: Net) -> None:
+    """Write an HDF5 caffemodel. Raises TypeError or ValueError where HDF5 cannot hold the layers' names."""
+    with h5py.File(path, "w") as file:
+        for layer in net.layer:
+            group = file.require_group(f"data/{layer.name}")
+            for index, blob in enumerate(layer.blobs):
+                group.create_dataset(str(index), data=blob_array(blob))
+
+
+@contextmanager
+def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read. What goes wrong with it in the block is an InputError that says it is no `what`."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (AttributeError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: not an HDF5 {what}: {' '.join(str(error).split())}") from None
+
+
+def hdf5_item(file: h5py.File, name: str) -> Any:
+    """A data set or a group that lies in this file itself. Raises KeyError."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise KeyError(f"it has no '{name}' of its own")
+    return file[name]
+
+
+def hdf5_arrays(file: h5py.File, name: str) -> dict[str, Array]:
+    """The arrays of numbers in a group and the groups in it, by path.
+
+    Each is read once, whatever links to it; links to other places are passed over. Raises ValueError where the arrays
+    would take more memory than the file is large: Caffe writes them plain.
+    """
+    arrays: dict[str, Array] = {}
+    room = os.path.getsize(file.filename)
+
+    def visit(place: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal room
+        if isinstance(item, h5py.Dataset):
+            if item.shape is None or item.dtype.kind not in "fiu":
+                raise ValueError(f"'{place}' is not an array of numbers")
+            room -= item.nbytes
+            if room < 0:
+                raise ValueError(f"'{place}' is larger than the file: it is damaged, or compressed")
+            arrays[place] = item[()]
+
+    hdf5_item(file, name).visititems(visit)
+    return arrays
+
+
+def numbered(arrays: Mapping[str, Array], what: str) -> Iterator[Array]:
+    """Arrays whose names are their indices, in order. Raises KeyError where the names are not 0, 1, 2, ..."""
+    for index in range(len(arrays)):
+        if str(index) not in arrays:
+            raise KeyError(f"{what} has {len(arrays)} arrays, but none is called '{index}'")
+        yield arrays[str(index)]
