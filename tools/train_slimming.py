@@ -3,6 +3,9 @@
 
 Writes OUT/model.caffemodel, metrics.jsonl, learning_curve.png, run.json and snapshots/. The
 solver's snapshot_prefix is not used. Ctrl-C (or SIGTERM) writes a snapshot; the same command then goes on from it.
+
+The penalty moves a scale by at most L * (sum of the learning rates) / (1 - momentum): choose an L that makes this about
+1, which is where the scales start, or little will come of it.
 """
 
 import argparse

@@ -75,6 +75,7 @@ class DynamicNetworkSurgery:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._network = ""
         self._names: list[str] = []
         self._dense: dict[str, NDArray[np.float32]] = {}
         self.masks: dict[str, Mask] = {}
@@ -87,6 +88,7 @@ class DynamicNetworkSurgery:
 
     def attach(self, net: Net, solver: Any) -> None:
         """Find the layers. Raises InputError where one is asked for that has no such weights, or there is none."""
+        self._network = solver.net or solver.train_net or "the solver's network"
         types = dict(zip(net._layer_names, (layer.type for layer in net.layers), strict=True))
         found, seen = [], set()
         for name, blobs in net.params.items():
@@ -95,10 +97,12 @@ class DynamicNetworkSurgery:
                 seen.add(address)
                 found.append(name)
         if unknown := [name for name in self._settings.layers if name not in found]:
-            raise InputError(f"{solver.net}: layer '{unknown[0]}' is no convolution or inner product with own weights")
+            raise InputError(
+                f"{self._network}: layer '{unknown[0]}' is no convolution or inner product with own weights"
+            )
         self._names = [name for name in found if not self._settings.layers or name in self._settings.layers]
         if not self._names:
-            raise InputError(f"{solver.net}: has no convolution or inner product whose weights could be cut")
+            raise InputError(f"{self._network}: has no convolution or inner product whose weights could be cut")
 
     def begin(self, net: Net) -> None:
         """Take the thresholds from the weights. Raises InputError where one would cut a whole layer."""
@@ -106,7 +110,9 @@ class DynamicNetworkSurgery:
             self.thresholds[name] = t = threshold(weights, self._settings)
             self.masks[name] = np.ones(weights.shape, bool)
             if not update_mask(self.masks[name], weights, t).any():
-                raise InputError(f"layer '{name}' would be cut whole: its weights are alike, or c_rate is too high")
+                raise InputError(
+                    f"{self._network}: layer '{name}' would be cut whole: its weights are alike, or c_rate is too high"
+                )
 
     def load(self, net: Net, path: Path) -> None:
         """Read masks and thresholds. Raises InputError where they are not of this network."""

@@ -3,6 +3,9 @@
 Loss = L + lambda * sum |gamma| over the Scale layers behind BatchNorm. The subgradient lambda * sign(gamma) (0 at 0) is
 added to gamma's gradient before the solver clips, decays and updates. Channels whose gamma ends near zero do little;
 tools/prune.py --criterion slimming cuts them.
+
+The penalty moves a gamma by at most lambda * (sum of the learning rates) / (1 - momentum). Where that is far below
+gamma's start, usually 1, channels do not come apart: [26] trains long; a short run wants a larger lambda.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +40,8 @@ class Slimming(Method):
         self._passes = solver.iter_size
         self._gammas = [net.params[layer][0] for layer in scales_behind_batch_norm(net)]
         if not self._gammas:
-            raise InputError(f"{solver.net}: has no BatchNorm with a Scale behind it: nothing to slim")
+            network = solver.net or solver.train_net or "the solver's network"
+            raise InputError(f"{network}: has no BatchNorm with a Scale behind it: nothing to slim")
 
     def on_gradients_ready(self, net: Net) -> None:
         """Add the subgradient, once for each pass of iter_size: the solver divides the sum by their number."""
