@@ -80,10 +80,11 @@ def write_state(path: Path, state: Any) -> None:
             partial.write_bytes(state.SerializeToString())
             return
         with h5py.File(partial, "w") as file:
-            # Caffe reads scalars of these types, and a string of fixed length.
+            # Caffe reads scalars of these types, and a string of fixed length up to its zero byte, which has to be there.
             file.create_dataset("iter", data=np.int32(state.iter))
             file.create_dataset("current_step", data=np.int32(state.current_step))
-            file.create_dataset("learned_net", data=np.bytes_(state.learned_net.encode()))
+            learned = state.learned_net.encode()
+            file.create_dataset("learned_net", data=np.array(learned, f"S{len(learned) + 1}"))
             for index, blob in enumerate(state.history):
                 file.create_dataset(f"history/{index}", data=blob_array(blob))
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import lmdb
 import numpy as np
 import pytest
@@ -117,6 +118,16 @@ def test_each_history_blob_is_cut_as_its_weights() -> None:
         assert (converted.iter, converted.learned_net) == (3, "new.caffemodel")
         histories = [np.frombuffer(blob.data, np.float32).tolist() for blob in converted.history]
         assert histories == [[0, 1, 4, 5], [0, 2]] * rounds
+
+
+def test_an_hdf5_state_s_string_ends_as_caffe_wants_it(tmp_path: Path) -> None:
+    state = state_of((2,))
+    state.learned_net = "net.caffemodel.h5"
+    write_state(tmp_path / "s.solverstate.h5", state)
+    with h5py.File(tmp_path / "s.solverstate.h5") as file:
+        # 17 characters and the zero byte, without which Caffe reads on into whatever lies behind.
+        assert file["learned_net"].dtype == "S18"
+    assert read_state(tmp_path / "s.solverstate.h5").learned_net == "net.caffemodel.h5"
 
 
 def test_states_of_other_networks_are_refused(tmp_path: Path) -> None:
