@@ -1,9 +1,15 @@
 """Fixtures that every part of the suite shares."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure; in CI the same examples every time.
+settings.register_profile("pyhisto", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("pyhisto")
 
 ROOT = Path(__file__).resolve().parent.parent
 
