@@ -19,13 +19,13 @@ else
 endif
 
 test-slow: setup  ## the slow tests too
-	@$(PYTHON) -m pytest -q -m "slow or not slow"
+	@$(PYTHON) -m pytest -q -n auto -m "slow or not slow"
 
 docker: setup  ## build docker/Dockerfile.cpu (needs docker, or root with buildah and debootstrap) and run the fast suite in it
 	@docker/build.sh
 
 test: setup  ## the fast suite and a tiny end-to-end run
-	@$(PYTHON) -m pytest -q
+	@$(PYTHON) -m pytest -q -n auto
 
 prototxt: setup  ## regenerate the committed networks
 	@$(PYTHON) prototxt/generate.py
