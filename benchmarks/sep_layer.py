@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What the Python SEP layers add to a training iteration of the paper's full network.
 
-The network with `--sep python` and with `--sep native`, the paper's batch of 10 at 224 x 224: forward and backward passes
-take turns in one process, so that a slow moment of the machine hits both. Prints the ratio of the medians, and the time
-that the SEP layers alone take, which a noisy machine cannot hide.
+The network with `--sep python` and with `--sep native`, the paper's batch of 10 at 224 x 224: forward and backward
+passes take turns in one process, so that a slow moment of the machine hits both. Prints the ratio of the medians, and
+the time that the SEP layers alone take, which a noisy machine cannot hide.
 """
 
 import os

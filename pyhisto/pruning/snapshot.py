@@ -80,7 +80,7 @@ def write_state(path: Path, state: Any) -> None:
             partial.write_bytes(state.SerializeToString())
             return
         with h5py.File(partial, "w") as file:
-            # Caffe reads scalars of these types, and a string of fixed length up to its zero byte, which has to be there.
+            # Caffe reads scalars of these types, and a string of fixed length that has to end in a zero byte.
             file.create_dataset("iter", data=np.int32(state.iter))
             file.create_dataset("current_step", data=np.int32(state.current_step))
             learned = state.learned_net.encode()
