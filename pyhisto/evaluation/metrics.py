@@ -191,8 +191,10 @@ def wilson(successes: int, trials: int) -> Interval:
     centre = rate + z * z / (2 * trials)
     half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    # The formula is exact at both ends of the range; rounding is not.
-    return Interval(max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+    # The formula is exact at both ends of the range; rounding is not, and could leave the rate outside its interval.
+    low = 0.0 if successes == 0 else (centre - half) / scale
+    high = 1.0 if successes == trials else (centre + half) / scale
+    return Interval(low, high)
 
 
 def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0) -> Interval:

@@ -130,3 +130,12 @@ def test_equals_scikit_learn(sample: tuple[list[int], list[float]]) -> None:
     assert_allclose(ours, theirs, atol=1e-12)
     fpr, tpr, _ = peer.roc_curve(labels, scores, drop_intermediate=False)
     assert_allclose(metrics.roc(labels, scores), [fpr, tpr], atol=1e-12)
+
+
+def test_wilson_holds_the_rate_at_both_ends_whatever_the_rounding() -> None:
+    for trials in range(1, 500):
+        assert metrics.wilson(0, trials).low == 0
+        assert metrics.wilson(trials, trials).high == 1
+        for successes in (0, trials // 2, trials):
+            interval = metrics.wilson(successes, trials)
+            assert 0 <= interval.low <= successes / trials <= interval.high <= 1

@@ -31,11 +31,17 @@ rule examples:
 
 
 rule stage:
+    input:
+        lambda wildcards: f"{EXPERIMENT}/{{stage}}/local/sparsity.json" if wildcards.stage in SURGERIES else [],
     output:
         f"{EXPERIMENT}/{{stage}}/stage.json",
     run:
         settings = COMPRESSIONS.get(wildcards.stage, {})
-        kept = {name: settings[name] for name in ("ratio", "loops") if name in settings}
+        kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
+        if input:  # sparse weights: their own file's size, not the caffemodel's
+            kept["bytes"] = json.loads(Path(input[0]).read_text())["bytes"]
+            if settings.get("of", "before") != "before":
+                kept["method"] = "channel pruning + DNS"
         Path(output[0]).write_text(json.dumps({"label": wildcards.stage, **kept}) + "\n")
 
 

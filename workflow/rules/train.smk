@@ -1,7 +1,11 @@
 # Generate, train, measure importance, prune, retrain; predict with every network.
 
 PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
-COMPRESSED = "|".join([*COMPRESSIONS, *(f"loops/{name}_[0-9]+" for name in COMPRESSIONS)])
+# A compression prunes channels and trains on, or it is Dynamic Network Surgery on the stage that it is `of`.
+SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "DNS"]
+PRUNINGS = [name for name in COMPRESSIONS if name not in SURGERIES]
+PRUNED = "|".join([*PRUNINGS, *(f"loops/{name}_[0-9]+" for name in PRUNINGS)]) or "none"
+OPERATED = "|".join(SURGERIES) or "none"
 
 
 def loop(stage):
@@ -12,8 +16,8 @@ def loop(stage):
 
 def previous(wildcards):
     """The folder of the stage that a compression's loop starts from."""
-    _, number, name = loop(wildcards.stage)
-    stage = "before" if number == 1 else f"loops/{name}_{number - 1}"
+    settings, number, name = loop(wildcards.stage)
+    stage = settings.get("of", "before") if number == 1 else f"loops/{name}_{number - 1}"
     return EXPERIMENT.format(**wildcards) + f"/{stage}/{wildcards.branch}"
 
 
@@ -37,9 +41,11 @@ rule prune:
     output:
         directory(f"{PLACE}/net"),
     wildcard_constraints:
-        stage=COMPRESSED,
+        stage=PRUNED,
     params:
-        options=lambda wildcards: options({**loop(wildcards.stage)[0], "loop": loop(wildcards.stage)[1]}),
+        options=lambda wildcards: options(
+            {**{k: v for k, v in loop(wildcards.stage)[0].items() if k != "of"}, "loop": loop(wildcards.stage)[1]}
+        ),
     shell:
         "{PYTHON} tools/prune.py --model {input.net}/deploy.prototxt --also {input.net}/train_val.prototxt "
         "{input.net}/statistics.prototxt {input.net}/solver.prototxt --weights {input.model} --importance {input.importance} "
@@ -58,6 +64,8 @@ rule train:
     output:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
+    wildcard_constraints:
+        stage=f"before|{PRUNED}",
     benchmark:
         f"{RESULTS}/seconds/train_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
     params:
@@ -66,6 +74,41 @@ rule train:
     shell:
         "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt {params.weights} "
         "--out {params.folder}) && cp $model {output.model}"
+
+
+rule surgery_network:
+    input:
+        lambda wildcards: previous(wildcards) + "/net",
+    output:
+        directory(f"{PLACE}/net"),
+    wildcard_constraints:
+        stage=OPERATED,
+    shell:
+        "mkdir -p {output} && cp {input}/*.prototxt {output}"
+
+
+rule surgery:
+    input:
+        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        net=f"{PLACE}/net",
+        model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
+    output:
+        model=f"{PLACE}/model.caffemodel",
+        metrics=f"{PLACE}/metrics.jsonl",
+        sparsity=f"{PLACE}/sparsity.json",
+    wildcard_constraints:
+        stage=OPERATED,
+    benchmark:
+        f"{RESULTS}/seconds/surgery_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+    params:
+        folder=f"{PLACE}/surgery",
+        options=lambda wildcards: options(
+            {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
+        ),
+    shell:
+        "{PYTHON} tools/dns.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
+        "{params.options} --out {params.folder} && cp {params.folder}/sparsity.json {output.sparsity} && "
+        "cp {params.folder}/metrics.jsonl {output.metrics} && cp {params.folder}/model.caffemodel {output.model}"
 
 
 rule importance:
