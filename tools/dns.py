@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from pyhisto.cli import Parser, ratio, run
+from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.files import write_text
 from pyhisto.proto import read_weights
 from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
@@ -66,7 +66,7 @@ def _parser() -> Parser:
     parser.add_argument("--seed", type=_count, default=0, help="of when masks change")
     parser.add_argument("--layers", nargs="+", default=[], metavar="LAYER",
                         help="default: every convolution and inner product")  # fmt: skip
-    parser.add_argument("--iterations", type=_positive, metavar="N", help="default: the solver's max_iter")
+    parser.add_argument("--iterations", type=positive, metavar="N", help="default: the solver's max_iter")
     parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
     parser.add_argument("--restart-if-changed", action="store_true",
                         help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
@@ -77,12 +77,6 @@ def _parser() -> Parser:
 def _count(text: str) -> int:
     if int(text) < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
     return int(text)
 
 

@@ -7,7 +7,7 @@ Writes OUT/ with every prototxt under its own name, the weights and plan.json. S
 import argparse
 from pathlib import Path
 
-from pyhisto.cli import Parser, ratio, run
+from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
@@ -79,12 +79,6 @@ def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, shape
 
 
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return int(text)
-
-
 def _parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -100,15 +94,15 @@ def _parser() -> Parser:
     amount.add_argument(
         "--threshold-k", type=float, metavar="K", help="prune below mean + deviation + K instead (eq. 6)"
     )
-    parser.add_argument("--loops", type=_positive, default=1, metavar="R", help="training loops to reach O in (eq. 8)")
+    parser.add_argument("--loops", type=positive, default=1, metavar="R", help="training loops to reach O in (eq. 8)")
     parser.add_argument(
-        "--loop", type=_positive, default=1, metavar="r", help="which of them this is; noted in the plan"
+        "--loop", type=positive, default=1, metavar="r", help="which of them this is; noted in the plan"
     )
     parser.add_argument("--scope", choices=["branch", "block", "network"], default="block", help="rank channels within")
     parser.add_argument("--se-hidden", choices=["rescale", "keep"], default="rescale",
                         help="hidden units of SE blocks: keep their reduction r, or their width")  # fmt: skip
     parser.add_argument(
-        "--multiple", type=_positive, default=1, metavar="M", help="branches keep a multiple of M channels"
+        "--multiple", type=positive, default=1, metavar="M", help="branches keep a multiple of M channels"
     )
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
     parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",

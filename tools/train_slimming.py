@@ -13,7 +13,7 @@ import math
 import sys
 from pathlib import Path
 
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, positive, run
 from pyhisto.training.progress import Progress
 from pyhisto.training.regularise import Slimming
 from pyhisto.training.solver_loop import MODEL, train
@@ -42,7 +42,7 @@ def _parser() -> Parser:
     parser.add_argument("--weights", type=Path, metavar="F", help="caffemodel to start from")
     parser.add_argument("--lambda-l1", type=_weight, default=1e-4, metavar="L",
                         help="weight of the penalty (default %(default)s)")  # fmt: skip
-    parser.add_argument("--iterations", type=_positive, metavar="N", help="default: the solver's max_iter")
+    parser.add_argument("--iterations", type=positive, metavar="N", help="default: the solver's max_iter")
     parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
     parser.add_argument("--restart-if-changed", action="store_true",
                         help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
@@ -55,12 +55,6 @@ def _weight(text: str) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f"{text} is not a weight of 0 or more")
     return value
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Channel importance measured by SEP layers (eq. 5), and the file that carries it from measurement to pruning."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,8 +67,3 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None
-
-
-def finite(value: object) -> bool:
-    """Whether something is a finite number (and not a truth value)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -36,7 +36,7 @@ def measure(model: Path, weights: Path, progress: Callable[[range], "object"] = 
     if len(data) != 1:
         raise InputError(f"{model}: has {len(data)} Data layers where one is needed")
     samples = _records(model, data[0].layer.data_param.source)
-    _check(model, weights)
+    _check(net, model, weights)
 
     os.environ.setdefault("GLOG_minloglevel", "2")
     import caffe
@@ -88,9 +88,9 @@ def _records(model: Path, source: str) -> int:
     return records
 
 
-def _check(model: Path, weights: Path) -> None:
+def _check(net: Net, model: Path, weights: Path) -> None:
     """Caffe ends the process where weights do not fit, and says nothing where a layer has none."""
-    graph = Graph.build(read_net(model), source=model, data_root=Path())
+    graph = Graph.build(net, source=model, data_root=Path())
     lacking = [node.name for node in check_weights(graph, read_weights(weights), weights) if not _measures(node)]
     if lacking:
         raise InputError(f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?")

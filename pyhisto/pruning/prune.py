@@ -11,7 +11,7 @@ from pyhisto.cost import Cost, layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_folder, write_text
 from pyhisto.graph import Graph, Shape, check_weights, upgrade
-from pyhisto.proto import Net, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
+from pyhisto.proto import Net, NetParameter, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
 from pyhisto.prototext import Document, quote
 from pyhisto.pruning.criteria import Evidence, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
@@ -70,6 +70,7 @@ class Pruned:
     cut: Cut
     plan: Plan
     texts: Mapping[str, str]
+    model: Graph
     weights: Net
     before: Cost
     after: Cost
@@ -110,15 +111,14 @@ def cut_network(network: Network, removed: NDArray[np.bool_], settings: Mapping[
         {str(path): sha256(path) for path in (network.weights_path, *(file.path for file in network.files))},
     )
     before = total_cost(layer_costs(network.model))
-    after = total_cost(layer_costs(pruned_model(network, texts)))
+    model = pruned_model(network, texts)
+    after = total_cost(layer_costs(model))
     plan = replace(plan, cost={"before": asdict(before), "after": asdict(after)})
-    return Pruned(cut, plan, texts, rewrite_weights(network.weights, cut), before, after)
+    return Pruned(cut, plan, texts, model, rewrite_weights(network.weights, cut), before, after)
 
 
 def pruned_model(network: Network, texts: Mapping[str, str]) -> Graph:
     """The graph of the pruned model, at the original's input shapes."""
-    from pyhisto.proto import NetParameter
-
     path, original = network.files[0].path, network.model
     net = parse_text(texts[path.name], NetParameter, path, lenient=True)
     shapes = {blob.name: blob.shape for blob in original.inputs if blob.shape is not None}
@@ -131,8 +131,7 @@ def prove(network: Network, pruned: Pruned) -> Proof | None:
     if engine is None:
         return None
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
-    model = pruned_model(network, pruned.texts)
-    proof = compare((network.model, masked), (model, pruned.weights), engine)
+    proof = compare((network.model, masked), (pruned.model, pruned.weights), engine)
     if proof.largest_difference > TOLERANCE:
         raise InputError(
             f"the pruned network differs from the masked original by {proof.largest_difference:.2g} (at most "
