@@ -9,15 +9,19 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Mapping
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.nets.files import LmdbFolder, network_files
 from pyhisto.nets.inception_sep import InceptionSEP
-from pyhisto.nets.solvers import PaperSolver
+from pyhisto.nets.solvers import ZHU_2019, Solver
+from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,6 +31,71 @@ COMMITTED: dict[str, list[str]] = {
     "inception_sep_released": ["inception-sep", "--variant", "released"],
 }
 """The committed folders, and the command line that makes each."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a network's Data layers read."""
+
+    train: LmdbFolder
+    val: LmdbFolder
+    batch_size: int
+    val_batch_size: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network on the command line. What all have in common (data, solver, --out) is not said here."""
+
+    help: str
+    options: Callable[[ArgumentParser], None]
+    """Adds the network's own options."""
+    prototxts: Callable[[Namespace, Data], Mapping[str, Net]]
+    """File name without ending -> network; train_val and deploy at least."""
+    solver: Solver
+    """The published settings."""
+    batch_size: int
+
+
+def settings(cls: Any, arguments: Namespace, data: Data) -> dict[str, Any]:
+    """The options that are fields of a network's class, and the mean where the training LMDB says it."""
+    known = {field.name: getattr(arguments, field.name) for field in fields(cls) if field.name in arguments}
+    mean = data.train.mean()
+    return {**known, "mean": mean} if mean else known
+
+
+def inception_sep_options(parser: ArgumentParser) -> None:
+    """The options of inception-sep."""
+    parser.add_argument("--variant", choices=["paper", "released"], default="paper", help="tail and auxiliary heads")
+    parser.add_argument(
+        "--sep",
+        choices=["python", "native"],
+        default="python",
+        help="the gate in train_val: a Python SEP layer or none",
+    )
+    parser.add_argument("--num-classes", type=int, default=2)
+    parser.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
+    parser.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
+    parser.add_argument(
+        "--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs"
+    )
+
+
+def inception_sep(arguments: Namespace, data: Data) -> Mapping[str, Net]:
+    """The prototxts of an Inception + SEP network."""
+    network = InceptionSEP(**settings(InceptionSEP, arguments, data))
+    return {
+        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+        "deploy": network.deploy(),
+        "statistics": network.statistics(data.train.source, data.batch_size),
+    }
+
+
+NETWORKS = {
+    "inception-sep": Network(
+        "Inception + SEP, Zhu et al. 2019", inception_sep_options, inception_sep, ZHU_2019, batch_size=10
+    ),
+}
 
 
 def main() -> None:
@@ -58,44 +127,22 @@ def main() -> None:
         sys.exit(f"stale: {', '.join(stale)}; run prototxt/generate.py")
 
 
-def inception_sep(arguments: argparse.Namespace, out: Path) -> Mapping[str, str]:
-    """The files of an Inception + SEP network."""
+def generate(arguments: Namespace, out: Path) -> Mapping[str, str]:
+    """File name -> text of the network that the command line asks for, to lie in `out`."""
+    network = NETWORKS[arguments.network]
     train, val = LmdbFolder(arguments.train_lmdb), LmdbFolder(arguments.val_lmdb)
-    names = ("variant", "sep", "num_classes", "input_size", "width", "batch_norm_fraction")
-    settings = {name: getattr(arguments, name) for name in names}
-    if mean := train.mean():
-        settings["mean"] = mean
-    network = InceptionSEP(**settings)
-    solver = PaperSolver(
-        **{
-            name: getattr(arguments, name)
-            for name in PaperSolver.__dataclass_fields__
-            if getattr(arguments, name) is not None
-        }
-    )
-    val_batch = val.even_batch_size(arguments.batch_size)
+    data = Data(train, val, arguments.batch_size, val.even_batch_size(arguments.batch_size))
+    given = {field.name: getattr(arguments, field.name) for field in fields(Solver)}
     return network_files(
         out,
-        {
-            "train_val": network.train_val(train.source, val.source, arguments.batch_size, val_batch),
-            "deploy": network.deploy(),
-            "statistics": network.statistics(train.source, arguments.batch_size),
-        },
-        solver,
-        test_iter=math.ceil(val.records(default=1000) / val_batch),
+        network.prototxts(arguments, data),
+        replace(network.solver, **{name: value for name, value in given.items() if value is not None}),
+        test_iter=math.ceil(val.records(default=1000) / data.val_batch_size),
         command=_command(arguments),
     )
 
 
-NETWORKS = {"inception-sep": inception_sep}
-
-
-def generate(arguments: argparse.Namespace, out: Path) -> Mapping[str, str]:
-    """File name -> text of the network that the command line asks for, to lie in `out`."""
-    return NETWORKS[arguments.network](arguments, out)
-
-
-def _command(arguments: argparse.Namespace) -> str:
+def _command(arguments: Namespace) -> str:
     """The command line that makes the same files again: only what differs from the defaults."""
     words = ["prototxt/generate.py", arguments.network]
     defaults = _own_parser().parse_args([arguments.network, "--out", "."])
@@ -116,33 +163,22 @@ def _committed_parser() -> Parser:
 def _own_parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     networks = parser.add_subparsers(dest="network", required=True, parser_class=Parser)
-    sub = networks.add_parser("inception-sep", help="Inception + SEP, Zhu et al. 2019")
-    sub.add_argument("--variant", choices=["paper", "released"], default="paper", help="tail and auxiliary heads")
-    sub.add_argument(
-        "--sep",
-        choices=["python", "native"],
-        default="python",
-        help="the gate in train_val: a Python SEP layer or none",
-    )
-    sub.add_argument("--num-classes", type=int, default=2)
-    sub.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
-    sub.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
-    sub.add_argument(
-        "--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs"
-    )
-    sub.add_argument("--train-lmdb", default="data/train", help="LMDB folder; its preprocessing.json gives the mean")
-    sub.add_argument("--val-lmdb", default="data/val", help="LMDB folder; its size gives test_iter")
-    sub.add_argument("--batch-size", type=int, default=10)
-    sub.add_argument("--out", type=Path, required=True, metavar="DIR")
-    solver = sub.add_argument_group("solver", "defaults: the paper's")
-    for name, field in PaperSolver.__dataclass_fields__.items():
-        option = f"--{name.replace('_', '-')}"
-        if name == "solver_mode":
-            solver.add_argument(option, choices=["CPU", "GPU"])
-        elif name == "random_seed":
-            solver.add_argument(option, type=int)
-        else:
-            solver.add_argument(option, type=type(field.default))
+    for name, network in NETWORKS.items():
+        sub = networks.add_parser(name, help=network.help, description=network.help)
+        network.options(sub)
+        sub.add_argument("--train-lmdb", default="data/train", help="its preprocessing.json gives the mean")
+        sub.add_argument("--val-lmdb", default="data/val", help="its size gives test_iter")
+        sub.add_argument("--batch-size", type=int, default=network.batch_size)
+        sub.add_argument("--out", type=Path, required=True, metavar="DIR")
+        solver = sub.add_argument_group("solver", "defaults: the published settings, as far as there are any")
+        for field in fields(Solver):
+            option, value = f"--{field.name.replace('_', '-')}", getattr(network.solver, field.name)
+            if field.name == "solver_mode":
+                solver.add_argument(option, choices=["CPU", "GPU"], help=f"default {value}")
+            elif value is None:
+                solver.add_argument(option, type=int)
+            else:
+                solver.add_argument(option, type=type(value), help=f"default {value:g}")
     return parser
 
 

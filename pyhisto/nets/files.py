@@ -10,7 +10,7 @@ from typing import cast
 import lmdb
 
 from pyhisto.errors import InputError
-from pyhisto.nets.solvers import PaperSolver
+from pyhisto.nets.solvers import Solver
 from pyhisto.proto import Net, to_text
 
 MAX_TEST_BATCH = 50
@@ -56,7 +56,7 @@ class LmdbFolder:
 
 
 def network_files(
-    folder: Path, networks: Mapping[str, Net], solver: PaperSolver, test_iter: int, command: str
+    folder: Path, networks: Mapping[str, Net], solver: Solver, test_iter: int, command: str
 ) -> dict[str, str]:
     """File name -> text. `command` is what makes these files again; it stands at the head of each."""
     head = f"# Generated: {command}\n"

@@ -7,19 +7,16 @@ from pyhisto.proto import SolverParameter
 
 
 @dataclass(frozen=True)
-class PaperSolver:
-    """Zhu et al. 2019, "Implementation details": SGD, batch 10, and the defaults below.
+class Solver:
+    """SGD with momentum. How often to test, display and snapshot is nobody's publication, and has defaults here."""
 
-    The paper says that the rate "decreases exponentially every 10000 iterations" and prints no factor: gamma 0.1 is
-    Caffe's customary one, and ours. How often to test, display and snapshot is not the paper's either.
-    """
-
-    base_lr: float = 0.0004
-    stepsize: int = 10000
-    gamma: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.009
-    max_iter: int = 40000
+    base_lr: float
+    stepsize: int
+    """Iterations after which the rate is multiplied by gamma; 0: it stays as it is."""
+    gamma: float
+    momentum: float
+    weight_decay: float
+    max_iter: int
     test_interval: int = 1000
     display: int = 100
     snapshot: int = 2000
@@ -28,12 +25,22 @@ class PaperSolver:
 
     def message(self, net: str, snapshot_prefix: str, test_iter: int) -> Any:
         """The SolverParameter for the network file `net`; `test_iter` batches make one pass over the validation set."""
+        rate: dict[str, Any] = {"lr_policy": "fixed"}
+        if self.stepsize:
+            rate = {"lr_policy": "step", "stepsize": self.stepsize, "gamma": self.gamma}
         solver = SolverParameter(
-            net=net, test_iter=[test_iter], test_interval=self.test_interval, base_lr=self.base_lr, lr_policy="step",
-            stepsize=self.stepsize, gamma=self.gamma, momentum=self.momentum, weight_decay=self.weight_decay,
-            max_iter=self.max_iter, display=self.display, snapshot=self.snapshot, snapshot_prefix=snapshot_prefix,
-            solver_mode=self.solver_mode, type="SGD",
+            net=net, test_iter=[test_iter], test_interval=self.test_interval, base_lr=self.base_lr, **rate,
+            momentum=self.momentum, weight_decay=self.weight_decay, max_iter=self.max_iter, display=self.display,
+            snapshot=self.snapshot, snapshot_prefix=snapshot_prefix, solver_mode=self.solver_mode, type="SGD",
         )  # fmt: skip
         if self.random_seed is not None:
             solver.random_seed = self.random_seed
         return solver
+
+
+ZHU_2019 = Solver(base_lr=0.0004, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.009, max_iter=40000)
+"""Zhu et al. 2019, "Implementation details", with batches of 10.
+
+The paper says that the rate "decreases exponentially every 10000 iterations" and prints no factor: gamma 0.1 is Caffe's
+customary one, and ours.
+"""

@@ -12,7 +12,7 @@ from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
-from pyhisto.nets.solvers import PaperSolver
+from pyhisto.nets.solvers import ZHU_2019
 from pyhisto.proto import TEST, TRAIN, read_solver, to_text, write_weights
 
 SHAPES = {"data": (2, 3, 64, 64), "label": (2,)}
@@ -139,7 +139,7 @@ def test_the_solver_is_the_papers(root: Path) -> None:
     assert settings == ("SGD", "step", 10000, 40000)
     rates = (solver.base_lr, solver.gamma, solver.momentum, solver.weight_decay)
     assert rates == pytest.approx((0.0004, 0.1, 0.9, 0.009))
-    assert PaperSolver().message("n", "p", 1).base_lr == pytest.approx(0.0004)
+    assert ZHU_2019.message("n", "p", 1).base_lr == pytest.approx(0.0004)
 
 
 def test_committed_files_are_current(root: Path) -> None:
