@@ -1,10 +1,11 @@
 """Outputs that appear whole or not at all: written aside, then renamed."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +57,26 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+@contextmanager
+def exclusive(folder: Path, note: Callable[[str], None]) -> Iterator[int]:
+    """While it lasts, no other process is in such a block of the same folder: this one waits until it is alone.
+
+    Yields the lock's descriptor: a child that inherits it keeps the lock for as long as it lives, whatever becomes of
+    this process. `note` is told where there is somebody to wait for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f"waiting: another process still works in {folder}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

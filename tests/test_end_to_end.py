@@ -44,19 +44,25 @@ def results(folder: Path) -> dict[str, str]:
     }
 
 
-def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
+def run(root: Path, checkout: Path) -> str:
+    """Run the workflow to its end; what it printed."""
     done = subprocess.run(command(root), cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    run = checkout / RUN
+    return done.stdout
+
+
+def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
+    said = run(root, checkout)
+    folder = checkout / RUN
     for stage in ("before", "after"):
         for branch in ("global", "local"):
             for name in STEPS_OF_A_STAGE:
-                assert (run / stage / branch / name).stat().st_size > 0
-    costs = [json.loads((run / stage / "local" / "cost.json").read_text())["total"] for stage in ("before", "after")]
+                assert (folder / stage / branch / name).stat().st_size > 0
+    costs = [json.loads((folder / stage / "local" / "cost.json").read_text())["total"] for stage in ("before", "after")]
     assert costs[1]["weights"] < 0.6 * costs[0]["weights"]
-    plan = json.loads((run / "after" / "local" / "net" / "plan.json").read_text())
+    plan = json.loads((folder / "after" / "local" / "net" / "plan.json").read_text())
     assert plan["proof"]["largest_difference"] <= 1e-4
-    with open(run / "before" / "local" / "predictions.csv", encoding="utf-8") as file:
+    with open(folder / "before" / "local" / "predictions.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     # 4 of 12 patients are tested, 2 images each, 15 patches an image.
     assert len(rows) == 4 * 2 * 15
@@ -64,20 +70,18 @@ def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     report = (checkout / "runs" / "tiny" / "report.html").read_text(encoding="utf-8")
     assert "ynthetic" in report
     assert "<script" not in report
-    assert "hybrid" in done.stdout
-    # Nothing is left to do.
-    again = subprocess.run(command(root), cwd=checkout, capture_output=True, text=True, check=True)
-    assert "hybrid" not in again.stdout
+    assert "hybrid" in said
+    assert "hybrid" not in run(root, checkout)  # nothing is left to do
 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_results(root: Path, checkout: Path) -> None:
-    subprocess.run(command(root), cwd=checkout, capture_output=True, check=True)
+    run(root, checkout)
     expected = results(checkout)
     shutil.rmtree(checkout / "runs")
     shutil.rmtree(checkout / ".snakemake")
     generator = random.Random(0)
-    for _ in range(6):
+    for _ in range(10):
         process = subprocess.Popen(
             command(root), cwd=checkout, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -87,5 +91,5 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_results(root: 
         except ProcessLookupError:
             break
         process.wait()
-    subprocess.run(command(root), cwd=checkout, capture_output=True, check=True)
+    run(root, checkout)
     assert results(checkout) == expected

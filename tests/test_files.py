@@ -1,11 +1,13 @@
 """Outputs appear whole or not at all."""
 
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, whole_file, whole_folder, write_text
+from pyhisto.files import exclusive, sha256, whole_file, whole_folder, write_text
 
 
 def test_a_file_appears_at_the_end(tmp_path: Path) -> None:
@@ -43,3 +45,24 @@ def test_a_folder_appears_at_the_end_and_is_never_overwritten(tmp_path: Path) ->
     assert [path.name for path in folder.iterdir()] == ["a"]
     with pytest.raises(InputError, match="exists already"), whole_folder(folder):
         pass
+
+
+def test_a_locked_folder_is_waited_for_while_a_child_that_inherited_the_lock_lives(tmp_path: Path) -> None:
+    folder = tmp_path / "training"
+    with exclusive(folder, pytest.fail) as lock:
+        child = subprocess.Popen(["sleep", "60"], pass_fds=[lock])
+    notes: list[str] = []
+    entered = threading.Event()
+
+    def enter() -> None:
+        with exclusive(folder, notes.append):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.3)
+    child.kill()
+    child.wait()
+    assert entered.wait(20)
+    thread.join()
+    assert notes == [f"waiting: another process still works in {folder}"]

@@ -4,6 +4,7 @@ Caffe runs in the working directory, so that relative paths in prototxts mean wh
 """
 
 import math
+import shutil
 import signal
 import subprocess
 from collections import deque
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from pyhisto.errors import InputError
+from pyhisto.files import exclusive
 from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_weights
 from pyhisto.training.caffe_program import caffe_environment, find_caffe
@@ -22,6 +24,9 @@ from pyhisto.training.log import LogReader, failure
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
 from pyhisto.training.solver import Solver, check_solver
+
+ENDING_WITH_PARENT = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+"""Before Caffe's command: where this process is killed, Linux tells Caffe to write a snapshot and end."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,27 @@ def train(
         folder: for metrics.jsonl, learning_curve.png, caffe.log and run.json; see `default_folder`.
 
     Raises InputError where the input is at fault, the loss becomes NaN or infinite, or Caffe fails. On SIGINT or
-    SIGTERM Caffe writes a snapshot and ends.
+    SIGTERM Caffe writes a snapshot and ends; where this process is killed, too, and a later run waits for that.
     """
     solver = check_solver(solver_path)
-    caffe = find_caffe()
     if weights is not None:
         _check_common_layers(solver, weights)
     folder = folder or default_folder(solver)
+    with exclusive(folder, watch.note) as lock:
+        return _train(solver, folder, lock, watch, weights, snapshot, restart, restart_if_changed)
+
+
+def _train(
+    solver: Solver,
+    folder: Path,
+    lock: int,
+    watch: Watch,
+    weights: Path | None,
+    snapshot: Path | None,
+    restart: bool,
+    restart_if_changed: bool,
+) -> Outcome:
+    caffe = find_caffe()
     record = Record(folder, solver, weights)
     if restart or (restart_if_changed and snapshot is None and record.changed()):
         _remove_states(solver, watch.note)
@@ -99,12 +118,12 @@ def train(
     record.begin(start.iteration if start else 0, caffe)
     watch.begin(start.iteration if start else 0, solver.max_iter)
 
-    command = [str(caffe), "train", f"--solver={solver.path}"]
+    command = [*ENDING_WITH_PARENT, str(caffe), "train", f"--solver={solver.path}"]
     if start is not None:
         command.append(f"--snapshot={start.state}")
     elif weights is not None:
         command.append(f"--weights={weights}")
-    stopped = _run(command, solver, record, watch)
+    stopped = _run(command, lock, solver, record, watch)
 
     end = newest_whole(solver.prefix, watch.note)
     if end is None or (end.iteration < solver.max_iter and not stopped):
@@ -119,7 +138,7 @@ def _remove_states(solver: Solver, note: Callable[[str], None]) -> None:
         note(f"removed {state}")
 
 
-def _run(command: list[str], solver: Solver, record: Record, watch: Watch) -> bool:
+def _run(command: list[str], lock: int, solver: Solver, record: Record, watch: Watch) -> bool:
     """Run Caffe to its end; True if a signal ended it. Raises InputError on failure and on divergence."""
     reader = LogReader(solver.accuracy)
     tail: deque[str] = deque(maxlen=400)
@@ -145,6 +164,7 @@ def _run(command: list[str], solver: Solver, record: Record, watch: Watch) -> bo
         text=True,
         errors="replace",
         start_new_session=True,
+        pass_fds=[lock],
     )
     assert process.stderr is not None
     try:

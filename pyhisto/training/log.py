@@ -77,21 +77,6 @@ class LogReader:
             self._rate = float(value)
 
 
-def points_of_log(log: str, accuracy: str | None) -> list[Point]:
-    """The points of a whole log; of several runs, one after the other, each takes the place of what it repeats."""
-    reader = LogReader(accuracy)
-    points: list[Point] = []
-    begins = False
-    for line in log.splitlines():
-        begins |= "Starting Optimization" in line
-        for point in reader.feed(line):
-            if begins:
-                points = [earlier for earlier in points if earlier.iteration < point.iteration]
-                begins = False
-            points.append(point)
-    return [*points, *reader.finish()]
-
-
 def failure(lines: Sequence[str]) -> str:
     """What a failed run's log says, in one line: the fatal check, a Python layer's exception, or the last lines."""
     texts = [(line, _PREFIX.sub("", line.rstrip())) for line in lines]

@@ -10,7 +10,6 @@ import pyhisto
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, write_text
 from pyhisto.learning_curve import Point, read_points, save_curve, to_line
-from pyhisto.training.log import points_of_log
 from pyhisto.training.solver import Solver
 
 WEIGHTS = "the weights to start from"
@@ -50,8 +49,8 @@ class Record:
         """Begin, or go on: what an earlier run reported from `iteration` on, after its last snapshot, is dropped."""
         self.folder.mkdir(parents=True, exist_ok=True)
         metrics = self.folder / METRICS
-        if iteration:
-            self._points = [point for point in self._reported() if point.iteration < iteration]
+        if iteration and metrics.is_file():
+            self._points = [point for point in read_points(metrics) if point.iteration < iteration]
         write_text(metrics, "".join(map(to_line, self._points)))
         path = self.folder / RECORD
         depends_on = self._depends_on()
@@ -68,14 +67,6 @@ class Record:
         write_text(path, json.dumps(settings, indent=2) + "\n")
         if not iteration:
             (self.folder / LOG).unlink(missing_ok=True)
-
-    def _reported(self) -> list[Point]:
-        """What earlier runs reported; from Caffe's log where a workflow took the metrics away with a failed job."""
-        if (self.folder / METRICS).is_file():
-            return read_points(self.folder / METRICS)
-        if (self.folder / LOG).is_file():
-            return points_of_log((self.folder / LOG).read_text(encoding="utf-8"), self._solver.accuracy)
-        return []
 
     def log(self) -> Any:
         """Caffe's log, open at its end."""

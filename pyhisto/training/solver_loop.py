@@ -29,7 +29,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file, write_text
+from pyhisto.files import exclusive, whole_file, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
 from pyhisto.training.caffe_program import caffe_environment
@@ -119,6 +119,20 @@ def train(
     Raises InputError where the input is at fault, Caffe refuses it, or the loss becomes NaN or infinite. SIGINT and
     SIGTERM write a snapshot and end.
     """
+    with exclusive(folder, watch.note):
+        return _train(solver_path, method, watch, folder, weights, iterations, restart, restart_if_changed)
+
+
+def _train(
+    solver_path: Path,
+    method: Method,
+    watch: Watch,
+    folder: Path,
+    weights: Path | None,
+    iterations: int | None,
+    restart: bool,
+    restart_if_changed: bool,
+) -> Outcome:
     message = _own_solver(solver_path, iterations, Path(folder) / SNAPSHOTS / method.name)
     checked = _checked(solver_path, message, method)
     record = Record(folder, checked, weights)

@@ -1,7 +1,7 @@
 import pytest
 
 from pyhisto.learning_curve import Point
-from pyhisto.training.log import LogReader, failure, points_of_log
+from pyhisto.training.log import LogReader, failure
 
 LOG = """\
 I20261121 22:02:19.7 14915 solver.cpp:346] Iteration 0, Testing net (#0)
@@ -44,15 +44,6 @@ def test_a_log_without_prefixes() -> None:
 
 def test_an_interrupted_test_is_no_point() -> None:
     assert read("Iteration 20, Testing net (#0)\nTest interrupted.\n") == []
-
-
-def test_a_log_of_two_runs() -> None:
-    def line(iteration: int, loss: float) -> str:
-        return f"Iteration {iteration}, loss = {loss}\nIteration {iteration}, lr = 1\n"
-
-    log = "Starting Optimization\n" + line(0, 0.5) + line(10, 0.4) + line(20, 0.3)
-    log += "Resuming from x\nStarting Optimization\n" + line(10, 0.35) + line(20, 0.25)
-    assert [(p.iteration, p.loss) for p in points_of_log(log, None)] == [(0, 0.5), (10, 0.35), (20, 0.25)]
 
 
 FATAL = "F1121 22:02:19.7 14915 data_transformer.cpp:63] Check failed: 3 == 1 (3 vs. 1) \n"

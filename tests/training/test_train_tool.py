@@ -147,18 +147,6 @@ def test_a_network_that_names_one_class_is_noticed_by_that_class_s_share(toy: An
     assert done.stderr.count("as if the network named class") == 1
 
 
-def test_the_curve_survives_a_workflow_that_removes_the_metrics_of_a_failed_job(toy: Any) -> None:
-    toy.solver(max_iter="50")
-    toy.train()
-    metrics = toy.folder / "snap/net_training/metrics.jsonl"
-    before = [(p.iteration, p.phase, p.loss) for p in read_points(metrics) if p.iteration < 50]
-    metrics.unlink()
-    toy.solver(max_iter="60")
-    toy.train()
-    after = [(p.iteration, p.phase, p.loss) for p in read_points(metrics)]
-    assert after[: len(before)] == before and after[-1][0] == 60
-
-
 def test_caffes_own_refusal_is_one_line(toy: Any) -> None:
     net = toy.folder / "net.prototxt"
     net.write_text(net.read_text().replace("kernel_size: 3", "kernel_size: 0"))
@@ -194,7 +182,7 @@ def test_kill_9_and_the_same_command(toy: Any) -> None:
         while not list(states("*.solverstate")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()
-    # Caffe ends at its next line of log, which nobody reads any more.
+    # Caffe is told to write a snapshot and end.
     deadline = time.monotonic() + 20
     while alive(toy.folder) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -203,6 +191,14 @@ def test_kill_9_and_the_same_command(toy: Any) -> None:
     toy.solver(max_iter=str(reached + 20), snapshot="500")
     done = toy.train()
     assert done.returncode == 0 and "resuming from" in done.stderr
+
+
+def test_two_trainings_of_one_folder_follow_one_another(toy: Any) -> None:
+    both = [subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("waiting: another process still works in" in text for text in said) == [False, True]
+    assert sorted("finished already" in text for text in said) == [False, True]
 
 
 @pytest.mark.slow

@@ -70,10 +70,10 @@ rule train:
         f"{RESULTS}/seconds/train_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
     params:
         weights=weights,
-        folder=PLACE,
+        folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
         "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt {params.weights} "
-        "--out {params.folder}) && cp $model {output.model}"
+        "--out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
 
 
 rule surgery_network:
