@@ -20,7 +20,8 @@ from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.nets.files import LmdbFolder, network_files
 from pyhisto.nets.inception_sep import InceptionSEP
-from pyhisto.nets.solvers import ZHU_2019, Solver
+from pyhisto.nets.resnext import ResNeXt
+from pyhisto.nets.solvers import KONE_2018, ZHU_2019, Solver
 from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +30,8 @@ COMMITTED: dict[str, list[str]] = {
     "inception_sep_paper": ["inception-sep", "--variant", "paper"],
     "inception_sep_paper_native": ["inception-sep", "--variant", "paper", "--sep", "native"],
     "inception_sep_released": ["inception-sep", "--variant", "released"],
+    "resnext50_paper": ["resnext", "--head", "paper"],
+    "resnext50_standard": ["resnext", "--head", "standard", "--num-classes", "1000"],
 }
 """The committed folders, and the command line that makes each."""
 
@@ -91,10 +94,38 @@ def inception_sep(arguments: Namespace, data: Data) -> Mapping[str, Net]:
     }
 
 
+def resnext_options(parser: ArgumentParser) -> None:
+    """The options of resnext."""
+    parser.add_argument(
+        "--head", choices=["paper", "standard"], default="paper", help="that of the paper, or one layer"
+    )
+    parser.add_argument("--num-classes", type=int, default=2)
+    parser.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
+    parser.add_argument("--depths", type=int, nargs=4, default=[3, 4, 6, 3], metavar="N", help="blocks of each stage")
+    parser.add_argument("--width", type=int, default=64, help="channels of the stem; a stage has 4 to 32 times as many")
+    parser.add_argument("--groups", type=int, default=32, help="of the 3x3 convolutions: the cardinality")
+    parser.add_argument("--group-width", type=int, default=4, help="channels of a group in the first stage")
+    parser.add_argument(
+        "--rates", type=float, nargs=3, default=[1.0, 1.0, 1.0], metavar=("FIRST", "MIDDLE", "LAST"),
+        help="learning-rate multipliers: stem and stages 1 and 2; stages 3 and 4; head. 0 freezes, statistics too",
+    )  # fmt: skip
+    parser.add_argument("--batch-norm-fraction", type=float, default=0.9, help="of the running statistics")
+
+
+def resnext(arguments: Namespace, data: Data) -> Mapping[str, Net]:
+    """The prototxts of a ResNeXt."""
+    network = ResNeXt(**settings(ResNeXt, arguments, data))
+    return {
+        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+        "deploy": network.deploy(),
+    }
+
+
 NETWORKS = {
     "inception-sep": Network(
         "Inception + SEP, Zhu et al. 2019", inception_sep_options, inception_sep, ZHU_2019, batch_size=10
     ),
+    "resnext": Network("ResNeXt, Kone & Boulmane 2018", resnext_options, resnext, KONE_2018, batch_size=10),
 }
 
 
@@ -148,7 +179,7 @@ def _command(arguments: Namespace) -> str:
     defaults = _own_parser().parse_args([arguments.network, "--out", "."])
     for name, value in vars(arguments).items():
         if name not in ("network", "out") and value != getattr(defaults, name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)
 
 

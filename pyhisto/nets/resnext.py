@@ -59,11 +59,11 @@ class ResNeXt:
     head: Head = "paper"
     num_classes: int = 2
     input_size: int = 224
-    depths: tuple[int, ...] = (3, 4, 6, 3)
+    depths: Sequence[int] = (3, 4, 6, 3)
     width: int = 64
     groups: int = 32
     group_width: int = 4
-    rates: tuple[float, ...] = (1.0, 1.0, 1.0)
+    rates: Sequence[float] = (1.0, 1.0, 1.0)
     mean: tuple[float, float, float] = IMAGENET_MEAN
     batch_norm_fraction: float = 0.9
 
