@@ -45,7 +45,12 @@ The paper says that the rate "decreases exponentially every 10000 iterations" an
 customary one, and ours.
 """
 
-KONE_2018 = Solver(base_lr=0.01, stepsize=0, gamma=0.1, momentum=0.9, weight_decay=0.0001, max_iter=1800,
-                   test_interval=30, display=10, snapshot=300)  # fmt: skip
-"""Kone & Boulmane 2018, with batches of 10: 60 epochs of 300 images, tested after each. The rate is what their finder finds and their
-schedule (SGDR) changes; neither it nor momentum and decay are printed: customary ones here."""
+KONE_2018 = Solver(
+    base_lr=0.01, stepsize=0, gamma=0.1, momentum=0.9, weight_decay=0.0001, max_iter=1800,
+    test_interval=30, display=10, snapshot=300,
+)  # fmt: skip
+"""Kone & Boulmane 2018, with batches of 10: 60 epochs of 300 images, tested after each.
+
+The rate is what their finder finds, and their schedule (SGDR) changes it; neither it nor momentum and decay are printed:
+customary ones here.
+"""
