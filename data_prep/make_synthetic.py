@@ -22,6 +22,10 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=8, help="images a patient (default 8)")
     parser.add_argument("--magnification", type=int, choices=(40, 100, 200, 400), default=100)
+    parser.add_argument(
+        "--difficulty", type=float, default=0.0, metavar="D",
+        help="0: the classes look as different as drawn; 1: they look the same (default 0)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     arguments = parser.parse_args()
@@ -30,7 +34,10 @@ def main() -> None:
     if not 1 <= arguments.images <= 999:
         raise InputError(f"--images {arguments.images}: give 1 to 999")
 
-    patients = synthetic.make_patients(arguments.patients, arguments.seed)
+    if not 0 <= arguments.difficulty <= 1:
+        raise InputError(f"--difficulty {arguments.difficulty}: give 0 to 1")
+
+    patients = synthetic.make_patients(arguments.patients, arguments.seed, arguments.difficulty)
     samples = synthetic.make_samples(patients, arguments.images, arguments.magnification)
     with whole_folder(arguments.out) as folder:
         drawn = with_progress("drawing", partial(_png, seed=arguments.seed), samples, arguments.workers)

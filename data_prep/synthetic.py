@@ -4,6 +4,9 @@ Tissue is drawn as two maps of stain concentration, hematoxylin (nuclei) and eos
 light by Beer and Lambert's law, each patient with a stain of its own. The classes differ in what a pathologist looks
 at: benign tissue is glands, lined by small, regular nuclei around an open lumen; malignant tissue is sheets and strands
 of large, crowded nuclei of uneven size and shape, with hardly a lumen left.
+
+`difficulty`, from 0 to 1, takes that away: the nuclei of both classes go that part of the way to what lies between
+them, and half that part of a patient's images show the other class's architecture. At 1 the classes are the same.
 """
 
 import hashlib
@@ -49,6 +52,7 @@ class Patient:
     label: int
     subtype: str
     folder: str
+    difficulty: float
     nuclear_radius: float
     size_variation: float
     """Standard deviation of the logarithm of the radius: pleomorphism."""
@@ -87,31 +91,40 @@ class Sample:
         return kind / f"SOB_{letter}_{patient.subtype}_{patient.name}" / f"{self.magnification}X" / self.file_name
 
 
-def make_patients(count: int, seed: int) -> list[Patient]:
+NUCLEI = {  # ranges of a patient's value, benign and malignant
+    "nuclear_radius": ((4.6, 5.6), (7.2, 9.0)),
+    "size_variation": ((0.08, 0.14), (0.24, 0.34)),
+    "irregularity": ((0.02, 0.05), (0.12, 0.20)),
+    "crowding": ((0.75, 0.85), (0.70, 0.82)),
+    "cellularity": ((0.30, 0.45), (0.55, 0.75)),
+}
+
+
+def make_patients(count: int, seed: int, difficulty: float = 0.0) -> list[Patient]:
     """`count` patients, benign and malignant in turn, the same for the same seed."""
-    return [_make_patient(index, seed) for index in range(count)]
+    return [_make_patient(index, seed, difficulty) for index in range(count)]
 
 
-def _make_patient(index: int, seed: int) -> Patient:
+def _make_patient(index: int, seed: int, difficulty: float) -> Patient:
     rng = _random(seed, "patient", index)
     label, subtype = index % 2, TYPES[index % 2][index // 2 % 4]
-    malignant = label == 1
 
     def stain(vector: NDArray[np.float64]) -> NDArray[np.float64]:
         turned = vector + rng.normal(0, 0.05, 3)
         strength: float = rng.uniform(0.75, 1.25)
         return np.maximum(turned, 0.02) / float(np.linalg.norm(turned)) * strength
 
+    nuclei = {}
+    for name, ranges in NUCLEI.items():
+        own = rng.uniform(*ranges[label])
+        nuclei[name] = own + difficulty * (float(np.mean(ranges)) - own)
     return Patient(
         name=f"16-{10001 + index}",
         label=label,
         subtype=subtype[0],
         folder=subtype[1],
-        nuclear_radius=rng.uniform(7.2, 9.0) if malignant else rng.uniform(4.6, 5.6),
-        size_variation=rng.uniform(0.24, 0.34) if malignant else rng.uniform(0.08, 0.14),
-        irregularity=rng.uniform(0.12, 0.20) if malignant else rng.uniform(0.02, 0.05),
-        crowding=rng.uniform(0.70, 0.82) if malignant else rng.uniform(0.75, 0.85),
-        cellularity=rng.uniform(0.55, 0.75) if malignant else rng.uniform(0.30, 0.45),
+        difficulty=difficulty,
+        **nuclei,
         stroma_angle=rng.uniform(0, 180),
         hematoxylin=stain(HEMATOXYLIN),
         eosin=stain(EOSIN),
@@ -148,7 +161,8 @@ def draw(sample: Sample, seed: int) -> Image:
     lumen = np.zeros((HEIGHT, WIDTH), np.uint8)
 
     _draw_spindles(nuclei, rng, patient, scale)
-    if patient.label == 1:
+    atypical = _random(seed, "atypical", sample.file_name).random() < patient.difficulty / 2
+    if (patient.label == 1) != atypical:
         _draw_sheets(nuclei, cytoplasm, lumen, rng, patient, scale)
     else:
         _draw_glands(nuclei, cytoplasm, lumen, rng, patient, scale)

@@ -37,6 +37,19 @@ def test_malignant_has_more_hematoxylin_and_benign_more_lumen() -> None:
     assert np.mean([empty for _, empty in shares[0]]) > 2 * np.mean([empty for _, empty in shares[1]])
 
 
+def test_difficulty_moves_the_nuclei_to_the_middle_and_mixes_the_architectures() -> None:
+    for easy, half in zip(make_patients(4, 0), make_patients(4, 0, 0.5), strict=True):
+        # the middle of 4.6 to 5.6 and 7.2 to 9.0 is (4.6 + 5.6 + 7.2 + 9.0) / 4 = 6.6
+        assert half.nuclear_radius == pytest.approx((easy.nuclear_radius + 6.6) / 2)
+        assert np.array_equal(half.hematoxylin, easy.hematoxylin)
+    hardest = make_patients(2, 0, 1.0)
+    assert [patient.nuclear_radius for patient in hardest] == [pytest.approx(6.6)] * 2
+    for patient in hardest:
+        # glands have open lumina, sheets hardly any: half of either class's images show each
+        empty = [np.mean(draw(sample, 0).min(axis=2) > 205) for sample in make_samples([patient], 16, 100)]
+        assert 4 <= sum(share > 0.03 for share in empty) <= 12
+
+
 def test_folds_are_stratified_by_patient() -> None:
     samples = make_samples(make_patients(16, 0), 2, 100)
     tests = []
