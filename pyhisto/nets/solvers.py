@@ -51,6 +51,6 @@ KONE_2018 = Solver(
 )  # fmt: skip
 """Kone & Boulmane 2018, with batches of 10: 60 epochs of 300 images, tested after each.
 
-The rate is what their finder finds, and their schedule (SGDR) changes it; neither it nor momentum and decay are printed:
+Their finder finds the rate, and their schedule (SGDR) changes it; neither rate nor momentum nor decay is printed:
 customary ones here.
 """
