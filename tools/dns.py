@@ -19,9 +19,8 @@ from pyhisto.files import write_text
 from pyhisto.proto import read_weights
 from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
 from pyhisto.pruning.sparse import write_sparse
-from pyhisto.training.progress import Progress
+from pyhisto.training.program import add_run_options, train_to_the_end
 from pyhisto.training.solver import check_solver
-from pyhisto.training.solver_loop import MODEL, train
 
 
 def main() -> None:
@@ -33,24 +32,14 @@ def main() -> None:
         args.sparsity, args.c_rate, args.gamma, args.power, args.seed, tuple(args.layers),
     )  # fmt: skip
     surgery = DynamicNetworkSurgery(settings)
-    progress = Progress()
-    try:
-        outcome = train(
-            args.solver, surgery, progress.watch(), args.out, weights=args.weights, iterations=iterations,
-            restart=args.restart, restart_if_changed=args.restart_if_changed,
-        )  # fmt: skip
-    finally:
-        progress.close()
-    if outcome.stopped:
-        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
-        sys.exit(130)
-    size = write_sparse(args.out / "model.sparse", read_weights(args.out / MODEL))
+    model = train_to_the_end(args, args.solver, surgery, args.out, args.weights, iterations)
+    size = write_sparse(args.out / "model.sparse", read_weights(model))
     numbers = {"method": "DNS", "bytes": size, **surgery.summary(), "settings": surgery.settings}
     write_text(args.out / "sparsity.json", json.dumps(numbers, indent=1) + "\n")
     print(
         f"{numbers['kept']:,} of {numbers['weights']:,} weights kept; {size:,} bytes as sparse weights", file=sys.stderr
     )
-    print(args.out / MODEL)
+    print(model)
 
 
 def _parser() -> Parser:
@@ -67,10 +56,7 @@ def _parser() -> Parser:
     parser.add_argument("--layers", nargs="+", default=[], metavar="LAYER",
                         help="default: every convolution and inner product")  # fmt: skip
     parser.add_argument("--iterations", type=positive, metavar="N", help="default: the solver's max_iter")
-    parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
-    parser.add_argument("--restart-if-changed", action="store_true",
-                        help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    add_run_options(parser)
     return parser
 
 

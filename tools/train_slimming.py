@@ -10,30 +10,17 @@ The penalty moves a scale by at most L * (sum of the learning rates) / (1 - mome
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, run
-from pyhisto.training.progress import Progress
+from pyhisto.training.program import add_run_options, train_to_the_end
 from pyhisto.training.regularise import Slimming
-from pyhisto.training.solver_loop import MODEL, train
 
 
 def main() -> None:
     """Train, and print where the weights are."""
     args = _parser().parse_args()
-    progress = Progress()
-    try:
-        outcome = train(
-            args.solver, Slimming(args.lambda_l1), progress.watch(), args.out, weights=args.weights,
-            iterations=args.iterations, restart=args.restart, restart_if_changed=args.restart_if_changed,
-        )  # fmt: skip
-    finally:
-        progress.close()
-    if outcome.stopped:
-        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
-        sys.exit(130)
-    print(args.out / MODEL)
+    print(train_to_the_end(args, args.solver, Slimming(args.lambda_l1), args.out, args.weights, args.iterations))
 
 
 def _parser() -> Parser:
@@ -43,10 +30,7 @@ def _parser() -> Parser:
     parser.add_argument("--lambda-l1", type=_weight, default=1e-4, metavar="L",
                         help="weight of the penalty (default %(default)s)")  # fmt: skip
     parser.add_argument("--iterations", type=positive, metavar="N", help="default: the solver's max_iter")
-    parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
-    parser.add_argument("--restart-if-changed", action="store_true",
-                        help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    add_run_options(parser)
     return parser
 
 

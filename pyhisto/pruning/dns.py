@@ -86,6 +86,13 @@ class DynamicNetworkSurgery:
         """All that decides the result."""
         return asdict(self._settings)
 
+    def configure(self, solver: Any, path: Path) -> None:
+        """The solver's settings stay as they are."""
+
+    def rate(self, iteration: int) -> float | None:
+        """The learning rate is the solver's."""
+        return None
+
     def attach(self, net: Net, solver: Any) -> None:
         """Find the layers. Raises InputError where one is asked for that has no such weights, or there is none."""
         self._network = solver.net or solver.train_net or "the solver's network"

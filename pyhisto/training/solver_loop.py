@@ -68,8 +68,12 @@ class Method(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """All that decides the result, as JSON: a run does not go on from snapshots of other settings."""
 
+    def configure(self, solver: Any, path: Path) -> None:
+        """Called first, with the SolverParameter of `path`: may change what Caffe gets. Raises InputError."""
+        return None
+
     def attach(self, net: Net, solver: Any) -> None:
-        """Called first, once: the training net and its SolverParameter. Raises InputError where they do not do."""
+        """Called once: the training net and its SolverParameter. Raises InputError where they do not do."""
 
     def begin(self, net: Net) -> None:
         """The net holds the weights to start from."""
@@ -94,6 +98,10 @@ class Method(Protocol):
     def deployed(self, net: Net) -> AbstractContextManager[None]:
         """While it lasts, the net holds the weights that are tested and written at the end."""
         return nullcontext()
+
+    def rate(self, iteration: int) -> float | None:
+        """The learning rate of an iteration, where the method and not the solver decides it."""
+        return None
 
     def status(self, net: Net) -> str:
         """Where the method stands, for a person."""
@@ -133,7 +141,8 @@ def _train(
     restart: bool,
     restart_if_changed: bool,
 ) -> Outcome:
-    message = _own_solver(solver_path, iterations, Path(folder) / SNAPSHOTS / method.name)
+    message = own_solver(solver_path, iterations, Path(folder) / SNAPSHOTS / method.name)
+    method.configure(message, solver_path)
     checked = _checked(solver_path, message, method)
     record = Record(folder, checked, weights)
     snapshots = Path(message.snapshot_prefix).parent
@@ -152,12 +161,7 @@ class _Loop:
     """One run of the program."""
 
     def __init__(self, path: Path, message: Any, checked: Solver, method: Method, record: Record, watch: Watch) -> None:
-        self._caffe = _import_caffe()
-        _probe(path, message)
-        if message.solver_mode == SolverParameter.GPU:
-            self._caffe.set_device(message.device_id)
-            self._caffe.set_mode_gpu()
-        self._solver = self._caffe.get_solver(str(path))
+        self._solver = open_solver(path, message)
         self._net = self._solver.net
         self._message, self._checked, self._method = message, checked, method
         self._record, self._watch = record, watch
@@ -186,7 +190,7 @@ class _Loop:
             if start is not None:
                 self._watch.note(f"resuming from {start.state}")
                 self._replay(start.iteration)
-            self._record.begin(self._solver.iter, Path(self._caffe.__file__))
+            self._record.begin(self._solver.iter, Path(import_caffe().__file__))
             self._watch.begin(self._solver.iter, end)
             try:
                 self._train(end)
@@ -217,19 +221,18 @@ class _Loop:
                 self._step(iteration)
 
     def _step(self, iteration: int) -> None:
-        # Seeded anew each time, so that an iteration does not depend on where the run was resumed.
-        self._caffe.set_random_seed(
-            int(np.random.SeedSequence((self._message.random_seed, iteration)).generate_state(1)[0])
-        )
-        self._solver.step(1)
-        self._losses.append(_loss(self._net))
+        self._losses.append(step(self._solver, self._message.random_seed))
+        rate = self._method.rate(iteration)
         if not math.isfinite(self._losses[-1]):
+            lower = (
+                f"base_lr (now {self._checked.base_lr:g})" if rate is None else f"the learning rate (now {rate:.3g})"
+            )
             raise InputError(
                 f"{self._checked.path}: the train loss is {self._losses[-1]} at iteration {iteration}: the training "
-                f"diverged; lower base_lr (now {self._checked.base_lr:g}), then run it again with --restart"
+                f"diverged; lower {lower}, then run it again with --restart"
             )
         if self._asked.display and iteration % self._asked.display == 0:
-            self._report(Point(iteration, "train", loss=sum(self._losses) / len(self._losses)))
+            self._report(Point(iteration, "train", loss=sum(self._losses) / len(self._losses), lr=rate))
 
     def _is_test(self, iteration: int) -> bool:
         if not self._solver.test_nets:
@@ -302,7 +305,7 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _own_solver(path: Path, iterations: int | None, prefix: Path) -> Any:
+def own_solver(path: Path, iterations: int | None, prefix: Path) -> Any:
     """The SolverParameter for Caffe: the user's, but that tests, display and snapshots are left to this module."""
     message = read_solver(path)
     if iterations is not None:
@@ -323,13 +326,34 @@ def _checked(path: Path, message: Any, method: Method) -> Solver:
     return replace(checked, max_iter=message.max_iter, prefix=message.snapshot_prefix, depends_on=depends_on)
 
 
-def _import_caffe() -> Any:
+def import_caffe() -> Any:
+    """Caffe, without its chatter. InputError where it is missing."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # or it prints whole networks
     try:
         import caffe
     except ImportError as error:
         raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
     return caffe
+
+
+def open_solver(path: Path, message: Any) -> Any:
+    """Caffe's solver for the file `path`, which holds `message`. Raises InputError where Caffe refuses it."""
+    caffe = import_caffe()
+    _probe(path, message)
+    if message.solver_mode == SolverParameter.GPU:
+        caffe.set_device(message.device_id)
+        caffe.set_mode_gpu()
+    return caffe.get_solver(str(path))
+
+
+def step(solver: Any, seed: int) -> float:
+    """One iteration; its loss, after the last of its forward passes.
+
+    Seeded anew each time, so that an iteration does not depend on where the run was resumed.
+    """
+    import_caffe().set_random_seed(int(np.random.SeedSequence((seed, solver.iter)).generate_state(1)[0]))
+    solver.step(1)
+    return _loss(solver.net)
 
 
 def _probe(path: Path, message: Any) -> None:
