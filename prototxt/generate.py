@@ -20,8 +20,10 @@ from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.nets.files import LmdbFolder, network_files
 from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.nets.magnification_cnn import MagnificationCNN
+from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
-from pyhisto.nets.solvers import KONE_2018, ZHU_2019, Solver
+from pyhisto.nets.solvers import BAYRAMOGLU_2016, KONE_2018, SPANHOL_2016, ZHU_2019, Solver
 from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +32,11 @@ COMMITTED: dict[str, list[str]] = {
     "inception_sep_paper": ["inception-sep", "--variant", "paper"],
     "inception_sep_paper_native": ["inception-sep", "--variant", "paper", "--sep", "native"],
     "inception_sep_released": ["inception-sep", "--variant", "released"],
+    "patch_cnn_32": ["patch-cnn", "--patch", "32"],
+    "patch_cnn_64": ["patch-cnn", "--patch", "64"],
+    "patch_cnn_32_in_place": ["patch-cnn", "--variant", "in-place", "--weight-decay", "0.9"],
+    "magnification_cnn_single": ["magnification-cnn", "--task", "single"],
+    "magnification_cnn_multi": ["magnification-cnn", "--task", "multi"],
     "resnext50_paper": ["resnext", "--head", "paper"],
     "resnext50_standard": ["resnext", "--head", "standard", "--num-classes", "1000"],
 }
@@ -121,11 +128,57 @@ def resnext(arguments: Namespace, data: Data) -> Mapping[str, Net]:
     }
 
 
+def patch_cnn_options(parser: ArgumentParser) -> None:
+    """The options of patch-cnn."""
+    parser.add_argument(
+        "--variant", choices=["published", "in-place"], default="published", help="or Zhu et al.'s faulty re-run of it"
+    )
+    parser.add_argument("--patch", type=int, choices=PATCHES, default=32, help="side of the input in pixels")
+    parser.add_argument("--num-classes", type=int, default=2)
+
+
+def patch_cnn(arguments: Namespace, data: Data) -> Mapping[str, Net]:
+    """The prototxts of a patch network."""
+    network = PatchCNN(**settings(PatchCNN, arguments, data))
+    return {
+        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+        "deploy": network.deploy(),
+    }
+
+
+def magnification_cnn_options(parser: ArgumentParser) -> None:
+    """The options of magnification-cnn."""
+    parser.add_argument("--task", choices=["single", "multi"], default="single", help="multi: the magnification too")
+    parser.add_argument("--num-classes", type=int, default=2)
+    parser.add_argument("--magnifications", type=int, default=4, help="classes of the second task")
+    parser.add_argument("--input-size", type=int, default=227, help="side of the input in pixels")
+    parser.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifiers'")
+
+
+def magnification_cnn(arguments: Namespace, data: Data) -> Mapping[str, Net]:
+    """The prototxts of a magnification-independent network."""
+    network = MagnificationCNN(**settings(MagnificationCNN, arguments, data))
+    return {
+        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+        "deploy": network.deploy(),
+    }
+
+
 NETWORKS = {
     "inception-sep": Network(
         "Inception + SEP, Zhu et al. 2019", inception_sep_options, inception_sep, ZHU_2019, batch_size=10
     ),
     "resnext": Network("ResNeXt, Kone & Boulmane 2018", resnext_options, resnext, KONE_2018, batch_size=10),
+    "patch-cnn": Network(
+        "patches of images, Spanhol et al. 2016", patch_cnn_options, patch_cnn, SPANHOL_2016, batch_size=100
+    ),
+    "magnification-cnn": Network(
+        "all magnifications together, Bayramoglu et al. 2016",
+        magnification_cnn_options,
+        magnification_cnn,
+        BAYRAMOGLU_2016,
+        batch_size=50,
+    ),
 }
 
 

@@ -11,6 +11,9 @@ WEIGHT_AND_BIAS = (
 )
 """GoogLeNet's learning-rate and decay multipliers of a layer's weights and its bias."""
 
+AUTHORS_MEAN = (204.24, 186.73, 208.62)
+"""Of the B, G and R channels of the training images of Zhu et al., as they published it."""
+
 XAVIER = {"type": "xavier"}
 MSRA = {"type": "msra"}
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.nets.builder import MSRA, Builder, conv_side, pool_side
+from pyhisto.nets.builder import AUTHORS_MEAN, MSRA, Builder, conv_side, pool_side
 from pyhisto.proto import Net
 
 Variant: TypeAlias = Literal["paper", "released"]
@@ -84,7 +84,7 @@ class InceptionSEP:
     num_classes: int = 2
     input_size: int = 224
     width: float = 1.0
-    mean: tuple[float, float, float] = (204.24, 186.73, 208.62)
+    mean: tuple[float, float, float] = AUTHORS_MEAN
     batch_norm_fraction: float = 0.999
 
     def __post_init__(self) -> None:
