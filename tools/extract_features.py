@@ -1,0 +1,59 @@
+"""Describe the images of a manifest by hand-crafted features (Spanhol et al. 2015): LBP, CLBP, GLCM, LPQ, ORB, PFTAS."""
+
+import json
+import os
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import pyhisto
+from data_prep.parallel import with_progress
+from pyhisto.cli import Parser, positive, run
+from pyhisto.features.descriptors import DESCRIPTORS
+from pyhisto.features.extract import extract_image
+from pyhisto.features.store import Features, write_features
+from pyhisto.files import sha256, write_text
+from pyhisto.manifest import read_manifest, resolve
+
+LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "mahotas")
+
+
+def main() -> None:
+    """Parse, extract, write."""
+    parser = Parser(description=__doc__)
+    parser.add_argument(
+        "--manifest", type=Path, nargs="+", required=True, metavar="F", help="the images; those of several together"
+    )
+    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    parser.add_argument(
+        "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*DESCRIPTORS], metavar="D",
+        help=f"default all: {', '.join(DESCRIPTORS)}",
+    )  # fmt: skip
+    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="F", help="features file (npz); F.json beside it says from what"
+    )
+    args = parser.parse_args()
+    images = list(dict.fromkeys(row.path for manifest in args.manifest for row in read_manifest(manifest)))
+    files = [resolve(args.root, image) for image in images]
+    names = [name for name in DESCRIPTORS if name in args.descriptors]
+
+    extracted = list(with_progress("describing", partial(extract_image, names=names), files, args.workers))
+    values = {name: np.stack([numbers[name] for numbers in extracted]) for name in names}
+    write_features(args.out, Features(images, values))
+    trail = {
+        "program": "extract_features",
+        "pyhisto": pyhisto.__version__,
+        "libraries": {library: version(library) for library in LIBRARIES},
+        "sha256": {str(manifest): sha256(manifest) for manifest in args.manifest},
+        "dimensions": {name: DESCRIPTORS[name].dimension for name in names},
+        "images": len(images),
+    }
+    write_text(args.out.with_suffix(".json"), json.dumps(trail, indent=2) + "\n")
+    print(f"{args.out}: {len(images)} images, {', '.join(f'{n} {DESCRIPTORS[n].dimension}' for n in names)}")
+
+
+if __name__ == "__main__":
+    run(main)
