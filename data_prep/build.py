@@ -48,6 +48,8 @@ class Settings:
     """png and raw hold what a prediction sees to the last bit; jpeg is a tenth of the size and a level or two off."""
     seed: int = 0
     workers: int = 1
+    mean: tuple[float, float, float] | None = None
+    """B, G, R: for a network that starts from weights trained with it; None: the mean of the training records."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
         blue, green, red = (float(level) / (count * recipe.size**2) for level in total.sum((0, 1)))
         recipe = replace(
             recipe,
-            mean=(blue, green, red),
+            mean=settings.mean or (blue, green, red),
             provenance={
                 "seed": settings.seed,
                 "record": settings.encoding,

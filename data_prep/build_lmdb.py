@@ -28,7 +28,7 @@ def main() -> None:
         "--branch",
         choices=CUTS,
         required=True,
-        help="the whole image, 15 patches, or those of ref. [11]",
+        help="the whole image, 15 patches, those of ref. [11], the central square, or three squares",
     )
     parser.add_argument("--size", type=int, default=224, help="side of the network's input (default 224)")
     parser.add_argument("--interpolation", choices=list(INTERPOLATIONS), default="linear")
@@ -48,6 +48,10 @@ def main() -> None:
     parser.add_argument(
         "--record", choices=ENCODINGS, default="jpeg", help="jpeg: small, loses a little; png, raw: exact"
     )
+    parser.add_argument(
+        "--mean", type=float, nargs=3, metavar=("B", "G", "R"),
+        help="of the images on which the weights to start from were trained (default: that of the training records)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
     arguments = parser.parse_args()
@@ -56,13 +60,16 @@ def main() -> None:
         raise InputError(f"--size {arguments.size}: give 1 to {largest}")
     if not 0 <= arguments.augment <= 1000:
         raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
+    if arguments.mean and not all(0 <= level <= 255 for level in arguments.mean):
+        raise InputError(f"--mean {' '.join(map(str, arguments.mean))}: give levels from 0 to 255")
     if arguments.out.exists():  # said before the stain target is measured
         raise InputError(f"{arguments.out}: exists already; remove it or choose another output")
 
     rows = manifest_rows(arguments)
     stain = choose_stain(arguments, rows)
     recipe = Preprocessing(arguments.branch, arguments.size, stain=stain, interpolation=arguments.interpolation)
-    settings = Settings(arguments.augment, arguments.record, arguments.seed, arguments.workers)
+    mean = arguments.mean and tuple(arguments.mean)
+    settings = Settings(arguments.augment, arguments.record, arguments.seed, arguments.workers, mean)
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)

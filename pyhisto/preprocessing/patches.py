@@ -22,6 +22,10 @@ FRAME = (350, 230)
 RANDOM_PATCHES = 1000
 """Random patches an image in that method."""
 
+CENTRE = "centre"
+CROPS = ("left", CENTRE, "right")
+"""The squares of Kone & Boulmane 2018: the central one, and the two that their conclusion adds."""
+
 PLACED = re.compile(r"y(\d{1,3})x(\d{1,3})")
 
 
@@ -32,6 +36,26 @@ def grid_patches(image: Image, size: int) -> list[tuple[str, Image]]:
     return [
         (name, image[row * size : (row + 1) * size, column * size : (column + 1) * size])
         for name, (row, column) in zip(IDS, GRID, strict=True)
+    ]
+
+
+def shorter_side(image: Image, size: int) -> tuple[int, int]:
+    """(width, height) of an image that is resized, its proportions kept, until its shorter side is `size`."""
+    height, width = image.shape[:2]
+    scale = size / min(height, width)
+    return max(size, round(width * scale)), max(size, round(height * scale))
+
+
+def square_crops(image: Image, size: int) -> list[tuple[str, Image]]:
+    """Cut an image whose shorter side is `size` into (id, size x size square) pairs: both ends and the middle.
+
+    Of an upright image `left` is the upper end.
+    """
+    height, width = image.shape[:2]
+    ends = (0, (max(height, width) - size) // 2, max(height, width) - size)
+    places = [(0, end) if width >= height else (end, 0) for end in ends]
+    return [
+        (name, image[top : top + size, left : left + size]) for name, (top, left) in zip(CROPS, places, strict=True)
     ]
 
 

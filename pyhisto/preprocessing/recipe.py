@@ -16,7 +16,9 @@ from pyhisto.files import write_text
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import (
+    CENTRE,
     COLUMNS,
+    CROPS,
     FRAME,
     IDS,
     RANDOM_PATCHES,
@@ -24,15 +26,18 @@ from pyhisto.preprocessing.patches import (
     grid_patches,
     placed_patches,
     random_places,
+    shorter_side,
+    square_crops,
     window_places,
 )
 from pyhisto.preprocessing.stain import Stain
 
-Branch: TypeAlias = Literal["global", "local", "window", "random"]
+Branch: TypeAlias = Literal["global", "local", "window", "random", "centre", "crops"]
 BRANCHES: tuple[Branch, ...] = ("global", "local")
 """The paper's hybrid: the whole image, and 15 patches."""
 CUTS: tuple[Branch, ...] = get_args(Branch)
-"""Those and the two ways of cutting of ref. [11]: sliding window and random patches."""
+"""Those; the two ways of cutting of ref. [11], sliding window and random patches; and Kone & Boulmane's: the central
+square, or three squares side by side."""
 
 Interpolation: TypeAlias = Literal["linear", "area"]
 INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
@@ -123,6 +128,9 @@ class Preprocessing:
         """The second step of `inputs`, after what training augments: resize and cut into patches."""
         if self.branch == "global":
             return [("", self._resize(image, self.size, self.size))]
+        if self.branch in ("centre", "crops"):
+            squares = square_crops(self._resize(image, *shorter_side(image, self.size)), self.size)
+            return squares if self.branch == "crops" else [square for square in squares if square[0] == CENTRE]
         if self.branch == "local":
             return grid_patches(self._resize(image, COLUMNS * self.size, ROWS * self.size), self.size)
         framed = self._resize(image, *FRAME)
@@ -132,7 +140,7 @@ class Preprocessing:
     @property
     def patches_per_image(self) -> int:
         """How many network inputs one image gives."""
-        fixed = {"global": 1, "local": len(IDS), "random": RANDOM_PATCHES}
+        fixed = {"global": 1, "local": len(IDS), "random": RANDOM_PATCHES, "centre": 1, "crops": len(CROPS)}
         return fixed[self.branch] if self.branch in fixed else len(window_places(self.size))
 
     def blob(self, inputs: Sequence[Image]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ from pyhisto.preprocessing.reinhard import Reinhard
 from pyhisto.proto import BlobProto, blob_array, read_binary
 
 KEY = re.compile(r"(\d{10})_(.+\.png)_(\d\d)?(a\d)?")
+KEY_OF_CROPS = re.compile(r"\d{10}_(.+\.png)_(\w+)")
 
 
 def options(tree: Path) -> list[object]:
@@ -243,3 +244,13 @@ def test_caffe_trains_on_what_a_prediction_sees(tree: Path, tmp_path: Path) -> N
     net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     net.forward()
     assert np.array_equal(net.blobs["data"].data, np.concatenate(ours))
+
+
+def test_squares_and_a_mean_from_elsewhere(tree: Path, tmp_path: Path) -> None:
+    out = build(tree, tmp_path / "out", "--branch", "crops", "--augment", 0, "--mean", 103.53, 116.28, 123.675)
+    recipe = Preprocessing.load(out / "val")
+    assert recipe.mean == (103.53, 116.28, 123.675)
+    rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
+    keys = [KEY_OF_CROPS.fullmatch(key) for key, _ in read_lmdb(out / "val")]
+    assert len(keys) == 3 * sum(row.split == "val" for row in rows.values())
+    assert {match[2] for match in keys if match} == {"left", "centre", "right"}

@@ -61,6 +61,30 @@ def test_sliding_windows_overlap_by_half() -> None:
     assert np.array_equal(dict(patches)["y32x64"], picture(230, 350)[32:96, 64:128])
 
 
+def test_crops_lie_at_both_ends_and_in_the_middle_of_the_longer_side() -> None:
+    # 60 x 80 at a shorter side of 30: 30 x 40; squares from columns 0, (40 - 30) // 2 = 5 and 10.
+    image = picture(60, 80)
+    small = cv2.resize(image, (40, 30), interpolation=cv2.INTER_AREA)
+    crops = Preprocessing("crops", 30, interpolation="area").inputs(image)
+    assert [name for name, _ in crops] == ["left", "centre", "right"]
+    for (_, crop), left in zip(crops, (0, 5, 10), strict=True):
+        assert np.array_equal(crop, small[:, left : left + 30])
+    ((name, centre),) = Preprocessing("centre", 30, interpolation="area").inputs(image)
+    assert name == "centre"
+    assert np.array_equal(centre, crops[1][1])
+    # Upright: the same along the height.
+    upright = dict(Preprocessing("crops", 30, interpolation="area").inputs(np.rot90(image).copy()))
+    assert upright["left"].shape == upright["right"].shape == (30, 30, 3)
+    assert np.array_equal(Preprocessing("centre", 30).inputs(image[:30, :30])[0][1], image[:30, :30])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (768, 896), (1536, 2048), (460, 700), (5, 4)])
+def test_a_square_is_cut_from_an_image_of_any_shape(shape: tuple[int, int]) -> None:
+    recipe = Preprocessing("crops", 13)
+    crops = recipe.inputs(picture(*shape))
+    assert [pixels.shape for _, pixels in crops] == [(13, 13, 3)] * recipe.patches_per_image
+
+
 def test_a_thousand_random_patches_are_a_function_of_the_image() -> None:
     image = picture(230, 350)
     recipe = Preprocessing("random", 32)
