@@ -1,4 +1,4 @@
-"""Describe the images of a manifest by hand-crafted features (Spanhol et al. 2015): LBP, CLBP, GLCM, LPQ, ORB, PFTAS."""
+"""Describe images by hand-crafted features (Spanhol et al. 2015): LBP, CLBP, GLCM, LPQ, ORB, PFTAS."""
 
 import json
 import os

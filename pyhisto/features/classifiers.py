@@ -94,7 +94,7 @@ def _forest(seed: int) -> Any:
 CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
     {
         "1-NN": Classifier(_nearest, {}),
-        "QDA": Classifier(_qda, {"shrinkage": (0.9, 0.5, 0.1, 0.01)}),
+        "QDA": Classifier(_qda, {"shrinkage": (0.9, 0.5, 0.1, 0.01, 0.001)}),
         "SVM": Classifier(_svm, {"c": (1, 10, 100, 1000), "gamma": (1e-4, 1e-3, 1e-2, 1e-1)}),
         "RF": Classifier(_forest, {}),
     }

@@ -52,7 +52,7 @@ def lbp(gray: Gray) -> Floats:
 
     Pixels at the border, which have no eight neighbours, do not count.
     """
-    codes = scikit_image_feature.local_binary_pattern(gray, 8, 1, "uniform")[1:-1, 1:-1]
+    codes: NDArray[np.float64] = scikit_image_feature.local_binary_pattern(gray, 8, 1, "uniform")[1:-1, 1:-1]
     return (np.bincount(codes.astype(np.intp).ravel(), minlength=10) / codes.size).astype(np.float32)
 
 
