@@ -104,7 +104,8 @@ class Method(Protocol):
         return None
 
     def status(self, net: Net) -> str:
-        """Where the method stands, for a person."""
+        """Where the method stands, for a person; empty: nothing to say."""
+        return ""
 
 
 def train(
@@ -212,7 +213,8 @@ class _Loop:
                 iteration = self._solver.iter
                 if self._is_test(iteration):
                     self._report(self._test(iteration))
-                    self._watch.note(f"iteration {iteration}: {self._method.status(self._net)}")
+                    if status := self._method.status(self._net):
+                        self._watch.note(f"iteration {iteration}: {status}")
                 if iteration == end or received:
                     self._snapshot()
                     return
