@@ -79,7 +79,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--lambda", type=weight, default=LAMBDA, dest="weight", metavar="L", help="default %(default)s")
     parser.add_argument(
-        "--models", nargs="+", choices=[*FUSIONS], default=[*FUSIONS], help="fusion of several models; default both"
+        "--models", nargs="+", choices=[*FUSIONS], default=[*FUSIONS], help="fusion of several models; default all"
     )
     parser.add_argument("--magnification", choices=[*NOTEBOOK_WEIGHTS], help="for the notebook's weights")
     parser.add_argument("--seed", type=seed, default=0, help="of the bootstrap over patients; default %(default)s")

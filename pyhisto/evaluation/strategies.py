@@ -20,8 +20,12 @@ STRATEGIES = ("1", "2", "2max", "3", "3max")
 PRINTED = {"2max": "2(Max)", "3max": "3(Max)"}
 """Where the paper writes a strategy's name differently."""
 
-FUSIONS: Mapping[str, Callable[[Sequence[Floats]], Floats]] = {"sum": voting.model_sum, "max": voting.model_max}
-"""How several models become one (section "Model assembling scheme", Table 9)."""
+FUSIONS: Mapping[str, Callable[[Sequence[Floats]], Floats]] = {
+    "sum": voting.model_sum,
+    "product": voting.model_product,
+    "max": voting.model_max,
+}
+"""How several models become one: Sum and Max (section "Model assembling scheme", Table 9); in ref. [11] Product too."""
 
 LOCAL: Mapping[str, Callable[[Floats], Floats]] = {
     "2": voting.average,
@@ -39,7 +43,7 @@ class Result:
 
     strategy: str
     fusion: str
-    """sum or max over several models; else the name of the one model."""
+    """sum, product or max over several models; else the name of the one model."""
     models: tuple[str, ...]
     scores: Scores
 

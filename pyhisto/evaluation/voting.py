@@ -50,6 +50,18 @@ def model_sum(models: Sequence[Floats]) -> Floats:
     return np.asarray(np.mean(models, axis=0))
 
 
+def model_product(models: Sequence[Floats]) -> Floats:
+    """Product fusion: the models' probabilities multiplied, scaled to sum 1. Shape (n, c) each -> (n, c).
+
+    By logarithms: a thousand factors leave the range of a float. A probability of 0 counts as the smallest float32: one
+    model whose Softmax underflowed does not decide alone against others that are as sure of the opposite.
+    """
+    smallest = float(np.finfo(np.float32).tiny)
+    logarithms = np.log(np.maximum(models, smallest)).sum(axis=0)
+    products = np.exp(logarithms - logarithms.max(axis=1, keepdims=True))
+    return np.asarray(products / products.sum(axis=1, keepdims=True))
+
+
 def model_max(models: Sequence[Floats]) -> Floats:
     """Max fusion: the single largest probability among all models and classes wins. Shape (n, c) each -> (n, c).
 

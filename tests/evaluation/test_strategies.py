@@ -56,7 +56,7 @@ def test_only_what_the_files_allow() -> None:
 
 def test_models_are_fused_after_their_branches() -> None:
     p = predictions(whole={"a": two([0.9, 0.1]), "b": two([0.4, 0.55])}, local={})
-    by_sum, by_max = evaluate(p, ["1"])
+    by_sum, _, by_max = evaluate(p, ["1"])
     assert (by_sum.fusion, by_max.fusion) == ("sum", "max") and by_sum.models == ("a", "b")
     # Sum: 0.65 and 0.325: both right. Max: 0.9 > 0.6, and 0.9 (benign, of a) > 0.55: both right.
     assert by_sum.scores.il == by_max.scores.il == 1

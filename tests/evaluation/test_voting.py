@@ -35,6 +35,20 @@ def test_sum_and_max_fusion_can_disagree() -> None:
     assert_allclose(voting.model_max(models), [[0.9 / 1.85, 0.95 / 1.85]])  # 0.95 is the largest: malignant
 
 
+def test_product_fusion() -> None:
+    models = [np.array([[0.2, 0.8]]), np.array([[0.6, 0.4]]), np.array([[0.75, 0.25]])]
+    assert_allclose(
+        voting.model_product(models), [[0.09 / 0.17, 0.08 / 0.17]]
+    )  # 0.2*0.6*0.75 = 0.09, 0.8*0.4*0.25 = 0.08
+
+
+def test_product_fusion_of_many_factors_and_of_zeros() -> None:
+    thousand = [np.array([[0.49, 0.51]])] * 1000
+    assert_allclose(voting.model_product(thousand), [[1 / (1 + (51 / 49) ** 1000), 1]], atol=1e-12)
+    sure_both_ways = [np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]]), np.array([[0.4, 0.6]])]
+    assert_allclose(voting.model_product(sure_both_ways), [[0.4, 0.6]])
+
+
 def test_notebook_drops_undecided_patches() -> None:
     # |p0 - p1| = 0.8, 0.2 (dropped), 0.4: mean of 0.9 and 0.3
     assert_allclose(voting.notebook_patches(both(0.9, 0.4, 0.3)), [[0.4, 0.6]])
