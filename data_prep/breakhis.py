@@ -63,8 +63,8 @@ def parse(path: Path) -> Row:
     )
 
 
-def read_fold(folder: Path, fold: int, magnification: int) -> dict[str, str]:
-    """File name -> train or test, of one fold at one magnification, from `folder`/dsfold<fold>.txt."""
+def read_fold(folder: Path, fold: int, magnification: int | None = None) -> dict[str, str]:
+    """File name -> train or test, of one fold at a magnification (None: at all), from `folder`/dsfold<fold>.txt."""
     path = Path(folder) / f"dsfold{fold}.txt"
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -89,10 +89,10 @@ def read_fold(folder: Path, fold: int, magnification: int) -> dict[str, str]:
             raise InputError(f"{where}: says fold {rest[1]} in the file of fold {fold}")
         if roles.get(name, rest[2]) != rest[2]:
             raise InputError(f"{where}: {name} is both train and test")
-        if rest[0] == str(magnification):
+        if magnification in (None, int(rest[0])):
             roles[name] = rest[2]
     if not roles:
-        raise InputError(f"{path}: has no row at magnification {magnification}")
+        raise InputError(f"{path}: has no row {_at(magnification)}")
     return roles
 
 
@@ -101,12 +101,12 @@ def load_all(root: Path, magnification: int | None = None) -> DataSet:
     rows = [parse(path) for _, path in sorted(find_images(root).items())]
     rows = [row for row in rows if magnification is None or row.magnification == str(magnification)]
     if not rows:
-        raise InputError(f"{root}: holds no image at {magnification}X")
+        raise InputError(f"{root}: holds no image {_at(magnification)}")
     return DataSet(rows, [*nested_folders(Path(row.path) for row in rows), *_two_types(rows)])
 
 
-def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: bool = False) -> DataSet:
-    """One official fold at one magnification.
+def load(root: Path, folds: Path, fold: int, magnification: int | None, allow_missing: bool = False) -> DataSet:
+    """One official fold at one magnification (None: at all together).
 
     Raises InputError where rows of the fold have no file under `root` (unless `allow_missing`), and where train and
     test share a patient. TWO_TYPES is the one exception: where the fold has it on both sides, its training images are
@@ -117,16 +117,17 @@ def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: 
     missing = [name for name in roles if name not in images]
     if missing and not allow_missing:
         raise InputError(
-            f"{Path(folds) / f'dsfold{fold}.txt'}: {len(missing)} of {len(roles)} images at {magnification}X have no "
+            f"{Path(folds) / f'dsfold{fold}.txt'}: {len(missing)} of {len(roles)} images {_at(magnification)} have no "
             f"file under {root} (the first: {missing[0]}); complete the tree or give --allow-missing"
         )
     rows = [replace(parse(images[name]), split=role) for name, role in sorted(roles.items()) if name in images]
     if not rows:
-        raise InputError(f"{root}: holds no image of fold {fold} at {magnification}X")
-    notes = [f"{len(missing)} of {len(roles)} images of the fold at {magnification}X are missing"] if missing else []
-    unlisted = [name for name in images if name not in roles and parse(Path(name)).magnification == str(magnification)]
+        raise InputError(f"{root}: holds no image of fold {fold} {_at(magnification)}")
+    notes = [f"{len(missing)} of {len(roles)} images of the fold {_at(magnification)} are missing"] if missing else []
+    wanted = {str(magnification)} if magnification is not None else set(IMAGES)
+    unlisted = [name for name in images if name not in roles and parse(Path(name)).magnification in wanted]
     if unlisted:
-        notes.append(f"{len(unlisted)} images at {magnification}X are not in the fold (the first: {unlisted[0]})")
+        notes.append(f"{len(unlisted)} images {_at(magnification)} are not in the fold (the first: {unlisted[0]})")
     notes += nested_folders(images.values())
 
     sides = {row.split for row in rows if row.patient == TWO_TYPES}
@@ -140,6 +141,10 @@ def load(root: Path, folds: Path, fold: int, magnification: int, allow_missing: 
         notes += _two_types(rows)
     check_disjoint(rows)
     return DataSet(rows, notes)
+
+
+def _at(magnification: int | None) -> str:
+    return "at any magnification" if magnification is None else f"at {magnification}X"
 
 
 def _two_types(rows: Iterable[Row]) -> list[str]:

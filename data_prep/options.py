@@ -66,7 +66,7 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
         return DataSet(bach.two_classes(data.rows), data.notes) if arguments.classes == 2 else data
     if arguments.folds is None:
         return breakhis.load_all(arguments.root, arguments.magnification)
-    _need(arguments, "--folds", "fold", "magnification")
+    _need(arguments, "--folds", "fold")
     _within("--fold", arguments.fold, breakhis.FOLDS[-1])
     return breakhis.load(
         arguments.root, arguments.folds, arguments.fold, arguments.magnification, arguments.allow_missing

@@ -1,6 +1,7 @@
 """BreaKHis: names trusted, folds obeyed, everything missing or contradictory named."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def test_bad_fold_line_is_named(tree: Path, line: str, complaint: str) -> None:
 def test_absent_fold_tree_and_magnification(tree: Path) -> None:
     with pytest.raises(InputError, match=r"dsfold2\.txt: cannot be read"):
         read_fold(tree / "breakhis_folds", 2, 100)
-    with pytest.raises(InputError, match="no row at magnification 400"):
+    with pytest.raises(InputError, match="no row at 400X"):
         read_fold(tree / "breakhis_folds", 1, 400)
     with pytest.raises(InputError, match="no such folder"):
         load(tree / "none", tree / "breakhis_folds", 1, 100)
@@ -127,3 +128,13 @@ def test_real_subset(shared_data: Path) -> None:
     data = load(shared_data / "BreaKHis_v1", shared_data / "breakhis_folds", 1, 100, allow_missing=True)
     assert [sum(row.label == label for row in data.rows) for label in (0, 1)] == [92, 105]
     assert len({row.patient for row in data.rows}) == 20 - (1 if len(data.rows) == 196 else 0)
+
+
+def test_a_fold_at_all_magnifications(tree: Path) -> None:
+    data = load(tree / "BreaKHis_v1", tree / "breakhis_folds", 1, None)
+    # 6 patients with 2 images at 100X and 1 at 40X.
+    assert Counter(row.magnification for row in data.rows) == {"100": 12, "40": 6}
+    assert data.notes == []
+    for magnification in (40, 100):
+        alone = load(tree / "BreaKHis_v1", tree / "breakhis_folds", 1, magnification)
+        assert alone.rows == [row for row in data.rows if row.magnification == str(magnification)]

@@ -150,7 +150,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_pa
     cases: list[tuple[list[object], str]] = [
         ([*options(tree), "--size", 0], "--size 0"),
         ([*options(tree)[:4]], "say how to split"),
-        ([*options(tree)[:6]], "--folds needs --fold, --magnification"),
+        ([*options(tree)[:6]], "--folds needs --fold"),
         (["--manifest", tmp_path / "none.csv", "--root", tree], r"none\.csv: cannot be read"),
         ([*options(tree), "--stain-target", tmp_path / "none.png"], r"none\.png: cannot be read"),
     ]
