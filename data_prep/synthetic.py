@@ -11,7 +11,7 @@ them, and half that part of a patient's images show the other class's architectu
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,6 +69,12 @@ class Patient:
     """Colour of the empty slide, B, G, R."""
 
 
+Mask: TypeAlias = NDArray[np.uint8]
+"""HEIGHT x WIDTH."""
+Epithelium: TypeAlias = Callable[[Mask, Mask, Mask, np.random.Generator, Patient, float], None]
+"""Draws cells on the planes of nuclei, cytoplasm and lumen, given a patient and a scale."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image to draw, and the name of its file under the tree."""
@@ -106,7 +112,7 @@ def make_patients(count: int, seed: int, difficulty: float = 0.0) -> list[Patien
 
 
 def _make_patient(index: int, seed: int, difficulty: float) -> Patient:
-    rng = _random(seed, "patient", index)
+    rng = stream(seed, "patient", index)
     label, subtype = index % 2, TYPES[index % 2][index // 2 % 4]
 
     def stain(vector: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -142,7 +148,7 @@ def fold_lines(samples: Sequence[Sample], fold: int, seed: int) -> Iterator[str]
     test: set[str] = set()
     for label in TYPES:
         names = sorted({sample.patient.name for sample in samples if sample.patient.label == label})
-        order = _random(seed, "fold", fold, label).permutation(len(names))
+        order = stream(seed, "fold", fold, label).permutation(len(names))
         test.update(names[index] for index in order[: max(1, round(TEST_FRACTION * len(names)))])
     for sample in samples:
         role = "test" if sample.patient.name in test else "train"
@@ -151,8 +157,14 @@ def fold_lines(samples: Sequence[Sample], fold: int, seed: int) -> Iterator[str]
 
 def draw(sample: Sample, seed: int) -> Image:
     """The image, HEIGHT x WIDTH x 3, a function of (seed, sample) alone."""
-    patient, scale = sample.patient, sample.magnification / 100
-    rng = _random(seed, "image", sample.file_name)
+    atypical = stream(seed, "atypical", sample.file_name).random() < sample.patient.difficulty / 2
+    epithelium = draw_sheets if (sample.patient.label == 1) != atypical else draw_glands
+    rng = stream(seed, "image", sample.file_name)
+    return paint(sample.patient, sample.magnification / 100, epithelium, rng)
+
+
+def paint(patient: Patient, scale: float, epithelium: Epithelium, rng: np.random.Generator) -> Image:
+    """Stroma with an epithelium drawn into it, HEIGHT x WIDTH x 3; `scale` is the magnification over 100."""
     stroma = _fibres(rng, patient.stroma_angle + rng.normal(0, 15), scale)
     eosin: Plane = 0.42 + 0.13 * stroma
     eosin[stroma < -1.9] = 0.03  # clefts between the fibres
@@ -161,11 +173,7 @@ def draw(sample: Sample, seed: int) -> Image:
     lumen = np.zeros((HEIGHT, WIDTH), np.uint8)
 
     _draw_spindles(nuclei, rng, patient, scale)
-    atypical = _random(seed, "atypical", sample.file_name).random() < patient.difficulty / 2
-    if (patient.label == 1) != atypical:
-        _draw_sheets(nuclei, cytoplasm, lumen, rng, patient, scale)
-    else:
-        _draw_glands(nuclei, cytoplasm, lumen, rng, patient, scale)
+    epithelium(nuclei, cytoplasm, lumen, rng, patient, scale)
 
     inside = cv2.GaussianBlur(cytoplasm.astype(np.float32) / 255, (0, 0), 1.2 * scale)
     empty = cv2.GaussianBlur(lumen.astype(np.float32) / 255, (0, 0), scale)
@@ -220,7 +228,7 @@ _COS, _SIN = np.cos(_TURN), np.sin(_TURN)
 _HARMONICS = np.arange(2, 5)
 
 
-def _outline(
+def outline(
     rng: np.random.Generator, centre: tuple[float, float], axes: tuple[float, float], angle: float, dents: float
 ) -> NDArray[np.int32]:
     """A closed, dented ellipse as points in 1/16 pixels (OpenCV's shift of 4)."""
@@ -237,7 +245,7 @@ def _fixed(points: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.asarray(np.rint(points * 16), np.int32)
 
 
-def _draw_nucleus(
+def draw_nucleus(
     plane: NDArray[np.uint8],
     rng: np.random.Generator,
     patient: Patient,
@@ -248,7 +256,7 @@ def _draw_nucleus(
 ) -> None:
     """One nucleus: a body, a darker membrane, and in malignant tissue a nucleolus."""
     radius *= math.exp(patient.size_variation * rng.normal())
-    points = _outline(rng, centre, (radius * length, radius / math.sqrt(length)), angle, patient.irregularity)
+    points = outline(rng, centre, (radius * length, radius / math.sqrt(length)), angle, patient.irregularity)
     body = rng.normal(120, 8 + 150 * patient.irregularity)
     shade = float(np.clip(body, 70, 190))
     cv2.fillPoly(plane, [points], (shade,), cv2.LINE_AA, 4)
@@ -266,11 +274,11 @@ def _draw_spindles(plane: NDArray[np.uint8], rng: np.random.Generator, patient: 
     for _ in range(int(rng.integers(70, 110) / scale**2)):
         centre = (rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT))
         angle = math.radians(-patient.stroma_angle + rng.normal(0, 20))
-        points = _outline(rng, centre, (6.0 * scale, 1.7 * scale), angle, 0.05)
+        points = outline(rng, centre, (6.0 * scale, 1.7 * scale), angle, 0.05)
         cv2.fillPoly(plane, [points], (float(rng.uniform(90, 150)),), cv2.LINE_AA, 4)
 
 
-def _draw_glands(
+def draw_glands(
     nuclei: NDArray[np.uint8],
     cytoplasm: NDArray[np.uint8],
     lumen: NDArray[np.uint8],
@@ -292,7 +300,7 @@ def _draw_glands(
         placed.append((x, y, radius * 1.1))
         covered += math.pi * radius**2
         stretch, angle = rng.uniform(0.75, 1.0), rng.uniform(0, math.pi)
-        outer = _outline(rng, (x, y), (radius, radius * stretch), angle, 0.10)
+        outer = outline(rng, (x, y), (radius, radius * stretch), angle, 0.10)
         # The lumen is the outline drawn in by the wall: every point moves the same distance to the centre.
         arms = outer / 16 - (x, y)
         lengths = np.hypot(arms[:, 0], arms[:, 1])
@@ -323,10 +331,10 @@ def _draw_ring(
     for place in np.arange(0, walked[-1] - radius, 2 * radius / patient.crowding):
         x, y = (np.interp(place + rng.normal(0, 0.2 * radius), walked, line[:, axis]) for axis in (0, 1))
         spot = (centre[0] + float(x), centre[1] + float(y))
-        _draw_nucleus(nuclei, rng, patient, spot, radius, 1.15, math.atan2(y, x) + rng.normal(0, 0.2))
+        draw_nucleus(nuclei, rng, patient, spot, radius, 1.15, math.atan2(y, x) + rng.normal(0, 0.2))
 
 
-def _draw_sheets(
+def draw_sheets(
     nuclei: NDArray[np.uint8],
     cytoplasm: NDArray[np.uint8],
     lumen: NDArray[np.uint8],
@@ -341,7 +349,7 @@ def _draw_sheets(
     nuclei[sheet > 0] = 0
     for _ in range(int(rng.integers(0, 3))):
         centre = (rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT))
-        slit = _outline(rng, centre, (rng.uniform(8, 18) * scale, 5 * scale), rng.uniform(0, math.pi), 0.3)
+        slit = outline(rng, centre, (rng.uniform(8, 18) * scale, 5 * scale), rng.uniform(0, math.pi), 0.3)
         cv2.fillPoly(lumen, [slit], (255,), cv2.LINE_AA, 4)
     radius = patient.nuclear_radius * scale
     step = 2 * radius / patient.crowding
@@ -351,12 +359,12 @@ def _draw_sheets(
             column, line = min(max(int(x), 0), WIDTH - 1), min(max(int(y), 0), HEIGHT - 1)
             chance = 0.93 if sheet[line, column] else 0.10
             if lumen[line, column] == 0 and rng.random() < chance:
-                _draw_nucleus(
+                draw_nucleus(
                     nuclei, rng, patient, (float(x), float(y)), radius, rng.uniform(1.0, 1.5), rng.uniform(0, math.pi)
                 )
 
 
-def _random(seed: int, *what: object) -> np.random.Generator:
+def stream(seed: int, *what: object) -> np.random.Generator:
     """A stream of its own for everything that has a name."""
     digest = hashlib.sha256(repr((seed, *what)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
