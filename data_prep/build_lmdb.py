@@ -16,6 +16,7 @@ from pyhisto.errors import InputError
 from pyhisto.manifest import Row
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.patches import MAX_RANDOM_PATCHES, RANDOM_PATCHES
 from pyhisto.preprocessing.recipe import CUTS, INTERPOLATIONS, MAX_PATCH, MAX_SIZE, Preprocessing
 
 
@@ -31,6 +32,10 @@ def main() -> None:
         help="the whole image, 15 patches, those of ref. [11], the central square, or three squares",
     )
     parser.add_argument("--size", type=int, default=224, help="side of the network's input (default 224)")
+    parser.add_argument(
+        "--random-patches", type=int, default=RANDOM_PATCHES, metavar="N",
+        help="branch random: patches an image (default %(default)s, ref. [11]'s)",
+    )  # fmt: skip
     parser.add_argument("--interpolation", choices=list(INTERPOLATIONS), default="linear")
     parser.add_argument(
         "--augment",
@@ -58,6 +63,8 @@ def main() -> None:
     largest = MAX_PATCH if arguments.branch in ("window", "random") else MAX_SIZE
     if not 1 <= arguments.size <= largest:
         raise InputError(f"--size {arguments.size}: give 1 to {largest}")
+    if not 1 <= arguments.random_patches <= MAX_RANDOM_PATCHES:
+        raise InputError(f"--random-patches {arguments.random_patches}: give 1 to {MAX_RANDOM_PATCHES}")
     if not 0 <= arguments.augment <= 1000:
         raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
     if arguments.mean and not all(0 <= level <= 255 for level in arguments.mean):
@@ -67,7 +74,13 @@ def main() -> None:
 
     rows = manifest_rows(arguments)
     stain = choose_stain(arguments, rows)
-    recipe = Preprocessing(arguments.branch, arguments.size, stain=stain, interpolation=arguments.interpolation)
+    recipe = Preprocessing(
+        arguments.branch,
+        arguments.size,
+        stain=stain,
+        interpolation=arguments.interpolation,
+        random_patches=arguments.random_patches,
+    )
     mean = arguments.mean and tuple(arguments.mean)
     settings = Settings(arguments.augment, arguments.record, arguments.seed, arguments.workers, mean)
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)

@@ -3,8 +3,10 @@
 import argparse
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 import pyhisto
@@ -12,12 +14,13 @@ from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.evaluation.predictions import write_predictions
+from pyhisto.evaluation.strategies import FUSIONS
 from pyhisto.files import sha256, write_text
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
 from pyhisto.manifest import SPLITS, read_manifest
-from pyhisto.preprocessing.recipe import BRANCHES, FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import CUTS, FILE_NAME, Preprocessing
 
 
 def main() -> None:
@@ -26,6 +29,8 @@ def main() -> None:
     rows = [row for row in read_manifest(args.manifest) if row.split == args.split]
     if not rows:
         raise InputError(f"{args.manifest}: has no image of split {args.split}")
+    if args.branch == "random" and not args.merge:
+        raise InputError("--branch random: every image has patches of its own, which no table can hold; give --merge")
     source = args.preprocessing or default_preprocessing(args.manifest, args.split)
     preprocessing = Preprocessing.load(source)
     deploy = read_deploy(args.model, args.weights)
@@ -36,6 +41,8 @@ def main() -> None:
     engine = ENGINES[args.engine](deploy)
 
     predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
+    if args.merge:
+        predictions = merged(predictions)
     write_predictions(args.out, written(predictions, args, len(rows)), deploy.classes)
     write_text(args.out.with_suffix(".json"), json.dumps(trail(args, source, len(rows)), indent=2) + "\n")
     print(f"{args.out}: {len(rows)} images, {args.branch} branch, by {args.engine}")
@@ -56,14 +63,23 @@ def trail(args: argparse.Namespace, preprocessing: Path, images: int) -> dict[st
     }
 
 
+def merged(predictions: Iterator[Prediction]) -> Iterator[Prediction]:
+    """The patches of each image by each of FUSIONS, whose name then stands for the patch: three rows an image."""
+    for _, patches in groupby(predictions, key=lambda prediction: prediction.row.path):
+        whole = list(patches)
+        probabilities = [np.array([patch.probabilities]) for patch in whole]
+        for rule, fuse in FUSIONS.items():
+            yield Prediction(whole[0].row, rule, tuple(map(float, fuse(probabilities)[0])))
+
+
 def written(predictions: Iterator[Prediction], args: argparse.Namespace, images: int) -> Iterator[PredictionRow]:
     """The rows of the file, with a progress bar over images."""
-    last = None
+    last, branch = None, "global" if args.branch == "global" else "local"
     with tqdm(total=images, desc=f"predict {args.branch}", unit=" images", mininterval=1) as bar:
         for row, patch, probabilities in predictions:
             bar.update(row.path != last)
             last = row.path
-            yield PredictionRow(row.path, row.group, row.label, args.branch, args.name, patch, probabilities)
+            yield PredictionRow(row.path, row.group, row.label, branch, args.name, patch, probabilities)
 
 
 def default_preprocessing(manifest: Path, split: str) -> Path:
@@ -87,7 +103,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
     parser.add_argument("--split", choices=SPLITS, default="test", help="default %(default)s")
     parser.add_argument(
-        "--branch", choices=BRANCHES, required=True, help="global: whole images; local: 15 patches each"
+        "--branch",
+        choices=CUTS,
+        required=True,
+        help="global: whole images; local: 15 patches each; else: see build_lmdb.py",
+    )
+    parser.add_argument(
+        "--merge",
+        action="store_true",
+        help=f"instead of a row a patch, an image's patches merged by {', '.join(FUSIONS)}: for very many patches",
     )
     parser.add_argument("--preprocessing", type=Path, metavar="F", help=f"default: {FILE_NAME} beside the manifest")
     parser.add_argument("--name", default="model", help="the model's name in the file, one for both branches")

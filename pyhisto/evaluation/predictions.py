@@ -2,7 +2,8 @@
 
 CSV, one row a forward pass: `image,patient,label,branch,model,patch,p0,p1,...`. `image` is the manifest's path; branch
 is global or local; `model` is a name (the same for both branches of one hybrid model); `patch` is empty in the global
-branch and row then column ("11" .. "35") in the local one; p0, p1, ... are the classes' probabilities.
+branch, and in the local one says which patch: row then column ("11" .. "35"), a crop's name, or, where an image has too
+many patches to keep, the rule that merged them ("sum", "product", "max"); p0, p1, ... are the classes' probabilities.
 """
 
 import csv

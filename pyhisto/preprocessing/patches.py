@@ -21,6 +21,7 @@ FRAME = (350, 230)
 """Width and height to which the method of Spanhol et al. 2016 (ref. [11]) resizes an image before it cuts."""
 RANDOM_PATCHES = 1000
 """Random patches an image in that method."""
+MAX_RANDOM_PATCHES = 10_000
 
 CENTRE = "centre"
 CROPS = ("left", CENTRE, "right")
@@ -66,12 +67,12 @@ def window_places(size: int) -> list[tuple[int, int]]:
     return [(top, left) for top in range(0, height - size + 1, step) for left in range(0, width - size + 1, step)]
 
 
-def random_places(image: Image, size: int) -> list[tuple[int, int]]:
-    """(top, left) of RANDOM_PATCHES different places in FRAME: random, and always the same for the same image."""
+def random_places(image: Image, size: int, count: int = RANDOM_PATCHES) -> list[tuple[int, int]]:
+    """(top, left) of `count` different places in FRAME: random, and always the same for the same image."""
     width, height = FRAME
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:16])))
     columns = width - size + 1
-    chosen = rng.choice(columns * (height - size + 1), RANDOM_PATCHES, replace=False)
+    chosen = rng.choice(columns * (height - size + 1), count, replace=False)
     return [(place // columns, place % columns) for place in chosen.tolist()]
 
 

@@ -21,6 +21,7 @@ from pyhisto.preprocessing.patches import (
     CROPS,
     FRAME,
     IDS,
+    MAX_RANDOM_PATCHES,
     RANDOM_PATCHES,
     ROWS,
     grid_patches,
@@ -62,6 +63,8 @@ class Preprocessing:
     interpolation: Interpolation = "linear"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from (seed, counts per class, manifest's SHA-256 ...): kept in the file, not used here."""
+    random_patches: int = RANDOM_PATCHES
+    """How many patches of an image the branch random cuts."""
 
     @classmethod
     def load(cls, path: Path) -> "Preprocessing":
@@ -82,6 +85,7 @@ class Preprocessing:
             raise InputError(f"{where}: not a JSON object; is it a preprocessing.json?")
         branch, size, mean = value.get("branch"), value.get("size"), value.get("mean")
         interpolation, provenance = value.get("interpolation"), value.get("provenance", {})
+        patches = value.get("random_patches", RANDOM_PATCHES)
         if branch not in CUTS:
             raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(CUTS)}")
         if interpolation not in tuple(INTERPOLATIONS):
@@ -92,12 +96,17 @@ class Preprocessing:
             raise InputError(f"{where}: size is {size!r}, not a whole number from 1 to {MAX_SIZE}")
         if branch in ("window", "random") and size > MAX_PATCH:
             raise InputError(f"{where}: size is {size}; patches of branch {branch} have {MAX_PATCH} pixels at most")
+        if type(patches) is not int or not 1 <= patches <= MAX_RANDOM_PATCHES:
+            raise InputError(
+                f"{where}: random_patches is {patches!r}, not a whole number from 1 to {MAX_RANDOM_PATCHES}"
+            )
         if not isinstance(provenance, dict):
             raise InputError(f"{where}: provenance is not an object")
         if not isinstance(mean, list) or [_is_number(level) for level in mean] != [True] * 3:
             raise InputError(f"{where}: mean is not three numbers (B, G, R)")
         stain = None if value.get("stain") is None else stains.from_json(value["stain"], where)
-        return cls(branch, size, (float(mean[0]), float(mean[1]), float(mean[2])), stain, interpolation, provenance)
+        blue, green, red = map(float, mean)
+        return cls(branch, size, (blue, green, red), stain, interpolation, provenance, patches)
 
     def save(self, path: Path) -> None:
         """Write a preprocessing.json (into a folder: under that name), whole or not at all."""
@@ -113,6 +122,7 @@ class Preprocessing:
             "mean": list(self.mean),
             "interpolation": self.interpolation,
             "stain": None if self.stain is None else self.stain.to_json(),
+            **({"random_patches": self.random_patches} if self.branch == "random" else {}),
             "provenance": dict(self.provenance),
         }
 
@@ -134,13 +144,17 @@ class Preprocessing:
         if self.branch == "local":
             return grid_patches(self._resize(image, COLUMNS * self.size, ROWS * self.size), self.size)
         framed = self._resize(image, *FRAME)
-        places = window_places(self.size) if self.branch == "window" else random_places(framed, self.size)
+        places = (
+            window_places(self.size)
+            if self.branch == "window"
+            else random_places(framed, self.size, self.random_patches)
+        )
         return placed_patches(framed, self.size, places)
 
     @property
     def patches_per_image(self) -> int:
         """How many network inputs one image gives."""
-        fixed = {"global": 1, "local": len(IDS), "random": RANDOM_PATCHES, "centre": 1, "crops": len(CROPS)}
+        fixed = {"global": 1, "local": len(IDS), "random": self.random_patches, "centre": 1, "crops": len(CROPS)}
         return fixed[self.branch] if self.branch in fixed else len(window_places(self.size))
 
     def blob(self, inputs: Sequence[Image]) -> NDArray[np.float32]:

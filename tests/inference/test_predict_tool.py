@@ -33,8 +33,9 @@ def predict(root: Path, images: Path, small: Pair, branch: str, *more: object) -
         "--preprocessing": images / branch,
         "--out": images / f"{branch}.csv",
     }
-    arguments.update(zip(more[::2], more[1::2], strict=True))
-    flat = [str(part) for pair in arguments.items() for part in pair]
+    flags = [] if len(more) % 2 == 0 else [str(more[-1])]
+    arguments.update(zip(more[::2], more[1::2], strict=False))
+    flat = [str(part) for pair in arguments.items() for part in pair] + flags
     command = [sys.executable, str(root / "tools" / "predict.py"), *flat]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -59,6 +60,30 @@ def test_both_branches_give_every_image_its_own_probabilities(root: Path, images
     assert trail["sha256"]["weights"] == sha256(small[1]) and trail["images"] == 5
     with open(images / "local.csv") as file:
         assert [row["patch"] for row in csv.DictReader(file)][:15] == list(IDS)
+
+
+def test_patches_merged_are_what_the_rules_make_of_them(root: Path, images: Path, small: Pair) -> None:
+    command: list[object] = ["--batch-size", 7, "--out"]
+    assert predict(root, images, small, "local", *command, images / "patches.csv").returncode == 0
+    done = predict(root, images, small, "local", *command, images / "merged.csv", "--merge")
+    assert done.returncode == 0, done.stderr
+    every = read_predictions([images / "patches.csv"]).local["model"]
+    by_rule = read_predictions([images / "merged.csv"]).local["model"]
+    assert every.shape == (5, 15, 2) and by_rule.shape == (5, 3, 2)
+    by_max, by_product, by_sum = by_rule.swapaxes(0, 1)  # patches in the order of their names
+    assert_allclose(by_sum, every.mean(axis=1), atol=1e-7)
+    assert_allclose(by_max[:, 1], every[:, :, 1].max(axis=1) / every.max(axis=1).sum(axis=1), atol=1e-7)
+    odds = np.exp(np.log(every[:, :, 1] / every[:, :, 0]).sum(axis=1))
+    assert_allclose(by_product[:, 1], odds / (1 + odds), atol=1e-6)
+
+
+def test_random_patches_are_merged_or_refused(root: Path, images: Path, small: Pair) -> None:
+    (images / "random").mkdir()
+    Preprocessing("random", size=16, random_patches=20).save(images / "random")
+    done = predict(root, images, small, "random")
+    assert done.returncode == 2 and "give --merge" in done.stderr
+    assert predict(root, images, small, "random", "--merge").returncode == 0
+    assert read_predictions([images / "random.csv"]).local["model"].shape == (5, 3, 2)
 
 
 @pytest.mark.caffe

@@ -97,6 +97,13 @@ def test_a_thousand_random_patches_are_a_function_of_the_image() -> None:
         assert np.array_equal(pixels, inside)
 
 
+def test_fewer_random_patches_are_the_recipes_and_are_kept_in_its_file(tmp_path: Path) -> None:
+    recipe = Preprocessing("random", 32, random_patches=7)
+    assert len(recipe.inputs(picture(230, 350))) == recipe.patches_per_image == 7
+    recipe.save(tmp_path)
+    assert Preprocessing.load(tmp_path) == recipe
+
+
 def test_a_patch_s_name_says_where_it_is() -> None:
     assert patch_box("", 224) == (0, 0, 1, 1)
     assert patch_box("24", 224) == (3 / 5, 1 / 3, 4 / 5, 2 / 3)  # row 2, column 4
