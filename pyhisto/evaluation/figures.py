@@ -140,7 +140,8 @@ def _importance(stages: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
 def _which(experiment: Experiment) -> str:
     """Which experiment of a study a figure shows."""
     fold = "" if experiment.fold is None else f" of fold {experiment.fold}"
-    return fold + ("" if experiment.magnification is None else f" at {experiment.magnification}X")
+    bag = "" if experiment.bag is None else f" of bag {experiment.bag}"
+    return fold + bag + ("" if experiment.magnification is None else f" at {experiment.magnification}X")
 
 
 def _block_name(block: str) -> str:

@@ -90,8 +90,11 @@ def read_printed(printed: Printed) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def comparisons(results: Results, scored: Sequence[Scored]) -> list[Table]:
-    """Our values beside the printed ones, for the paper's data sets; never for synthetic data."""
+def comparisons(results: Results, scored: Sequence[Scored], assembled: Sequence[Scored]) -> list[Table]:
+    """Our values beside the printed ones, for the paper's data sets; never for synthetic data.
+
+    `assembled` are the scores of several bags' models merged.
+    """
     if results.settings.get("synthetic"):
         return []
     dataset = results.settings.get("dataset")
@@ -99,8 +102,10 @@ def comparisons(results: Results, scored: Sequence[Scored]) -> list[Table]:
     if dataset == "breakhis":
         tables = [_by_magnification(printed, _folds(scored, printed, results)) for printed in BREAKHIS]
     elif dataset == "bach":
-        folds = _folds(scored, BACH, results).get(None, [])
-        tables = [_bach(folds), _assembling(folds)]
+        tables = [
+            _bach(_folds(scored, BACH, results).get(None, [])),
+            _assembling(_folds([*scored, *assembled], ASSEMBLING, results).get(None, [])),
+        ]
     tables.append(_cost(results, scored))
     return [table for table in tables if table.rows]
 

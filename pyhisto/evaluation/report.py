@@ -12,7 +12,16 @@ from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.figures import drawings
 from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
 from pyhisto.evaluation.results import Results, Stage, read_results
-from pyhisto.evaluation.study import Scored, mean_table, score_results, score_table, several_folds, summary_table
+from pyhisto.evaluation.study import (
+    Scored,
+    assembled_table,
+    mean_table,
+    score_assembled,
+    score_results,
+    score_table,
+    several_folds,
+    summary_table,
+)
 from pyhisto.evaluation.tables import Column, Table, write_tables
 from pyhisto.files import write_text
 
@@ -68,7 +77,10 @@ def write_report(
     scored = score_results(results, progress)
     main = [summary_table(scored)]
     details = [score_table(scored), *([mean_table(scored)] if several_folds(scored) else [])]
-    beside = comparisons(results, scored)
+    assembled = score_assembled(results)
+    if assembled:
+        main.append(assembled_table(scored, assembled))
+    beside = comparisons(results, scored, assembled)
     write_tables(folder, [*main, *details, *beside])
     drawn = [*compression_drawings(results, scored), *drawings(results, scored)]
     figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]

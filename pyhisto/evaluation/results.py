@@ -1,7 +1,7 @@
 """A results folder: what is in it, before anything is computed.
 
 run.json                        settings of the whole run, free-form; see `Results.settings`
-[fold<k>/][<magnification>X/]   a study has many experiments; a single one lies in the folder itself
+[fold<k>/][<magnification>X/][bag<k>/]   a study has many experiments; a single one lies in the folder itself
     before/ after/ ...          stages: the network as trained, pruned and retrained, ...
         stage.json              optional: label, ratio, loops, method
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
@@ -11,7 +11,7 @@ examples/*.png                  example patches; a file's name is its caption
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One fold at one magnification."""
+    """One fold at one magnification, or one bag of it."""
 
     fold: str | None
     magnification: str | None
+    bag: str | None
+    """Of the paper's bagging: the bags of a fold are tested on the same images."""
     stages: tuple[Stage, ...]
 
 
@@ -97,21 +99,26 @@ def read_results(folder: Path) -> Results:
         raise InputError(f"{folder}: no such folder; give the results folder of a run")
     settings = _read_object(folder / "run.json")
     magnification = settings.get("magnification")
-    experiments = tuple(_experiments(folder, None, None if magnification is None else str(magnification)))
+    top = Experiment(None, None if magnification is None else str(magnification), None, ())
+    experiments = tuple(_experiments(folder, top))
     if not any(stage.predictions for experiment in experiments for stage in experiment.stages):
         raise InputError(f"{folder}: has no <stage>/global/predictions.csv or <stage>/local/predictions.csv")
     return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
 
 
-def _experiments(folder: Path, fold: str | None, magnification: str | None) -> Iterator[Experiment]:
+LEVELS = {"fold": r"fold(\w+)", "magnification": r"(\d+)X", "bag": r"bag(\w+)"}
+"""Attribute of Experiment -> the folders that stand for it."""
+
+
+def _experiments(folder: Path, place: Experiment) -> Iterator[Experiment]:
+    """The experiments in a folder, whose `place` is known, and in the folders of it that are levels."""
     stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
     if stages:
-        yield Experiment(fold, magnification, tuple(_read_stage(path) for path in sorted(stages, key=_stage_order)))
+        yield replace(place, stages=tuple(_read_stage(path) for path in sorted(stages, key=_stage_order)))
     for path in sorted(folder.iterdir(), key=_natural):
-        if path.is_dir() and (match := re.fullmatch(r"fold(\w+)", path.name)):
-            yield from _experiments(path, match[1], magnification)
-        elif path.is_dir() and (match := re.fullmatch(r"(\d+)X", path.name)):
-            yield from _experiments(path, fold, match[1])
+        for level, pattern in LEVELS.items():
+            if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
+                yield from _experiments(path, replace(place, **{level: match[1]}))
 
 
 def _read_stage(folder: Path) -> Stage:

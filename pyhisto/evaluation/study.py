@@ -1,8 +1,9 @@
 """From a results folder to scores, and from scores to the tables of a report."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +60,32 @@ def score_results(results: Results, progress: Callable[[Iterable[Stage]], Iterab
     pairs = [(experiment, stage) for experiment in results.experiments for stage in experiment.stages]
     experiments = iter([experiment for experiment, stage in pairs if stage.predictions])
     stages = [stage for _, stage in pairs if stage.predictions]
-    return [_score(next(experiments), stage, results.weight) for stage in progress(stages)]
+    return [_score(next(experiments), stage, stage.predictions, results.weight) for stage in progress(stages)]
 
 
-def _score(experiment: Experiment, stage: Stage, weight: float) -> Scored:
-    predictions = read_predictions(stage.predictions)
+def score_assembled(results: Results) -> list[Scored]:
+    """The scores of every stage of every fold that has bags: of its bags' models merged, and none alone.
+
+    Raises InputError where a predictions file is at fault, and where bags were not tested on the same images.
+    """
+    by_key: dict[tuple[str | None, str | None, str], list[tuple[Experiment, Stage]]] = {}
+    for experiment in results.experiments:
+        for stage in experiment.stages if experiment.bag is not None else ():
+            by_key.setdefault((experiment.fold, experiment.magnification, stage.name), []).append((experiment, stage))
+    return [
+        _score(
+            replace(bags[0][0], bag=None),
+            bags[0][1],
+            [path for _, stage in bags for path in stage.predictions],
+            results.weight,
+        )
+        for bags in by_key.values()
+        if len(bags) > 1 and all(stage.predictions for _, stage in bags)
+    ]
+
+
+def _score(experiment: Experiment, stage: Stage, files: Sequence[Path], weight: float) -> Scored:
+    predictions = read_predictions(files)
     strategies = available(predictions)
     chosen = [strategy for strategy in SUMMARY if strategy in strategies] if predictions.classes == 2 else []
     return Scored(
@@ -78,7 +100,7 @@ def _score(experiment: Experiment, stage: Stage, weight: float) -> Scored:
 
 
 Group = tuple[str | None, str, list[Scored]]
-"""Magnification, stage's label, and its folds."""
+"""Magnification, stage's label, and its folds; bags count as folds."""
 
 
 def groups(scored: Sequence[Scored]) -> list[Group]:
@@ -109,7 +131,7 @@ def summary_table(scored: Sequence[Scored]) -> Table:
                         label,
                         name,
                         len(found) if several else None,
-                        sum(s.images for s in scores),
+                        sum({one.experiment.fold: len(one.labels) for one, _ in found}.values()),
                         len(patients),
                         float(np.mean([100 * s.majority for s in scores])),
                         _over_folds([percent(s.il, s.il_interval) for s in scores], several),
@@ -130,12 +152,46 @@ def summary_table(scored: Sequence[Scored]) -> Table:
 def score_table(scored: Sequence[Scored]) -> Table:
     """Every measure of every strategy of every stage, magnification and fold."""
     rows: list[list[Cell]] = [
-        [one.experiment.magnification, one.experiment.fold, one.stage.label, *score_cells(result)]
+        [one.experiment.magnification, one.experiment.fold, one.experiment.bag, one.stage.label, *score_cells(result)]
         for one in scored
         for result in one.results
     ]
-    columns = [*map(Column, ("magnification", "fold", "stage")), *SCORE_COLUMNS]
+    columns = [*map(Column, ("magnification", "fold", "bag", "stage")), *SCORE_COLUMNS]
     return Table("scores", "Every strategy and measure", columns, rows, SCORE_NOTES).without_empty_columns()
+
+
+ASSEMBLED_MEASURES = ("PL", "IL", "kappa", "PPV")
+"""Those of Table 9."""
+
+
+def assembled_table(scored: Sequence[Scored], assembled: Sequence[Scored]) -> Table:
+    """Models of several bags merged by Sum and Max, beside the single models (section "Model assembling scheme")."""
+    columns = [*map(Column, ("magnification", "fold", "stage", "strategy", "models", "images", "patients", "majority"))]
+    columns += [Column(measure, 3 if measure == "kappa" else 1) for measure in ASSEMBLED_MEASURES]
+    rows: list[list[Cell]] = []
+    for one in assembled:
+        place = one.experiment
+        singles = [
+            bag
+            for bag in scored
+            if replace(bag.experiment, bag=None, stages=()) == replace(place, stages=())
+            and bag.stage.name == one.stage.name
+        ]
+        for strategy in dict.fromkeys(result.strategy for result in one.results):
+            head: list[Cell] = [place.magnification, place.fold, one.stage.label, PRINTED.get(strategy, strategy)]
+            for result in (result for result in one.results if result.strategy == strategy):
+                s = result.scores
+                rates = [percent(s.pl, s.pl_interval), percent(s.il, s.il_interval), s.kappa, 100 * s.ppv]
+                merged = f"{result.fusion.capitalize()} of {len(result.models)}"
+                rows.append([*head, merged, s.images, s.patients, 100 * s.majority, *rates])
+            spreads = [spread_over_folds(singles, strategy, measure) for measure in ASSEMBLED_MEASURES]
+            rows.append([*head, f"one of {len(singles)}", None, None, None, *spreads])
+    notes = [
+        "Sum: the models' probabilities added; Max: the single largest probability wins. one: mean ± standard deviation "
+        "(n - 1) of the single models. kappa as it is, the rest in percent.",
+        *SCORE_NOTES[1:3],
+    ]
+    return Table("assembling", "Models of several bags merged", columns, rows, notes).without_empty_columns()
 
 
 MEASURES: Mapping[str, Callable[[Scores], float]] = {

@@ -139,6 +139,22 @@ def test_five_models_beside_table_9(root: Path, tmp_path: Path) -> None:
     assert table(tmp_path / "tables/scores.csv")[0]["models"] == "sum of 2"
 
 
+def test_bags_merged_beside_single_models(root: Path, tmp_path: Path) -> None:
+    write_stage(tmp_path / "bag1/before", wrong=2, models=("bag1",))
+    write_stage(tmp_path / "bag2/before", wrong=4, models=("bag2",))
+    (tmp_path / "run.json").write_text(json.dumps({"dataset": "bach"}))
+    done = report(root, tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = {(row["strategy"], row["models"]): row for row in table(tmp_path / "tables/assembling.csv")}
+    # Of the ten images both miss two, of two more one misses each: a tie, which goes to class 0, and one of them is that.
+    assert rows["3", "Sum of 2"]["IL"] == "70" and rows["3", "Max of 2"]["IL"] == "70"
+    assert (rows["3", "one of 2"]["IL"], rows["3", "one of 2"]["IL_std"]) == ("70", "14.1421")
+    printed = {(row["measure"], row["fusion"]): row for row in table(tmp_path / "tables/table9_bach_assembling.csv")}
+    assert printed["IL", "sum"]["ours"] == "70" and printed["IL", "max"]["paper"] == "84.2"
+    # The bags are tested on the same images.
+    assert table(tmp_path / "tables/summary.csv")[0]["images"] == "10"
+
+
 def test_what_is_absent_is_left_out(root: Path, tmp_path: Path) -> None:
     write_stage(tmp_path / "before", wrong=2, cost=False)
     (tmp_path / "before/global/predictions.csv").unlink()
