@@ -1,10 +1,14 @@
-"""What the programs over `solver_loop.train` share: their last options, progress, the word where a run was stopped."""
+"""What the programs over `solver_loop` share: options, progress, the word where a run was stopped."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 from pyhisto.cli import Parser
+from pyhisto.errors import InputError
+from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
+from pyhisto.training.phases import read_training_net
 from pyhisto.training.progress import Progress
 from pyhisto.training.solver_loop import MODEL, Method, train
 
@@ -36,3 +40,30 @@ def train_to_the_end(
         print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
         sys.exit(130)
     return folder / MODEL
+
+
+def add_group_options(parser: Parser) -> None:
+    """--groups, --middle and --last."""
+    parser.add_argument("--last", nargs="+", default=[], metavar="P",
+                        help="the last layers, by name or pattern (quoted): those that are new")  # fmt: skip
+    parser.add_argument("--middle", nargs="+", default=[], metavar="P", help="the middle layers; others are the first")
+    parser.add_argument("--groups", type=Path, metavar="F",
+                        help='instead of both: JSON, {"layer": "first", "middle" or "last", ...}')  # fmt: skip
+
+
+def groups_of(args: argparse.Namespace) -> Groups:
+    """What `add_group_options` was given, for the network of args.solver; empty: nothing. Raises InputError."""
+    if args.groups and (args.last or args.middle):
+        raise InputError("give --groups, or --last and --middle, not both")
+    net, file = read_training_net(args.solver)
+    if args.groups:
+        return read_groups(args.groups, net, file)
+    return groups_by_pattern(net, {MIDDLE: args.middle, LAST: args.last}, file)
+
+
+def learning_rate(text: str) -> float:
+    """argparse type: a number above 0."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
