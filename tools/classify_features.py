@@ -66,13 +66,14 @@ def main() -> None:
         raise InputError(f"{args.manifest}: test images have a class that no training image has; split again")
 
     names = [name for name in DESCRIPTORS if name in (args.descriptors or features.values)]
+    values = {name: [features.rows(name, [row.path for row in part]) for part in (seen, unseen)] for name in names}
     models: dict[str, Trained] = {}
     predictions: list[PredictionRow] = []
     for descriptor, classifier in tqdm([*product(names, args.classifiers)], "classifying", unit=" models"):
         name = f"{descriptor} + {classifier}"
-        known = features.rows(descriptor, [row.path for row in seen])
+        known, new = values[descriptor]
         models[name] = train(classifier, known, labels, [row.group for row in seen], args.seed)
-        predictions += predicted(name, unseen, models[name], features.rows(descriptor, [row.path for row in unseen]))
+        predictions += predicted(name, unseen, models[name], new)
 
     write_text(args.out / "method.json", json.dumps(method(args, models), indent=2) + "\n")
     write_predictions(args.out / "predictions.csv", predictions, classes)

@@ -15,6 +15,9 @@ from pyhisto.files import whole_file
 
 IMAGES = "images"
 
+DAMAGE = (ValueError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What numpy and zipfile raise for a file of another kind or with a wrong byte, beside OSError."""
+
 Floats = NDArray[np.float32]
 
 
@@ -55,7 +58,7 @@ def read_features(path: Path) -> Features:
             arrays = dict(file.items())
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
+    except DAMAGE:
         raise InputError(f"{path}: not a features file, or damaged; run extract_features.py again") from None
     images = arrays.pop(IMAGES, None)
     if images is None or images.dtype.kind != "U" or images.ndim != 1:

@@ -89,7 +89,7 @@ def test_brightness_and_contrast_change_nothing(gray: Gray, offset: int) -> None
 
 
 def test_symmetric_blur_changes_little() -> None:
-    """The paper's point: phase survives a centrally symmetric blur. Other noise of the same kind is much further off."""
+    """The paper's point: phase survives a centrally symmetric blur. Other noise of the kind is much further off."""
     smooth = [cv2.GaussianBlur(noise(seed, 200, 200), (0, 0), 2) for seed in (3, 4)]
     blurred = cv2.GaussianBlur(smooth[0], (0, 0), 1)
 
