@@ -1,15 +1,13 @@
 """The report: one HTML file that needs nothing else, no script and no network; and the tables and figures in it."""
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-import pyhisto
 from pyhisto.evaluation.compression import compression_drawings
 from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.figures import drawings
+from pyhisto.evaluation.html import SYNTHETIC, figure, folded, page, paragraph, table_html
 from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
 from pyhisto.evaluation.results import Results, Stage, read_results
 from pyhisto.evaluation.study import (
@@ -28,41 +26,6 @@ from pyhisto.files import write_text
 MAX_EXAMPLES = 24
 PATCH = 400
 """An example image of more pixels a side is a sheet of several."""
-LONG = 30
-"""A table of more rows is closed until it is opened."""
-
-STYLE = """
-:root { --text: #1f2933; --soft: #52606d; --line: #d9dee4; --page: #ffffff; --card: #f5f7fa; --accent: #0b69a3;
-  --warn: #7c2d12; --warn-page: #ffedd5; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) {
-  :root { --text: #e4e7eb; --soft: #a5b1bf; --line: #3a4653; --page: #14191f; --card: #1e252d; --accent: #6cc0f5;
-    --warn: #fed7aa; --warn-page: #5b2410; }
-}
-body { margin: 0 auto; padding: 1.5rem 1.5rem 4rem; max-width: 84rem; background: var(--page); color: var(--text);
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, Helvetica, Arial, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.25rem; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
-p, li { max-width: 62rem; }
-p.lead { color: var(--soft); margin: .2rem 0; }
-p.banner { background: var(--warn-page); color: var(--warn); padding: .8rem 1rem; border-radius: .4rem;
-  font-weight: 600; font-size: 1.05rem; }
-nav { margin: 1rem 0; } nav a { margin-right: 1.2rem; } a { color: var(--accent); }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th { border-bottom: 2px solid var(--line); font-weight: 600; } tbody tr:hover { background: var(--card); }
-th.name, td.name { text-align: left; }
-ul.notes { color: var(--soft); font-size: .85rem; padding-left: 1.2rem; margin: .5rem 0; }
-figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .87rem; }
-figure img { background: #fff; max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: .3rem; }
-@media (prefers-color-scheme: dark) { #figures img { filter: invert(.92) hue-rotate(180deg); border-color: #555; } }
-summary { cursor: pointer; color: var(--accent); margin: .8rem 0; }
-.examples { display: flex; flex-wrap: wrap; gap: .8rem; } .examples figure { margin: 0; width: 10rem; }
-.examples img { width: 10rem; image-rendering: auto; }
-pre { background: var(--card); padding: .8rem 1rem; border-radius: .3rem; overflow-x: auto; font-size: .8rem; }
-footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
-"""
 
 
 def write_report(
@@ -101,37 +64,22 @@ def to_html(
     settings = results.settings
     title = str(settings.get("title", "Results"))
     synthetic = bool(settings.get("synthetic"))
-    paper = "".join(map(_table, beside)) or _paragraph(
+    paper = "".join(map(table_html, beside)) or paragraph(
         "Not compared: the data are synthetic."
         if synthetic
         else 'Not compared: run.json does not say "dataset": "breakhis" or "bach".'
     )
     sections = [
-        ("result", "Result", "".join(map(_table, main))),
+        ("result", "Result", "".join(map(table_html, main))),
         ("paper", "Beside the paper", paper),
-        ("figures", "Figures", "".join(_figure(path, caption) for caption, path in figures)),
+        ("figures", "Figures", "".join(figure(path, caption) for caption, path in figures)),
         ("examples", "Example patches", _examples(results.examples)),
-        ("strategies", "All measures", "".join(map(_folded, details))),
+        ("strategies", "All measures", "".join(map(folded, details))),
         ("contradictions", "Contradictions in the paper", _contradictions()),
         ("time", "Time", _times(settings.get("seconds"))),
-        ("settings", "Settings", f"<pre>{escape(json.dumps(dict(settings), indent=2, ensure_ascii=False))}</pre>"),
     ]
-    present = [section for section in sections if section[2]]
-    links = "".join(f'<a href="#{key}">{escape(heading)}</a>' for key, heading, _ in present)
-    banner = (
-        '<p class="banner">Synthetic data. The images were made by a program: these figures say that the method runs, '
-        "and nothing about real tissue.</p>"
-        if synthetic
-        else ""
-    )
-    body = "".join(f'<section id="{key}"><h2>{escape(head)}</h2>{content}</section>' for key, head, content in present)
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
-        f"<h1>{escape(title)}</h1>{banner}{_lead(results, scored)}<nav>{links}</nav>{body}"
-        f"<footer>pyhisto {escape(pyhisto.__version__)}. Every number can be rebuilt from the predictions files with "
-        "tools/report.py.</footer></body></html>\n"
+    return page(
+        title, SYNTHETIC if synthetic else "", _lead(results, scored), sections, settings, program="tools/report.py"
     )
 
 
@@ -154,46 +102,15 @@ def _sentence(text: str) -> str:
     return text and text[0].upper() + text[1:].rstrip(".") + "."
 
 
-def _table(table: Table) -> str:
-    left = [
-        all(isinstance(row[index], str) or row[index] is None for row in table.rows)
-        for index in range(len(table.columns))
-    ]
-    classes = [' class="name"' if is_name else "" for is_name in left]
-    head = "".join(f"<th{c}>{escape(name)}</th>" for c, name in zip(classes, table.headings, strict=True))
-    rows = "".join(
-        "<tr>" + "".join(f"<td{c}>{escape(cell)}</td>" for c, cell in zip(classes, row, strict=True)) + "</tr>"
-        for row in table.cells()
-    )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
-    return (
-        f'<h3>{escape(table.title)}</h3><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><ul class="notes">{notes}</ul>'
-    )
-
-
-def _folded(table: Table) -> str:
-    """A table, closed where it is long."""
-    if len(table.rows) <= LONG:
-        return _table(table)
-    return f"<details><summary>{escape(table.title)}: {len(table.rows)} rows</summary>{_table(table)}</details>"
-
-
-def _figure(path: Path, caption: str) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    text = escape(caption)
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-
-
 def _examples(paths: Sequence[Path]) -> str:
     """Single patches side by side; whole sheets of them as wide as the page."""
     small = [path for path in paths if _width(path) <= PATCH]
     large = [path for path in paths if _width(path) > PATCH]
-    shown = "".join(_figure(path, _caption(path)) for path in small[:MAX_EXAMPLES])
+    shown = "".join(figure(path, _caption(path)) for path in small[:MAX_EXAMPLES])
     left_out = len(small) - MAX_EXAMPLES
-    more = _paragraph(f"{left_out} more are in the folder examples.") if left_out > 0 else ""
+    more = paragraph(f"{left_out} more are in the folder examples.") if left_out > 0 else ""
     patches = f'<div class="examples">{shown}</div>{more}' if small else ""
-    return patches + "".join(_figure(path, _caption(path)) for path in large)
+    return patches + "".join(figure(path, _caption(path)) for path in large)
 
 
 def _caption(path: Path) -> str:
@@ -207,15 +124,11 @@ def _width(png: Path) -> int:
 
 
 def _contradictions() -> str:
-    return "".join(f"<h3>{escape(heading)}</h3>{_paragraph(text)}" for heading, text in CONTRADICTIONS)
+    return "".join(f"<h3>{escape(heading)}</h3>{paragraph(text)}" for heading, text in CONTRADICTIONS)
 
 
 def _times(seconds: object) -> str:
     if not isinstance(seconds, dict):
         return ""
     rows = [[str(step), value if isinstance(value, int | float) else str(value)] for step, value in seconds.items()]
-    return _table(Table("time", "Seconds of each step", [Column("step"), Column("seconds")], rows))
-
-
-def _paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return table_html(Table("time", "Seconds of each step", [Column("step"), Column("seconds")], rows))
