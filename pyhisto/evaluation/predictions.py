@@ -56,6 +56,7 @@ class Predictions:
         classes: c.
         whole: model -> probabilities of the global branch, shape (n, c).
         local: model -> probabilities of the local branch, shape (n, m, c).
+        patches: model -> the names of its m patches.
     """
 
     images: tuple[str, ...]
@@ -64,6 +65,7 @@ class Predictions:
     classes: int
     whole: Mapping[str, Floats]
     local: Mapping[str, Floats]
+    patches: Mapping[str, tuple[str, ...]]
 
     @property
     def patient_numbers(self) -> NDArray[np.int64]:
@@ -171,22 +173,24 @@ class _Merged:
         flat[place] = np.concatenate(self.values)
         table = flat.reshape(len(names), len(keys), self.classes)
         facts = [self.facts[name] for name in names]
+        patches = self._patches()
         return Predictions(
             images=tuple(names),
             patients=tuple(patient for patient, _ in facts),
             labels=np.array([int(label) for _, label in facts], np.int64),
             classes=self.classes,
             whole={model: table[:, column] for (branch, model, _), column in self.keys.items() if branch == "global"},
-            local={model: table[:, columns] for model, columns in self._patches().items()},
+            local={model: table[:, [column for _, column in own]] for model, own in patches.items()},
+            patches={model: tuple(patch for patch, _ in own) for model, own in patches.items()},
         )
 
-    def _patches(self) -> dict[str, list[int]]:
-        """The columns of each model's patches, in the order of their names: no sum depends on the order in a file."""
+    def _patches(self) -> dict[str, list[tuple[str, int]]]:
+        """Each model's (patch, column), in the order of the names: no sum depends on the order in a file."""
         by_model: dict[str, list[tuple[str, int]]] = {}
         for (branch, model, patch), column in self.keys.items():
             if branch == "local":
                 by_model.setdefault(model, []).append((patch, column))
-        return {model: [column for _, column in sorted(patches)] for model, patches in by_model.items()}
+        return {model: sorted(patches) for model, patches in by_model.items()}
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, list[list[str]]]]:

@@ -25,6 +25,7 @@ def predictions(**change) -> Predictions:
         "classes": 2,
         "whole": {"m": WHOLE},
         "local": {"m": LOCAL},
+        "patches": {"m": ("11", "12", "13")},
     }
     return Predictions(**{**fields, **change})
 
