@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pyhisto.errors import InputError
 from pyhisto.features.descriptors import DESCRIPTORS, MIN_SIDE
@@ -21,4 +22,5 @@ def extract_image(path: Path, names: Sequence[str]) -> Mapping[str, NDArray[np.f
         raise InputError(
             f"{path}: {image.shape[1]} x {image.shape[0]} pixels, too small; give {MIN_SIDE} or more a side"
         )
-    return {name: DESCRIPTORS[name].describe(image) for name in names}
+    with threadpool_limits(1):  # one process a core: the threads of numpy's BLAS would wait for one another
+        return {name: DESCRIPTORS[name].describe(image) for name in names}
