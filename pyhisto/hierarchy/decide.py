@@ -37,3 +37,4 @@ def by_path(answers: Answers) -> NDArray[np.int64]:
 
 
 ROUTINGS: dict[str, Callable[[Answers], NDArray[np.int64]]] = {"path": by_path, "product": by_product}
+PAPERS_ROUTING = "path"
