@@ -102,13 +102,18 @@ def over_loops(every: Sequence[State], with_paper: bool) -> Drawing | None:
 
 
 def over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
-    """Fig. 12: accuracy (a), and weights and FLOPs of one branch (b), over the pruning ratio O; the fewest loops."""
-    chosen = [
-        s for s in every if s.method == METHOD and s.ratio is not None and s.loops in (None, _fewest_loops(every))
-    ]
+    """Fig. 12: accuracy (a), and weights and FLOPs of one branch (b), over the pruning ratio O; the fewest loops.
+
+    Ratio 0, the network before, is where the lines of all methods begin.
+    """
+    pruned = [s for s in every if s.ratio is not None and s.loops in (None, _fewest_loops(every))]
+    chosen = [s for s in pruned if s.method == METHOD]
+    methods = list(dict.fromkeys(s.method for s in pruned))
     lines: Lines = {}
-    for state in chosen:
-        lines.setdefault(_name(state, ""), []).append((state.ratio or 0, state.il))
+    for method in methods:
+        for state in (s for s in pruned if s.ratio == 0 or s.method == method):
+            name = _name(state, method if len(methods) > 1 else "")
+            lines.setdefault(name, []).append((state.ratio or 0, state.il))
     lines = {name: points for name, points in lines.items() if len(points) > 2}
     if not lines:
         return None

@@ -1,6 +1,11 @@
 # Images, manifests, LMDBs.
 
-SYNTHETIC = config["data"].get("synthetic")
+DATA = config["data"]
+SYNTHETIC = DATA.get("synthetic")
+SLIDES = config.get("slides", DATA.get("slides"))
+# --config breakhis=... (or bach, bisque, slides) and folds_dir=... go before the file's.
+DATASET = next((name for name in ("breakhis", "bach", "bisque") if name in DATA or name in config), "breakhis")
+
 if SYNTHETIC:
     TREE, FOLDS = f"{RESULTS}/data/BreaKHis_v1", f"{RESULTS}/data/breakhis_folds"
 
@@ -12,28 +17,57 @@ if SYNTHETIC:
             f"{RESULTS}/seconds/synthetic.tsv"
         params:
             magnification=config["magnifications"][0],
+            options=options(SYNTHETIC),
         shell:
             "{PYTHON} data_prep/make_synthetic.py --out {output} --magnification {params.magnification} --workers {threads} "
-            + options(SYNTHETIC)
+            "{params.options}"
+
+elif SLIDES:
+    TREE, FOLDS = f"{RESULTS}/data", None
+
+    rule samples:
+        output:
+            directory(f"{RESULTS}/data"),
+        threads: workflow.cores
+        benchmark:
+            f"{RESULTS}/seconds/samples.tsv"
+        params:
+            slides=shlex.quote(SLIDES),
+            options=options(DATA.get("samples", {})),
+        shell:
+            "{PYTHON} data_prep/make_slide_samples.py --root {params.slides} --out {output} --workers {threads} {params.options}"
 
 else:
-    # --config breakhis=... folds_dir=... goes before the file's.
-    TREE = config.get("breakhis", config["data"].get("breakhis"))
-    FOLDS = config.get("folds_dir", config["data"].get("folds"))
+    TREE = config.get(DATASET, DATA.get(DATASET))
+    FOLDS = config.get("folds_dir", DATA.get("folds"))
+
+
+def splits(wildcards):
+    """Which images, and how they are split: the options of make_manifest.py."""
+    words = ["--manifest", f"{TREE}/manifest.csv"] if SLIDES else ["--dataset", DATASET]
+    words += ["--root", TREE]
+    if FOLDS:
+        words += ["--folds", FOLDS]
+    if "kfold" in DATA:
+        words += ["--kfold", DATA["kfold"]]
+    if DATA.get("allow_missing"):
+        words += ["--allow-missing"]
+    if "bags" in config:
+        words += ["--bags", config["bags"]]
+    for level in (level for level in LEVELS if level in wildcards.keys()):
+        words += [f"--{level}", wildcards[level]]
+    return shlex.join(map(str, words))
 
 
 rule manifest:
     input:
-        f"{RESULTS}/data" if SYNTHETIC else [],
+        f"{RESULTS}/data" if SYNTHETIC or SLIDES else [],
     output:
         f"{EXPERIMENT}/manifest.csv",
     params:
-        tree=shlex.quote(TREE),
-        folds=shlex.quote(FOLDS),
-        missing="--allow-missing" if config["data"].get("allow_missing") else "",
+        splits=splits,
     shell:
-        "{PYTHON} data_prep/make_manifest.py --dataset breakhis --root {params.tree} --folds {params.folds} "
-        "--fold {wildcards.fold} --magnification {wildcards.magnification} {params.missing} --out {output}"
+        "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output}"
 
 
 rule lmdb:
@@ -43,7 +77,7 @@ rule lmdb:
         directory(f"{EXPERIMENT}/lmdb/{{branch}}"),
     threads: workflow.cores
     benchmark:
-        f"{RESULTS}/seconds/lmdb_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+        f"{EXPERIMENT}/seconds/lmdb_{{branch}}.tsv"
     params:
         tree=shlex.quote(TREE),
         options=options(config["lmdb"]),

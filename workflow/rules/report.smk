@@ -30,6 +30,10 @@ rule examples:
         "{PYTHON} data_prep/show_lmdb.py --lmdb {input}/train --out {output}"
 
 
+# Channel prunings by other criteria than the paper's, as figures name them.
+METHODS = {"slimming": "network slimming", "l1": "channel pruning by L1 norm", "random": "channel pruning at random"}
+
+
 rule stage:
     input:
         lambda wildcards: f"{EXPERIMENT}/{{stage}}/local/sparsity.json" if wildcards.stage in SURGERIES else [],
@@ -38,12 +42,21 @@ rule stage:
     run:
         settings = COMPRESSIONS.get(wildcards.stage, {})
         kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
+        if settings.get("criterion", "sep") != "sep":
+            kept["method"] = METHODS[settings["criterion"]]
         if input:  # sparse weights: their own file's size, not the caffemodel's
             kept["bytes"] = json.loads(Path(input[0]).read_text())["bytes"]
             if settings.get("of", "before") != "before":
                 kept["method"] = "channel pruning + DNS"
         Path(output[0]).write_text(json.dumps({"label": wildcards.stage, **kept}) + "\n")
 
+
+# Data set -> what it is called, and who counts as a patient.
+KINDS = {
+    "breakhis": ("BreaKHis", "BreaKHis patients, by slide number"),
+    "bach": ("BACH photos", "No patients are known: each photo counts as one"),
+    "bisque": ("BISQUE", "BISQUE's tissue microarrays count as patients"),
+}
 
 RESULT_FILES = [
     f"{experiment}/{stage}/{name}"
@@ -54,35 +67,51 @@ RESULT_FILES = [
         *(
             f"{branch}/{name}"
             for branch in BRANCHES
-            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json", "importance.json")
+            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json")
         ),
     )
+]
+# Fig. 11 shows the channels' importance before and after; of other stages it is measured where a loop needs it.
+RESULT_FILES += [
+    f"{experiment}/{stage}/{branch}/importance.json"
+    for experiment in EXPERIMENTS
+    for stage in ["before", *PRUNINGS[:1]]
+    for branch in BRANCHES
 ]
 
 
 rule settings:
     input:
-        RESULT_FILES,  # so that the seconds are complete
+        RESULT_FILES,
+        COMPARED_FILES,  # so that the seconds are complete
     output:
         f"{RESULTS}/run.json",
     run:
         seconds = {}
-        for path in sorted(Path(RESULTS, "seconds").rglob("*.tsv")):
-            step = str(path.relative_to(Path(RESULTS, "seconds")).with_suffix("")).replace("_", " ")
-            seconds[step] = float(path.read_text().splitlines()[1].split("\t")[0])
-        kind = "synthetic images" if SYNTHETIC else "BreaKHis"
-        magnifications = " ".join(f"{value}X" for value in config["magnifications"])
+        for path in sorted(Path(RESULTS).rglob("seconds/**/*.tsv")):
+            words = [part for part in path.relative_to(RESULTS).with_suffix("").parts if part != "seconds"]
+            seconds[" ".join(words).replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
+        kind = "synthetic images" if SYNTHETIC else "BACH slides" if SLIDES else KINDS[DATASET][0]
+        parts = [f"{level} {' '.join(map(str, numbers))}" for level, (_, numbers) in LEVELS.items()]
         content = {
             "title": config["title"],
-            "data": f"{kind}, {magnifications}, folds {' '.join(map(str, config['folds']))}",
+            "data": ", ".join([kind, *parts]),
             "synthetic": bool(SYNTHETIC),
-            "dataset": "synthetic" if SYNTHETIC else "breakhis",
-            "patients": "patients made up by the generator" if SYNTHETIC else "BreaKHis patients, by slide number",
+            "dataset": "synthetic" if SYNTHETIC else "bach" if SLIDES else DATASET,
+            "patients": (
+                "patients made up by the generator"
+                if SYNTHETIC
+                else "Whole slides count as patients" if SLIDES else KINDS[DATASET][1]
+            ),
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
             "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
             "seconds": seconds,
-            "settings": {name: config[name] for name in ("data", "lmdb", "network", "solver", "compressions")},
+            "settings": {
+                name: config[name]
+                for name in ("data", "lmdb", "network", "solver", "compressions", "compared")
+                if name in config
+            },
         }
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
 
@@ -90,6 +119,7 @@ rule settings:
 rule report:
     input:
         RESULT_FILES,
+        COMPARED_FILES,
         [f"{RESULTS}/examples/training_records_{branch}.png" for branch in BRANCHES],
         f"{RESULTS}/run.json",
     output:

@@ -4,6 +4,9 @@ PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
 # A compression prunes channels and trains on, or it is Dynamic Network Surgery on the stage that it is `of`.
 SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "DNS"]
 PRUNINGS = [name for name in COMPRESSIONS if name not in SURGERIES]
+# Network slimming trains with its penalty first, and prunes what comes of that.
+SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
+GPU = int(config["solver"].get("solver-mode") == "GPU")
 PRUNED = "|".join([*PRUNINGS, *(f"loops/{name}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(SURGERIES) or "none"
 
@@ -21,6 +24,25 @@ def previous(wildcards):
     return EXPERIMENT.format(**wildcards) + f"/{stage}/{wildcards.branch}"
 
 
+def slimmed(wildcards):
+    """Whether a compression's loop prunes what a training with the penalty has left."""
+    return loop(wildcards.stage)[2] in SLIMMING
+
+
+def model_to_prune(wildcards):
+    """The weights that a compression's loop cuts."""
+    if slimmed(wildcards):
+        return PLACE.format(**wildcards) + "/slimming/model.caffemodel"
+    return previous(wildcards) + "/model.caffemodel"
+
+
+def criterion(wildcards):
+    """The options of prune.py for a compression's loop."""
+    settings, number, _ = loop(wildcards.stage)
+    own = {name: value for name, value in settings.items() if name not in ("of", "slimming")}
+    return options({**own, "loop": number})
+
+
 rule network:
     input:
         f"{EXPERIMENT}/lmdb/{{branch}}",
@@ -36,25 +58,47 @@ rule network:
 rule prune:
     input:
         net=lambda wildcards: previous(wildcards) + "/net",
-        model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
-        importance=lambda wildcards: previous(wildcards) + "/importance.json",
+        model=model_to_prune,
+        importance=lambda wildcards: (
+            previous(wildcards) + "/importance.json" if loop(wildcards.stage)[0]["criterion"] == "sep" else []
+        ),
     output:
         directory(f"{PLACE}/net"),
     wildcard_constraints:
         stage=PRUNED,
     params:
-        options=lambda wildcards: options(
-            {**{k: v for k, v in loop(wildcards.stage)[0].items() if k != "of"}, "loop": loop(wildcards.stage)[1]}
-        ),
+        options=criterion,
+        importance=lambda wildcards, input: f"--importance {input.importance}" if input.importance else "",
     shell:
         "{PYTHON} tools/prune.py --model {input.net}/deploy.prototxt --also {input.net}/train_val.prototxt "
-        "{input.net}/statistics.prototxt {input.net}/solver.prototxt --weights {input.model} --importance {input.importance} "
+        "{input.net}/statistics.prototxt {input.net}/solver.prototxt --weights {input.model} {params.importance} "
         "{params.options} --out {output}"
 
 
 def weights(wildcards):
     """A compressed network starts from what pruning left."""
     return [] if wildcards.stage == "before" else ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
+
+
+rule slimming:
+    input:
+        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        net=lambda wildcards: previous(wildcards) + "/net",
+        model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
+    output:
+        f"{PLACE}/slimming/model.caffemodel",
+    wildcard_constraints:
+        stage=PRUNED,
+    resources:
+        gpu=GPU,
+    benchmark:
+        f"{EXPERIMENT}/seconds/slimming_{{stage}}_{{branch}}.tsv"
+    params:
+        folder=f"{PLACE}/slimming/training",
+        options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
+    shell:
+        "{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
+        "{params.options} --out {params.folder} && cp {params.folder}/model.caffemodel {output}"
 
 
 rule train:
@@ -66,8 +110,10 @@ rule train:
         metrics=f"{PLACE}/metrics.jsonl",
     wildcard_constraints:
         stage=f"before|{PRUNED}",
+    resources:
+        gpu=GPU,
     benchmark:
-        f"{RESULTS}/seconds/train_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+        f"{EXPERIMENT}/seconds/train_{{stage}}_{{branch}}.tsv"
     params:
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
@@ -98,8 +144,10 @@ rule surgery:
         sparsity=f"{PLACE}/sparsity.json",
     wildcard_constraints:
         stage=OPERATED,
+    resources:
+        gpu=GPU,
     benchmark:
-        f"{RESULTS}/seconds/surgery_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+        f"{EXPERIMENT}/seconds/surgery_{{stage}}_{{branch}}.tsv"
     params:
         folder=f"{PLACE}/surgery",
         options=lambda wildcards: options(
@@ -118,8 +166,10 @@ rule importance:
         model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/importance.json",
+    resources:
+        gpu=GPU,
     benchmark:
-        f"{RESULTS}/seconds/importance_{{stage}}_{{branch}}_fold{{fold}}_{{magnification}}X.tsv"
+        f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     shell:
         "{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} --out {output}"
 
@@ -131,8 +181,13 @@ rule predict:
         model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/predictions.csv",
+    resources:
+        gpu=GPU,
+    benchmark:
+        f"{EXPERIMENT}/seconds/predict_{{stage}}_{{branch}}.tsv"
     params:
         tree=shlex.quote(TREE),
+        name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in LEVELS else "",
     shell:
         "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
-        "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test --out {output}"
+        "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"
