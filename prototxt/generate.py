@@ -131,7 +131,10 @@ def resnext(arguments: Namespace, data: Data) -> Mapping[str, Net]:
 def patch_cnn_options(parser: ArgumentParser) -> None:
     """The options of patch-cnn."""
     parser.add_argument(
-        "--variant", choices=["published", "in-place"], default="published", help="or Zhu et al.'s faulty re-run of it"
+        "--variant",
+        choices=["published", "in-place", "repaired"],
+        default="published",
+        help="or Zhu et al.'s faulty re-run of it, or that without the fault",
     )
     parser.add_argument("--patch", type=int, choices=PATCHES, default=32, help="side of the input in pixels")
     parser.add_argument("--num-classes", type=int, default=2)

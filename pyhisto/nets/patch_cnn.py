@@ -4,12 +4,12 @@ Three 5x5 convolutions of 32, 32 and 64 channels, each halved by a 3x3 pooling (
 ReLU; the others by the average, after it), and two inner products. It looks at patches of 32 or 64 pixels a side of
 images resized to 350 x 230.
 
-Two variants:
+Three variants:
   published  layers, fillers and multipliers of cifar10_quick; every pooling has a top of its own.
   in-place   as Zhu et al. wrote it for their re-run, in which nearly every image was called cancer: each pooling writes
              over its own bottom, which Caffe accepts and computes wrongly; also Xavier fillers, biases of 0.2, and a
-             ReLU between the inner products. It is here to be looked at by tools/collapse_study.py, not to
-             be used.
+             ReLU between the inner products. tools/collapse_study.py shows what comes of it; it is not to be used.
+  repaired   in-place, with a top of its own for each pooling, and nothing else changed.
 
 What is not known: [11] says that it took its network over from cifar10_quick, and how long and at which rate it
 trained is not repeated by Zhu et al.; the solver is cifar10_quick's own.
@@ -22,7 +22,7 @@ from pyhisto.errors import InputError
 from pyhisto.nets.builder import AUTHORS_MEAN, Builder, constant
 from pyhisto.proto import Net
 
-Variant: TypeAlias = Literal["published", "in-place"]
+Variant: TypeAlias = Literal["published", "in-place", "repaired"]
 
 PATCHES = (32, 64)
 """Sides of the patches, pixels."""
@@ -36,7 +36,7 @@ class PatchCNN:
     """What is free in the network. Its methods are the views of it: one prototxt each.
 
     Args:
-        variant: as published, or as the authors of the paper ran it.
+        variant: as published, as the authors of the paper ran it, or as that without its fault.
         patch: side of the square input in pixels.
         num_classes: classes of the classifier.
         mean: what is subtracted from the B, G and R channels.
@@ -74,7 +74,7 @@ class PatchCNN:
         return f"PatchCNN-{self.variant}-{self.patch}"
 
     def _logits(self, b: Builder) -> str:
-        return self._published(b) if self.variant == "published" else self._in_place(b)
+        return self._published(b) if self.variant == "published" else self._rerun(b)
 
     def _published(self, b: Builder) -> str:
         conv1 = _conv(b, "conv1", "data", 32, std=0.0001)
@@ -83,12 +83,13 @@ class PatchCNN:
         blob = b.average_pool("pool3", b.relu(_conv(b, "conv3", blob, 64, std=0.01), "relu3"), 3, 2)
         return _inner_product(b, "ip2", _inner_product(b, "ip1", blob, 64), self.num_classes)
 
-    def _in_place(self, b: Builder) -> str:
+    def _rerun(self, b: Builder) -> str:
         blob = "data"
         for number, (channels, pool) in enumerate(((32, "MAX"), (32, "AVE"), (64, "AVE")), 1):
             blob = b.relu(b.conv(f"conv{number}", blob, channels, 5, pad=2), f"conv{number}/relu")
             shape = {"pool": pool, "kernel_size": 3, "stride": 2}
-            b.layer("Pooling", f"pool{number}", blob, blob, pooling_param=shape)
+            top = blob if self.variant == "in-place" else None
+            blob = b.layer("Pooling", f"pool{number}", blob, top, pooling_param=shape)
         hidden = b.relu(b.inner_product("fc1", blob, 64, bias=0.2), "fc1/relu")
         return b.inner_product("fc2", hidden, self.num_classes, bias=0.2)
 

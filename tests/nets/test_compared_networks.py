@@ -35,7 +35,7 @@ def test_patch_cnn_cost() -> None:
 
 
 def test_in_place_variant_costs_the_same_and_is_flagged(root: Path) -> None:
-    assert cost(PatchCNN("in-place").deploy()) == cost(PatchCNN().deploy())
+    assert cost(PatchCNN("in-place").deploy()) == cost(PatchCNN("repaired").deploy()) == cost(PatchCNN().deploy())
     folder = root / "prototxt" / "patch_cnn_32_in_place"
     assert [finding.rule for finding in lint(folder / "train_val.prototxt", root)] == ["in-place"] * 3
     assert [finding.rule for finding in lint(folder / "solver.prototxt", root)] == ["weight-decay"]
