@@ -45,7 +45,23 @@ The paper says that the rate "decreases exponentially every 10000 iterations" an
 customary one, and ours.
 """
 
-KONE_2018 = Solver(
+
+@dataclass(frozen=True)
+class FirstTestLater(Solver):
+    """A solver that does not test before it trains.
+
+    BatchNorm without statistics yet divides by the root of eps: by 0.003, where eps is 1e-5. Fifty layers of that are
+    infinite, and the loss not a number.
+    """
+
+    def message(self, net: str, snapshot_prefix: str, test_iter: int) -> Any:
+        """See Solver."""
+        solver = super().message(net, snapshot_prefix, test_iter)
+        solver.test_initialization = False
+        return solver
+
+
+KONE_2018 = FirstTestLater(
     base_lr=0.01, stepsize=0, gamma=0.1, momentum=0.9, weight_decay=0.0001, max_iter=1800,
     test_interval=30, display=10, snapshot=300,
 )  # fmt: skip
