@@ -1,7 +1,6 @@
 """A finished LMDB read back through Caffe's own Data layer and compared with the images that it was made of."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from data_prep.build import MANIFEST_FILE, record_pixels
 from data_prep.lmdb_writer import Encoding, decode_record, encode_record, read_lmdb
 from data_prep.parallel import with_progress
+from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
@@ -67,11 +67,7 @@ def verify_splits(folder: Path, root: Path, workers: int) -> Iterator[str]:
 
 def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
     """(pixels, label) of an LMDB's records as Caffe's Data layer reads them; at the end it begins again, for ever."""
-    os.environ.setdefault("GLOG_minloglevel", "2")  # read when Caffe is loaded
-    try:
-        import caffe
-    except ImportError:
-        raise InputError("pycaffe is not installed, and reading an LMDB back needs it: run `make setup`") from None
+    caffe = pycaffe.load()
     with TemporaryDirectory() as place:
         model = Path(place) / "read.prototxt"
         model.write_text(

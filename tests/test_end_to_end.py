@@ -49,7 +49,7 @@ def images_and_patches(text: str) -> list[list[str]]:
 
 
 def databases(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted((folder / RUN / "lmdb").rglob("data.mdb"))}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in (folder / RUN / "lmdb").rglob("data.mdb")}
 
 
 def unbroken(folder: Path, stage: str, branch: str) -> bool:

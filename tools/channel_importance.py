@@ -14,10 +14,14 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="F", help="the network's statistics.prototxt")
     parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel")
+    parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument("--out", type=Path, required=True, metavar="importance.json")
     arguments = parser.parse_args()
     importance = measure(
-        arguments.model, arguments.weights, lambda steps: tqdm(steps, desc="channel importance", unit="batch")
+        arguments.model,
+        arguments.weights,
+        lambda steps: tqdm(steps, desc="channel importance", unit="batch"),
+        arguments.gpu,
     )
     importance.save(arguments.out)
     print(f"{importance.samples} samples")

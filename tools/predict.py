@@ -38,7 +38,7 @@ def main() -> None:
     trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
     if args.split != "train" and trained_on.is_file():
         check_unseen(rows, read_manifest(trained_on))
-    engine = ENGINES[args.engine](deploy)
+    engine = ENGINES[args.engine](deploy, args.gpu)
 
     predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
     if args.merge:
@@ -97,6 +97,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, metavar="F", help="deploy.prototxt")
     parser.add_argument("--weights", type=Path, required=True, metavar="F", help="its caffemodel")
     parser.add_argument("--engine", choices=list(ENGINES), default="caffe", help="default %(default)s")
+    parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="F", help="the images, their classes and splits"
     )

@@ -118,7 +118,7 @@ def _experiments(folder: Path, place: Experiment) -> Iterator[Experiment]:
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
-                yield from _experiments(path, replace(place, **{level: match[1]}))
+                yield from _experiments(path, replace(place, **{level: match[1]}))  # type: ignore[arg-type]
 
 
 def _read_stage(folder: Path) -> Stage:

@@ -181,14 +181,14 @@ def assembled_table(scored: Sequence[Scored], assembled: Sequence[Scored]) -> Ta
             head: list[Cell] = [place.magnification, place.fold, one.stage.label, PRINTED.get(strategy, strategy)]
             for result in (result for result in one.results if result.strategy == strategy):
                 s = result.scores
-                rates = [percent(s.pl, s.pl_interval), percent(s.il, s.il_interval), s.kappa, 100 * s.ppv]
+                rates: list[Cell] = [percent(s.pl, s.pl_interval), percent(s.il, s.il_interval), s.kappa, 100 * s.ppv]
                 merged = f"{result.fusion.capitalize()} of {len(result.models)}"
                 rows.append([*head, merged, s.images, s.patients, 100 * s.majority, *rates])
-            spreads = [spread_over_folds(singles, strategy, measure) for measure in ASSEMBLED_MEASURES]
+            spreads: list[Cell] = [spread_over_folds(singles, strategy, measure) for measure in ASSEMBLED_MEASURES]
             rows.append([*head, f"one of {len(singles)}", None, None, None, *spreads])
     notes = [
-        "Sum: the models' probabilities added; Max: the single largest probability wins. one: mean ± standard deviation "
-        "(n - 1) of the single models. kappa as it is, the rest in percent.",
+        "Sum: the models' probabilities added; Max: the single largest probability wins. one: mean ± standard "
+        "deviation (n - 1) of the single models. kappa as it is, the rest in percent.",
         *SCORE_NOTES[1:3],
     ]
     return Table("assembling", "Models of several bags merged", columns, rows, notes).without_empty_columns()

@@ -1,6 +1,5 @@
 """The programs that can run a checked deploy network: real Caffe, and OpenCV, which needs none."""
 
-import os
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -8,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.inference.deploy import Deploy
 
@@ -15,16 +15,9 @@ Engine: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A batch of any number of images, N x channels x height x width, to probabilities, N x classes."""
 
 
-def caffe_engine(deploy: Deploy) -> Engine:
-    """Run with pycaffe, on the CPU. Every batch gets the size that it has: no row of an earlier one is left over."""
-    os.environ.setdefault("GLOG_minloglevel", "2")  # warnings and the network's whole description
-    try:
-        import caffe
-    except ImportError as error:
-        raise InputError(
-            f"Caffe is missing: cannot import caffe ({error}); run `make setup`, or use --engine opencv"
-        ) from None
-    caffe.set_mode_cpu()
+def caffe_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
+    """Run with pycaffe. Every batch gets the size that it has: no row of an earlier one is left over."""
+    caffe = pycaffe.load_for(gpu)
     net = caffe.Net(str(deploy.model), str(deploy.weights), caffe.TEST)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -36,8 +29,10 @@ def caffe_engine(deploy: Deploy) -> Engine:
     return run
 
 
-def opencv_engine(deploy: Deploy) -> Engine:
+def opencv_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     """Run with OpenCV's dnn module, on the CPU."""
+    if gpu is not None:
+        raise InputError("--gpu: the opencv engine runs on the CPU; use --engine caffe")
     if deploy.python_layers:
         raise InputError(
             f"{deploy.model}: OpenCV cannot run the Python layer {deploy.python_layers[0]}; generate the network with "
@@ -58,16 +53,7 @@ def opencv_engine(deploy: Deploy) -> Engine:
     return run
 
 
-def onnx_engine(deploy: Deploy) -> Engine:
-    """Not there yet: nothing converts a Caffe network to ONNX so far."""
-    raise InputError("engine onnx: not there yet; use --engine caffe or opencv")
-
-
-ENGINES: dict[str, Callable[[Deploy], Engine]] = {
-    "caffe": caffe_engine,
-    "opencv": opencv_engine,
-    "onnx": onnx_engine,
-}
+ENGINES: dict[str, Callable[[Deploy, int | None], Engine]] = {"caffe": caffe_engine, "opencv": opencv_engine}
 
 
 def _bytes(data: bytes) -> NDArray[np.uint8]:

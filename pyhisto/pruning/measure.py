@@ -1,14 +1,13 @@
 """Running a network's statistics stage: channel importance over a training set (fig. 4 and eq. 5). Needs Caffe."""
 
-import importlib.util
 import json
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
 
+from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph, Node, check_weights
@@ -18,15 +17,18 @@ from pyhisto.proto import Net, read_net, read_weights, to_text
 from pyhisto.pruning.importance import Importance
 
 
-def measure(model: Path, weights: Path, progress: Callable[[range], "object"] = lambda steps: steps) -> Importance:
+def measure(
+    model: Path,
+    weights: Path,
+    progress: Callable[[range], "object"] = lambda steps: steps,
+    gpu: int | None = None,
+) -> Importance:
     """The mean activation factor of every channel of every SEP block, over all records of the network's LMDB.
 
     `model` is a statistics prototxt: a Data layer and SEP layers in the stage `statistics`. Each record counts once,
     whatever the batch size: what the last batch repeats is left out. `progress` may wrap the batches in a bar.
     Raises InputError.
     """
-    if importlib.util.find_spec("caffe") is None:
-        raise InputError("Caffe is missing: channel importance runs the network in pycaffe; run `make setup`")
     net = read_net(model)
     graph = Graph.build(net, source=model)
     layers = {node.name: node for node in graph.nodes if _measures(node)}
@@ -38,9 +40,7 @@ def measure(model: Path, weights: Path, progress: Callable[[range], "object"] = 
     samples = _records(model, data[0].layer.data_param.source)
     _check(net, model, weights)
 
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    import caffe
-
+    caffe = pycaffe.load_for(gpu)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "statistics.prototxt")
         path.write_text(to_text(_limited(net, samples)), encoding="utf-8")

@@ -12,11 +12,11 @@ random numbers of an iteration (dropout) depend on the seed and the iteration al
 
 import json
 import math
-import os
 import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,6 +28,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import exclusive, whole_file, write_text
 from pyhisto.learning_curve import Point
@@ -184,14 +185,12 @@ class _Loop:
             method.load(net, self._own_state(start.iteration))
         if self._solver.test_nets:
             self._solver.test_nets[0].share_with(net)
-        self._solver.add_callback(
-            lambda: method.on_start(net, self._solver.iter), lambda: method.on_gradients_ready(net)
-        )
+        hang_on(method, self._solver)
         if not already:
             if start is not None:
                 self._watch.note(f"resuming from {start.state}")
                 self._replay(start.iteration)
-            self._record.begin(self._solver.iter, Path(import_caffe().__file__))
+            self._record.begin(self._solver.iter, Path(pycaffe.load().__file__))
             self._watch.begin(self._solver.iter, end)
             try:
                 self._train(end)
@@ -328,19 +327,9 @@ def _checked(path: Path, message: Any, method: Method) -> Solver:
     return replace(checked, max_iter=message.max_iter, prefix=message.snapshot_prefix, depends_on=depends_on)
 
 
-def import_caffe() -> Any:
-    """Caffe, without its chatter. InputError where it is missing."""
-    os.environ.setdefault("GLOG_minloglevel", "2")  # or it prints whole networks
-    try:
-        import caffe
-    except ImportError as error:
-        raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
-    return caffe
-
-
 def open_solver(path: Path, message: Any) -> Any:
     """Caffe's solver for the file `path`, which holds `message`. Raises InputError where Caffe refuses it."""
-    caffe = import_caffe()
+    caffe = pycaffe.load()
     _probe(path, message)
     if message.solver_mode == SolverParameter.GPU:
         caffe.set_device(message.device_id)
@@ -348,12 +337,22 @@ def open_solver(path: Path, message: Any) -> Any:
     return caffe.get_solver(str(path))
 
 
+def hang_on(method: Method, solver: Any) -> None:
+    """Have the solver call the method in each iteration.
+
+    The solver's callbacks do not keep it alive: Caffe's Data layers of one name and source share one reader in a
+    process, which waits for ever where a second solver is made while the first is still there.
+    """
+    net, itself = solver.net, weakref.ref(solver)
+    solver.add_callback(lambda: method.on_start(net, itself().iter), lambda: method.on_gradients_ready(net))
+
+
 def step(solver: Any, seed: int) -> float:
     """One iteration; its loss, after the last of its forward passes.
 
     Seeded anew each time, so that an iteration does not depend on where the run was resumed.
     """
-    import_caffe().set_random_seed(int(np.random.SeedSequence((seed, solver.iter)).generate_state(1)[0]))
+    pycaffe.load().set_random_seed(int(np.random.SeedSequence((seed, solver.iter)).generate_state(1)[0]))
     solver.step(1)
     return _loss(solver.net)
 

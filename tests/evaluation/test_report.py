@@ -146,7 +146,7 @@ def test_bags_merged_beside_single_models(root: Path, tmp_path: Path) -> None:
     done = report(root, tmp_path)
     assert done.returncode == 0, done.stderr
     rows = {(row["strategy"], row["models"]): row for row in table(tmp_path / "tables/assembling.csv")}
-    # Of the ten images both miss two, of two more one misses each: a tie, which goes to class 0, and one of them is that.
+    # Of the ten images both miss two, and one alone misses two more: ties, which go to class 0; one of them is that.
     assert rows["3", "Sum of 2"]["IL"] == "70" and rows["3", "Max of 2"]["IL"] == "70"
     assert (rows["3", "one of 2"]["IL"], rows["3", "one of 2"]["IL_std"]) == ("70", "14.1421")
     printed = {(row["measure"], row["fusion"]): row for row in table(tmp_path / "tables/table9_bach_assembling.csv")}

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from pyhisto.errors import InputError
 from pyhisto.inference.deploy import read_deploy
-from pyhisto.inference.engines import caffe_engine, onnx_engine, opencv_engine
+from pyhisto.inference.engines import caffe_engine, opencv_engine
 from pyhisto.proto import blob_array, read_weights, write_weights
 
 Pair = tuple[Path, Path]
@@ -119,6 +119,7 @@ def test_opencv_refuses_python_layers(small: Pair) -> None:
         opencv_engine(read_deploy(*small))
 
 
-def test_onnx_is_not_there_yet(small: Pair) -> None:
-    with pytest.raises(InputError, match="use --engine caffe or opencv"):
-        onnx_engine(read_deploy(*small))
+@pytest.mark.caffe
+def test_a_gpu_that_is_not_there_is_an_error_and_no_abort(small: Pair) -> None:
+    with pytest.raises(InputError, match="--gpu 99: Caffe cannot use it"):
+        caffe_engine(read_deploy(*small), 99)

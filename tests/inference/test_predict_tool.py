@@ -128,7 +128,7 @@ def test_patients_that_were_trained_on_are_refused(root: Path, images: Path, sma
         (["--weights", "none.caffemodel"], "none.caffemodel: cannot be read"),
         (["--manifest", "none.csv"], "none.csv: cannot be read"),
         (["--root", "elsewhere"], "no such file; is elsewhere the root folder"),
-        (["--engine", "onnx"], "engine onnx: not there yet"),
+        (["--gpu", "0"], "--gpu: the opencv engine runs on the CPU"),
         (["--batch-size", "0"], "0 is not 1 or more"),
     ],
 )

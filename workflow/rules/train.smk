@@ -7,6 +7,8 @@ PRUNINGS = [name for name in COMPRESSIONS if name not in SURGERIES]
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
 GPU = int(config["solver"].get("solver-mode") == "GPU")
+# As Caffe itself numbers them; several are given to jobs by the cluster, or each Snakemake gets its CUDA_VISIBLE_DEVICES.
+ON_GPU = "--gpu 0" if GPU else ""
 PRUNED = "|".join([*PRUNINGS, *(f"loops/{name}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(SURGERIES) or "none"
 
@@ -171,7 +173,8 @@ rule importance:
     benchmark:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     shell:
-        "{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} --out {output}"
+        "{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} {ON_GPU} "
+        "--out {output}"
 
 
 rule predict:
@@ -189,5 +192,5 @@ rule predict:
         tree=shlex.quote(TREE),
         name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in LEVELS else "",
     shell:
-        "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
+        "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe {ON_GPU} "
         "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"

@@ -1,0 +1,34 @@
+"""pycaffe, imported quietly and only where it is needed."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+from pyhisto.errors import InputError
+
+PROBE = "import sys, caffe; caffe.set_device(int(sys.argv[1])); caffe.set_mode_gpu()"
+
+
+def load() -> Any:
+    """The module `caffe`. Raises InputError where it is missing."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # or it prints whole networks
+    try:
+        import caffe
+    except ImportError as error:
+        raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
+    return caffe
+
+
+def load_for(gpu: int | None) -> Any:
+    """The module `caffe`, set to the GPU of that number, or to the CPU. Raises InputError where it cannot be."""
+    caffe = load()
+    if gpu is None:
+        caffe.set_mode_cpu()
+        return caffe
+    # In a process of its own first: a Caffe without GPUs, or without this one, ends the process.
+    if subprocess.run([sys.executable, "-c", PROBE, str(gpu)], capture_output=True, check=False).returncode:
+        raise InputError(f"--gpu {gpu}: Caffe cannot use it; is it there (nvidia-smi), and was Caffe built for GPUs?")
+    caffe.set_device(gpu)
+    caffe.set_mode_gpu()
+    return caffe
