@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from pyhisto.evaluation.compared import compare
 from pyhisto.evaluation.compression import compression_drawings
 from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.figures import drawings
@@ -43,9 +44,12 @@ def write_report(
     assembled = score_assembled(results)
     if assembled:
         main.append(assembled_table(scored, assembled))
-    beside = comparisons(results, scored, assembled)
+    compared = compare(results, scored)
+    main += compared.main
+    details += compared.details
+    beside = [*comparisons(results, scored, assembled), *compared.beside]
     write_tables(folder, [*main, *details, *beside])
-    drawn = [*compression_drawings(results, scored), *drawings(results, scored)]
+    drawn = [*compared.drawings, *compression_drawings(results, scored), *drawings(results, scored)]
     figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]
     path = folder / "report.html"
     write_text(path, to_html(results, scored, main, details, beside, figures))

@@ -1,0 +1,194 @@
+# The methods that the paper compares with (Tables 8 and 9), on the same manifests and folds as the hybrid network.
+#
+# Each leaves <experiment>/compared/<method>: method.json, and one or more predictions.csv and cost.json. The config's
+# section `compared` says which are run: spanhol2016, bayramoglu2016.
+
+COMPARED = config.get("compared", {})
+METHOD = f"{EXPERIMENT}/compared"
+METHOD_FILES = []
+
+
+def write_json(path, content):
+    """A small file that a rule writes itself."""
+    Path(path).write_text(json.dumps(content) + "\n")
+
+
+# Spanhol et al. 2016 [11]: four networks of patches, by size and by way of cutting, merged.
+
+if "spanhol2016" in COMPARED:
+    PATCHES = COMPARED["spanhol2016"]
+    PATCH_MODEL = f"{METHOD}/spanhol2016/{{patch}}_{{cut}}"
+    PATCH_MODELS = expand("{patch}_{cut}", patch=PATCHES["patches"], cut=PATCHES["cuts"])
+    METHOD_FILES.append("spanhol2016/method.json")
+    METHOD_FILES += [f"spanhol2016/{model}/{name}" for model in PATCH_MODELS for name in ("predictions.csv", "cost.json")]
+
+    rule patch_lmdb:
+        input:
+            f"{EXPERIMENT}/manifest.csv",
+        output:
+            directory(f"{PATCH_MODEL}/lmdb"),
+        threads: workflow.cores
+        benchmark:
+            f"{EXPERIMENT}/seconds/spanhol2016_lmdb_{{patch}}_{{cut}}.tsv"
+        params:
+            tree=shlex.quote(TREE),
+            options=options(PATCHES["lmdb"]),
+        shell:
+            "{PYTHON} data_prep/build_lmdb.py --manifest {input} --root {params.tree} --branch {wildcards.cut} "
+            "--size {wildcards.patch} --augment 0 --workers {threads} {params.options} --out {output}"
+
+    rule patch_network:
+        input:
+            f"{PATCH_MODEL}/lmdb",
+        output:
+            directory(f"{PATCH_MODEL}/net"),
+        params:
+            options=options(PATCHES["solver"]),
+        shell:
+            "{PYTHON} prototxt/generate.py patch-cnn --patch {wildcards.patch} {params.options} "
+            "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
+
+    rule patch_predict:
+        input:
+            lmdb=f"{PATCH_MODEL}/lmdb",
+            net=f"{PATCH_MODEL}/net",
+            model=f"{PATCH_MODEL}/model.caffemodel",
+        output:
+            f"{PATCH_MODEL}/predictions.csv",
+        params:
+            tree=shlex.quote(TREE),
+            name=lambda wildcards: f"{wildcards.patch}x{wildcards.patch} "
+            + {"window": "sliding"}.get(wildcards.cut, wildcards.cut),
+        shell:
+            "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
+            "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.cut} --split test --merge "
+            "--batch-size 200 --name '{params.name}' --out {output}"
+
+    rule spanhol2016:
+        output:
+            f"{METHOD}/spanhol2016/method.json",
+        run:
+            content = {"label": "Spanhol 2016 [11]"}
+            if len(PATCH_MODELS) > 1:  # Zhu et al. take the Max rule for it
+                content |= {"fusions": ["sum", "product", "max"], "selected": "Max fusion"}
+            write_json(output[0], content)
+
+
+# Bayramoglu et al. 2016 [17]: one network for all magnifications of a fold, predicted at each.
+
+if "bayramoglu2016" in COMPARED:
+    TOGETHER = COMPARED["bayramoglu2016"]
+    ALL = "/".join([RESULTS, *(folder for level, (folder, _) in LEVELS.items() if level != "magnification"), "all"])
+    BY_TASK = f"{METHOD}/bayramoglu2016_{{task}}"
+    METHOD_FILES += [
+        f"bayramoglu2016_{task}/{name}"
+        for task in TOGETHER["tasks"]
+        for name in ("method.json", "predictions.csv", "cost.json")
+    ]
+
+    rule all_magnifications:
+        input:
+            f"{RESULTS}/data" if SYNTHETIC or SLIDES else [],
+        output:
+            f"{ALL}/manifest.csv",
+        params:
+            splits=splits,
+        shell:
+            "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output}"
+
+    rule all_magnifications_lmdb:
+        input:
+            f"{ALL}/manifest.csv",
+        output:
+            directory(f"{ALL}/lmdb"),
+        threads: workflow.cores
+        benchmark:
+            f"{ALL}/seconds/lmdb.tsv"
+        params:
+            tree=shlex.quote(TREE),
+            options=options(TOGETHER["lmdb"]),
+        shell:
+            "{PYTHON} data_prep/build_lmdb.py --manifest {input} --root {params.tree} --branch global "
+            "--workers {threads} {params.options} --out {output} && "
+            "{PYTHON} data_prep/label_lmdb.py --lmdb {output} --column magnification"
+
+    rule magnification_network:
+        input:
+            f"{ALL}/lmdb",
+        output:
+            directory(f"{ALL}/{{task}}/net"),
+        params:
+            options=options({**TOGETHER["network"], **TOGETHER["solver"]}),
+        shell:
+            "{PYTHON} prototxt/generate.py magnification-cnn --task {wildcards.task} {params.options} "
+            "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
+
+    rule magnification_predict:
+        input:
+            manifest=f"{EXPERIMENT}/manifest.csv",
+            lmdb=f"{ALL}/lmdb",
+            net=f"{ALL}/{{task}}/net",
+            model=f"{ALL}/{{task}}/model.caffemodel",
+        output:
+            f"{BY_TASK}/predictions.csv",
+        params:
+            tree=shlex.quote(TREE),
+        shell:
+            "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
+            "--manifest {input.manifest} --preprocessing {input.lmdb}/test --root {params.tree} --branch global "
+            "--split test --name '{wildcards.task} task' --out {output}"
+
+    rule magnification_cost:
+        input:
+            f"{ALL}/{{task}}/net",
+        output:
+            f"{BY_TASK}/cost.json",
+        shell:
+            "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
+
+    rule bayramoglu2016:
+        output:
+            f"{BY_TASK}/method.json",
+        run:
+            width = TOGETHER["network"].get("width", 1)
+            narrow = f", width {width:g}" if width != 1 else ""
+            write_json(output[0], {"label": f"Bayramoglu 2016 [17], {wildcards.task} task{narrow}"})
+
+
+# What the networks of both have in common: <place>/net is trained on an LMDB that lies in <place>, or beside it.
+
+PLACES = r"(.*/compared/spanhol2016/[0-9]+_[a-z]+|.*/all/[a-z]+)"
+
+
+rule train_compared:
+    input:
+        lmdb=lambda wildcards: f"{wildcards.place}/lmdb" if "/compared/" in wildcards.place else f"{Path(wildcards.place).parent}/lmdb",
+        net="{place}/net",
+    output:
+        model="{place}/model.caffemodel",
+        metrics="{place}/metrics.jsonl",
+    wildcard_constraints:
+        place=PLACES,
+    resources:
+        gpu=GPU,
+    benchmark:
+        "{place}/seconds/train.tsv"
+    params:
+        folder="{place}/training",  # no output: what a killed job leaves is what the next one goes on from
+    shell:
+        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
+        "--out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
+
+
+rule cost_compared:
+    input:
+        "{place}/net",
+    output:
+        "{place}/cost.json",
+    wildcard_constraints:
+        place=PLACES,
+    shell:
+        "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
+
+
+COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES]
