@@ -1,7 +1,7 @@
 # The methods that the paper compares with (Tables 8 and 9), on the same manifests and folds as the hybrid network.
 #
 # Each leaves <experiment>/compared/<method>: method.json, and one or more predictions.csv and cost.json. The config's
-# section `compared` says which are run: spanhol2016, bayramoglu2016.
+# section `compared` says which are run: spanhol2015, spanhol2016, bayramoglu2016.
 
 COMPARED = config.get("compared", {})
 METHOD = f"{EXPERIMENT}/compared"
@@ -11,6 +11,44 @@ METHOD_FILES = []
 def write_json(path, content):
     """A small file that a rule writes itself."""
     Path(path).write_text(json.dumps(content) + "\n")
+
+
+# Spanhol et al. 2015 [9]: hand-crafted features, described once for all experiments, and four classifiers.
+
+if "spanhol2015" in COMPARED:
+    HAND_CRAFTED = COMPARED["spanhol2015"]
+    METHOD_FILES += ["spanhol2015/method.json", "spanhol2015/predictions.csv"]
+
+    rule features:
+        input:
+            [f"{experiment}/manifest.csv" for experiment in EXPERIMENTS],
+        output:
+            f"{RESULTS}/features.npz",
+        threads: workflow.cores
+        benchmark:
+            f"{RESULTS}/seconds/features.tsv"
+        params:
+            tree=shlex.quote(TREE),
+            descriptors=shlex.join(HAND_CRAFTED["descriptors"]),
+        shell:
+            "{PYTHON} tools/extract_features.py --manifest {input} --root {params.tree} --descriptors {params.descriptors} "
+            "--workers {threads} --out {output}"
+
+    rule spanhol2015:
+        input:
+            features=f"{RESULTS}/features.npz",
+            manifest=f"{EXPERIMENT}/manifest.csv",
+        output:
+            f"{METHOD}/spanhol2015/method.json",
+            f"{METHOD}/spanhol2015/predictions.csv",
+        benchmark:
+            f"{EXPERIMENT}/seconds/spanhol2015.tsv"
+        params:
+            folder=f"{METHOD}/spanhol2015",
+            classifiers=shlex.join(HAND_CRAFTED["classifiers"]),
+        shell:
+            "{PYTHON} tools/classify_features.py --features {input.features} --manifest {input.manifest} "
+            "--classifiers {params.classifiers} --out {params.folder}"
 
 
 # Spanhol et al. 2016 [11]: four networks of patches, by size and by way of cutting, merged.
