@@ -4,8 +4,8 @@
         --system single Carci=init 'NorBe=imagenet|carci' 'InvIs=imagenet|carci' \\
         --system ensemble Carci=init,ext,whole,snapshot NorBe=... InvIs=... --system flat Flat=flat
 
-A|B is the better of the two on the validation images; A,B are an ensemble. Without --system: one of every model that
-there is.
+A|B is the better of the two on the validation images; A,B are an ensemble. Without --system: an ensemble of all models
+that there are; each network by itself, where they make no tree.
 """
 
 import argparse
@@ -41,20 +41,22 @@ def main() -> None:
     else:
         path, tables = None, all_tables(evaluation, beside_paper=False)
     print(to_text(tables[0]))
-    print(*verdicts(scores), sep="\n")
+    for line in verdicts(scores):
+        print(line)
     if path:
         print(path)
 
 
 def everything(predictions: Predictions) -> list[System]:
-    """An ensemble of all models of every node, and the flat network, as far as there are any."""
+    """An ensemble of all models of every node, and the flat network, as far as there are any.
+
+    Where nodes are missing, there is no tree; then each network is scored by itself alone.
+    """
     found = []
     if all(predictions.models(node) for node in NODES):
         found.append(parse_system("tree", [f"{node}={','.join(predictions.models(node))}" for node in NODES]))
     if predictions.models(FLAT):
         found.append(parse_system("flat", [f"{FLAT}={','.join(predictions.models(FLAT))}"]))
-    if not found:
-        raise InputError(f"the predictions are of neither {', '.join(NODES)} nor {FLAT}; predict with those networks")
     return found
 
 

@@ -58,7 +58,7 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     tables = all_tables(evaluation, beside_paper=settings.get("dataset") == "bach" and not synthetic)
     write_tables(folder, tables)
     trees = [score for score in evaluation.scores if score.system.is_tree]
-    drawn = [*map(tree_drawing, trees), confusion_drawing(evaluation.scores)]
+    drawn = [*map(tree_drawing, trees), *([confusion_drawing(evaluation.scores)] if evaluation.scores else [])]
     figures = "".join(figure(save(drawing, folder), drawing.caption) for drawing in drawn)
     title = str(settings.get("title", "The tree of Kone & Boulmane 2018"))
     by_name = {table.name: table_html(table) for table in tables}
@@ -70,7 +70,7 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     seconds = settings.get("seconds")
     times = [[str(step), float(value)] for step, value in seconds.items()] if isinstance(seconds, dict) else []
     sections = [
-        ("result", "Result", by_name["tree_systems"] + "".join(map(paragraph, verdicts(evaluation.scores)))),
+        ("result", "Result", by_name.get("tree_systems", "") + "".join(map(paragraph, verdicts(evaluation.scores)))),
         ("gap", "0.99 and 0.81", paragraph(GAP) + paragraph(split_sentence(evaluation))),
         ("paper", "Beside the paper", paper),
         ("figures", "Figures", figures),
@@ -92,7 +92,7 @@ VALIDATION = (
 
 def all_tables(evaluation: Evaluation, beside_paper: bool) -> list[Table]:
     """The tables for which there are data, the summary first."""
-    tables = [systems_table(evaluation), networks_table(evaluation)]
+    tables = [*([systems_table(evaluation)] if evaluation.scores else []), networks_table(evaluation)]
     if evaluation.choices:
         tables.append(choices_table(evaluation.choices))
     if beside_paper:
