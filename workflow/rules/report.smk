@@ -91,17 +91,17 @@ rule settings:
         for path in sorted(Path(RESULTS).rglob("seconds/**/*.tsv")):
             words = [part for part in path.relative_to(RESULTS).with_suffix("").parts if part != "seconds"]
             seconds[" ".join(words).replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
-        kind = "synthetic images" if SYNTHETIC else "BACH slides" if SLIDES else KINDS[DATASET][0]
-        parts = [f"{level} {' '.join(map(str, numbers))}" for level, (_, numbers) in LEVELS.items()]
+        kind = "synthetic images" if study.synthetic else "BACH slides" if study.slides else KINDS[study.data_set][0]
+        parts = [f"{level} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()]
         content = {
             "title": config["title"],
             "data": ", ".join([kind, *parts]),
-            "synthetic": bool(SYNTHETIC),
-            "dataset": "synthetic" if SYNTHETIC else "bach" if SLIDES else DATASET,
+            "synthetic": bool(study.synthetic),
+            "dataset": "synthetic" if study.synthetic else "bach" if study.slides else study.data_set,
             "patients": (
                 "patients made up by the generator"
-                if SYNTHETIC
-                else "Whole slides count as patients" if SLIDES else KINDS[DATASET][1]
+                if study.synthetic
+                else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
             ),
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),

@@ -190,7 +190,7 @@ rule predict:
         f"{EXPERIMENT}/seconds/predict_{{stage}}_{{branch}}.tsv"
     params:
         tree=shlex.quote(TREE),
-        name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in LEVELS else "",
+        name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in study.levels else "",
     shell:
         "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe {ON_GPU} "
         "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"
