@@ -1,0 +1,83 @@
+"""What a config asks for: which experiments, which images, how they are split. The Snakefile's rules read it."""
+
+import itertools
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+BRANCHES = ("global", "local")
+DATA_SETS = ("breakhis", "bach", "bisque")
+
+
+class Study:
+    """A config, with what the command line's --config puts over it."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.results = f"runs/{config['name']}"
+        self.data = config["data"]
+        self.synthetic = self.data.get("synthetic")
+        # --config breakhis=... (or bach, bisque, slides) goes before the file's.
+        self.slides = config.get("slides", self.data.get("slides"))
+        self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
+        self.compressions = config["compressions"]
+        self.stages = ["before", *self.compressions]
+
+    @cached_property
+    def levels(self) -> dict[str, tuple[str, list[int]]]:
+        """What the study runs over: level -> its folders as a pattern, and their numbers."""
+        config = self.config
+        every = {
+            "fold": ("fold{fold}", config.get("folds", [])),
+            "magnification": ("{magnification}X", config.get("magnifications", [])),
+            "bag": ("bag{bag}", list(range(1, config.get("bags", 0) + 1))),
+        }
+        return {level: (folder, list(numbers)) for level, (folder, numbers) in every.items() if numbers}
+
+    @property
+    def experiment(self) -> str:
+        """The folder of one experiment, as a pattern."""
+        return "/".join([self.results, *(folder for folder, _ in self.levels.values())])
+
+    @property
+    def experiments(self) -> list[str]:
+        """The folders of all experiments."""
+        return [self.experiment.format(**place) for place in self.places]
+
+    @property
+    def places(self) -> list[dict[str, int]]:
+        """Level -> number, of each experiment."""
+        numbers = itertools.product(*(numbers for _, numbers in self.levels.values()))
+        return [dict(zip(self.levels, each, strict=True)) for each in numbers]
+
+    @property
+    def tree(self) -> str:
+        """The folder that the manifests' paths count from."""
+        if self.synthetic:
+            return f"{self.results}/data/BreaKHis_v1"
+        if self.slides:
+            return f"{self.results}/data"
+        return str(self.config.get(self.data_set, self.data.get(self.data_set)))
+
+    @property
+    def folds(self) -> str | None:
+        """The folder of BreaKHis's official folds."""
+        if self.synthetic:
+            return f"{self.results}/data/breakhis_folds"
+        return None if self.slides else self.config.get("folds_dir", self.data.get("folds"))
+
+    def splits(self, place: Mapping[str, Any]) -> list[str]:
+        """Which images, and how they are split: make_manifest.py's options for an experiment, or for all of a level."""
+        words = ["--manifest", f"{self.tree}/manifest.csv"] if self.slides else ["--dataset", self.data_set]
+        words += ["--root", self.tree]
+        if self.folds:
+            words += ["--folds", self.folds]
+        if "kfold" in self.data:
+            words += ["--kfold", str(self.data["kfold"])]
+        if self.data.get("allow_missing"):
+            words += ["--allow-missing"]
+        if "bags" in self.config:
+            words += ["--bags", str(self.config["bags"])]
+        for level in (level for level in self.levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
+            words += [f"--{level}", str(place[level])]
+        return words
