@@ -25,7 +25,7 @@ from pyhisto.training.record import WEIGHTS
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp
 from pyhisto.training.solver import check_solver
-from pyhisto.training.solver_loop import SOLVER, load_weights, open_solver, own_solver, step
+from pyhisto.training.solver_loop import SOLVER, hang_on, load_weights, open_solver, own_solver, step
 
 SMOOTHING, SETTLED, DIVERGED, SHARE = 0.98, 10, 4.0, 0.1
 
@@ -93,7 +93,7 @@ def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights
     method.attach(solver.net, message)
     if weights is not None:
         load_weights(solver.net, weights)
-    solver.add_callback(lambda: method.on_start(solver.net, solver.iter), lambda: method.on_gradients_ready(solver.net))
+    hang_on(method, solver)
     watch.begin(0, ramp.iterations)
     pairs: list[tuple[float, float]] = []
     for pair in follow(step(solver, message.random_seed) for _ in range(ramp.iterations)):

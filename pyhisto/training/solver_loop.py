@@ -340,11 +340,17 @@ def open_solver(path: Path, message: Any) -> Any:
 def hang_on(method: Method, solver: Any) -> None:
     """Have the solver call the method in each iteration.
 
-    The solver's callbacks do not keep it alive: Caffe's Data layers of one name and source share one reader in a
-    process, which waits for ever where a second solver is made while the first is still there.
+    Caffe never frees its callbacks, so that these must not hold the solver or its net: Data layers of one name and
+    source share one reader in a process, which waits for ever where a second net is made while there is a first.
     """
-    net, itself = solver.net, weakref.ref(solver)
-    solver.add_callback(lambda: method.on_start(net, itself().iter), lambda: method.on_gradients_ready(net))
+    reference = weakref.ref(solver)
+
+    def alive() -> Any:
+        return reference()
+
+    solver.add_callback(
+        lambda: method.on_start(alive().net, alive().iter), lambda: method.on_gradients_ready(alive().net)
+    )
 
 
 def step(solver: Any, seed: int) -> float:
