@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from pyhisto.evaluation.collapse import collapse_drawing, collapse_table, read_collapse
 from pyhisto.evaluation.compared import compare
 from pyhisto.evaluation.compression import compression_drawings
 from pyhisto.evaluation.drawing import save
@@ -47,9 +48,14 @@ def write_report(
     compared = compare(results, scored)
     main += compared.main
     details += compared.details
+    collapse = read_collapse(folder)
+    if collapse:
+        details.append(collapse_table(collapse))
     beside = [*comparisons(results, scored, assembled), *compared.beside]
     write_tables(folder, [*main, *details, *beside])
     drawn = [*compared.drawings, *compression_drawings(results, scored), *drawings(results, scored)]
+    if collapse:
+        drawn.append(collapse_drawing(collapse))
     figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]
     path = folder / "report.html"
     write_text(path, to_html(results, scored, main, details, beside, figures))

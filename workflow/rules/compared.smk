@@ -116,7 +116,7 @@ if "spanhol2016" in COMPARED:
 
 if "bayramoglu2016" in COMPARED:
     TOGETHER = COMPARED["bayramoglu2016"]
-    ALL = "/".join([RESULTS, *(folder for level, (folder, _) in LEVELS.items() if level != "magnification"), "all"])
+    ALL = "/".join([RESULTS, *(folder for level, (folder, _) in study.levels.items() if level != "magnification"), "all"])
     BY_TASK = f"{METHOD}/bayramoglu2016_{{task}}"
     METHOD_FILES += [
         f"bayramoglu2016_{task}/{name}"
@@ -126,7 +126,7 @@ if "bayramoglu2016" in COMPARED:
 
     rule all_magnifications:
         input:
-            f"{RESULTS}/data" if SYNTHETIC or SLIDES else [],
+            f"{RESULTS}/data" if study.synthetic or study.slides else [],
         output:
             f"{ALL}/manifest.csv",
         params:
@@ -193,6 +193,25 @@ if "bayramoglu2016" in COMPARED:
             write_json(output[0], {"label": f"Bayramoglu 2016 [17], {wildcards.task} task{narrow}"})
 
 
+# Why the re-run of [11] by Zhu et al. named one class: on the patches of one of its models in the first experiment.
+
+STUDIES = []
+if "collapse" in COMPARED:
+    STUDIES = [f"{RESULTS}/collapse/collapse.json"]
+
+    rule collapse:
+        input:
+            f"{EXPERIMENTS[0]}/compared/spanhol2016/{COMPARED['collapse']['patch']}_{COMPARED['collapse']['cut']}/lmdb",
+        output:
+            STUDIES[0],
+        params:
+            folder=f"{RESULTS}/collapse",
+            options=options({name: value for name, value in COMPARED["collapse"].items() if name != "cut"}),
+        shell:
+            "{PYTHON} tools/collapse_study.py --train-lmdb {input}/train --val-lmdb {input}/val {params.options} "
+            "--out {params.folder}"
+
+
 # What the networks of both have in common: <place>/net is trained on an LMDB that lies in <place>, or beside it.
 
 PLACES = r"(.*/compared/spanhol2016/[0-9]+_[a-z]+|.*/all/[a-z]+)"
@@ -229,4 +248,4 @@ rule cost_compared:
         "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
 
 
-COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES]
+COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES] + STUDIES

@@ -1,0 +1,63 @@
+"""The faults of the re-run of ref. [11], one by one, in real Caffe on patches that any network can tell apart."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_prep.lmdb_writer import Spool, encode_record
+from pyhisto.evaluation.collapse import collapse_drawing, collapse_table, read_collapse
+from pyhisto.lint import lint
+from pyhisto.nets.patch_cnn import PatchCNN
+from pyhisto.proto import to_text
+
+pytestmark = pytest.mark.caffe
+
+
+def write_patches(folder: Path, count: int, seed: int) -> Path:
+    """Noise, darker where it is malignant."""
+    rng = np.random.default_rng(seed)
+    spool = Spool(folder.with_suffix(".spool"), count)
+    for rank in range(count):
+        pixels = rng.integers(60, 160, (32, 32, 3)) + 60 * (1 - rank % 2)
+        spool.add(rank, f"{rank}", encode_record(pixels.astype(np.uint8), rank % 2, "raw"))
+    spool.write_lmdb(folder)
+    spool.close()
+    return folder
+
+
+def test_poolings_in_place_lose_the_image_and_the_same_network_without_them_does_not(
+    root: Path, tmp_path: Path
+) -> None:
+    train, val = write_patches(tmp_path / "train", 60, 0), write_patches(tmp_path / "val", 20, 1)
+    done = subprocess.run(
+        [sys.executable, root / "tools/collapse_study.py", "--train-lmdb", train, "--val-lmdb", val,
+         "--batch-size", "10", "--iterations", "20", "--out", tmp_path / "collapse"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    forms = json.loads((tmp_path / "collapse/collapse.json").read_text())["forms"]
+    for form in forms:
+        before, after = form["untrained"], form["trained"]
+        assert before["patches"] == 20 and before["majority"] == 0.5
+        if form["pooling"] == "own top":
+            assert before["answers"] == 20
+            assert after["right"] is not None
+        else:
+            assert before["answers"] is None or before["answers"] < 10
+            assert after["answers"] is None and form["losses"][-1] is None
+    assert sorted(form["weight_decay"] for form in forms) == pytest.approx([0.004, 0.004, 0.9, 0.9])
+    content = read_collapse(tmp_path)
+    assert content is not None
+    assert [row[0] for row in collapse_table(content).rows] == ["own top", "own top", "in place", "in place"]
+    assert len(collapse_drawing(content).figure.axes) == 4
+
+
+def test_the_lint_tells_them_apart(tmp_path: Path) -> None:
+    for variant, faults in (("in-place", 3), ("repaired", 0)):
+        file = tmp_path / f"{variant}.prototxt"
+        file.write_text(to_text(PatchCNN(variant).deploy()))
+        assert [finding.rule for finding in lint(file)] == ["in-place"] * faults
