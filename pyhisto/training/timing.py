@@ -23,9 +23,11 @@ class Timing:
     batch: int
 
 
-def caffe_time(model: Path, batch: int, iterations: int) -> Timing:
-    """Run `caffe time` on a deploy prototxt. Raises InputError where Caffe refuses it."""
+def caffe_time(model: Path, batch: int, iterations: int, gpu: int | None = None) -> Timing:
+    """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError where Caffe refuses it."""
     command = [str(find_caffe()), "time", "--model", str(model), "--iterations", str(iterations)]
+    if gpu is not None:
+        command += ["--gpu", str(gpu)]
     done = subprocess.run(command, capture_output=True, text=True, env=caffe_environment(), check=False)
     totals = {what: float(value) for what, value in TOTAL.findall(done.stderr)}
     if done.returncode or set(totals) != {"Forward", "Backward"}:
