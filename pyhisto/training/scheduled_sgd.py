@@ -90,11 +90,12 @@ class ScheduledSgd(Method):
     def on_gradients_ready(self, net: Net) -> None:
         """Put lr * (g + decay * w) in the place of g; the solver divides by the passes of iter_size."""
         rate = np.float32(self._schedule.rate(self._iteration))
-        for weights in self._learned:
-            gradient = weights.blob.diff
-            if weights.decay:
-                gradient += np.float32(weights.decay * self._passes) * weights.blob.data
-            gradient *= rate
+        with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges shows in its loss
+            for weights in self._learned:
+                gradient = weights.blob.diff
+                if weights.decay:
+                    gradient += np.float32(weights.decay * self._passes) * weights.blob.data
+                gradient *= rate
 
     def rate(self, iteration: int) -> float:
         """See Method."""
