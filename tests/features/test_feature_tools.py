@@ -2,14 +2,17 @@
 
 import csv
 import json
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import read_predictions
 from pyhisto.manifest import Row, write_manifest
 
@@ -99,36 +102,53 @@ def test_labels_of_test_images_are_not_looked_at(root: Path, images: Path, featu
     assert probabilities[0] == probabilities[1]
 
 
-def fails(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in done.stderr.splitlines() if "images/s" not in line]
-    assert (done.returncode, len(lines)) == (2, 1), done.stderr
-    return lines[0]
+def test_a_fault_is_one_line_and_exit_2(root: Path, images: Path, features: Path, tmp_path: Path) -> None:
+    options = ("--features", features, "--manifest", images / "manifest.csv", "--out", tmp_path / "out")
+    done = call(root, "classify_features", *options, "--descriptors", "ORB")
+    assert done.returncode == 2
+    assert done.stderr == f"classify_features.py: {features}: holds no ORB; run extract_features.py with it\n"
+    assert not (tmp_path / "out").exists()
 
 
-def test_faults(root: Path, images: Path, features: Path, tmp_path: Path) -> None:
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """The complaint of a program about its options, without a process of its own."""
+
+    def complaint(program: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
+        with pytest.raises(InputError) as caught:
+            runpy.run_path(str(root / "tools" / f"{program}.py"))["main"]()
+        return str(caught.value)
+
+    return complaint
+
+
+def test_what_classify_refuses(images: Path, features: Path, tmp_path: Path, refused: Refused) -> None:
     manifest, out = images / "manifest.csv", tmp_path / "out"
-    classify = ("classify_features", "--features", features, "--manifest")
-    assert "holds no ORB" in fails(call(root, *classify, manifest, "--descriptors", "ORB", "--out", out))
-    assert "--seed -1: give 0 or more" in fails(call(root, *classify, manifest, "--seed", -1, "--out", out))
-    assert "not a features file" in fails(
-        call(root, "classify_features", "--features", manifest, "--manifest", manifest, "--out", out)
-    )
     text = manifest.read_text()
-    (tmp_path / "other.csv").write_text(text.replace("p3-1.png", "q.png"))
-    assert "q.png: no features of it" in fails(call(root, *classify, tmp_path / "other.csv", "--out", out))
-    (tmp_path / "untested.csv").write_text(text.replace(",test", ","))
-    assert "16 training, 0 test images" in fails(call(root, *classify, tmp_path / "untested.csv", "--out", out))
-    (tmp_path / "third.csv").write_text(text.replace("p8-0.png,0", "p8-0.png,2"))
-    assert "a class that no training image has" in fails(call(root, *classify, tmp_path / "third.csv", "--out", out))
+
+    def complaint(change: tuple[str, str], *options: object, file: Path = features) -> str:
+        (tmp_path / "m.csv").write_text(text.replace(*change))
+        given = ("--features", file, "--manifest", tmp_path / "m.csv", "--out", out)
+        return refused("classify_features", *given, *options)
+
+    assert "--seed -1: give 0 or more" in complaint(("", ""), "--seed", -1)
+    assert "not a features file" in complaint(("", ""), file=manifest)
+    assert "q.png: no features of it (1 such images)" in complaint(("p3-1.png", "q.png"))
+    assert "16 training, 0 test images" in complaint((",test", ","))
+    assert "a class that no training image has" in complaint(("p8-0.png,0", "p8-0.png,2"))
+    assert "patients in more than one split: p3 in train and test" in complaint((",p8,", ",p3,"))
     assert not out.exists()
 
-    extract = ("extract_features", "--out", tmp_path / "f.npz", "--workers", 1, "--manifest")
-    assert "no such file" in fails(call(root, *extract, manifest, "--root", tmp_path))
-    small = tmp_path / "small"
-    small.mkdir()
-    cv2.imwrite(str(small / "s.png"), np.zeros((8, 8, 3), np.uint8))
-    write_manifest(small / "manifest.csv", [Row("s.png", 0)])
-    done = call(root, *extract, small / "manifest.csv", "--root", small)
-    assert done.returncode == 2
-    assert "s.png: 8 x 8 pixels, too small" in done.stderr.splitlines()[-1]
+
+def test_what_extract_refuses(images: Path, tmp_path: Path, refused: Refused) -> None:
+    given = ("--out", tmp_path / "f.npz", "--workers", 1, "--manifest")
+    assert "no such file" in refused("extract_features", *given, images / "manifest.csv", "--root", tmp_path)
+    cv2.imwrite(str(tmp_path / "s.png"), np.zeros((8, 8, 3), np.uint8))
+    write_manifest(tmp_path / "small.csv", [Row("s.png", 0)])
+    complaint = refused("extract_features", *given, tmp_path / "small.csv", "--root", tmp_path)
+    assert "s.png: 8 x 8 pixels, too small" in complaint
     assert not (tmp_path / "f.npz").exists()
