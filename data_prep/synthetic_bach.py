@@ -1,8 +1,9 @@
 """Synthetic images of the four pathologies of BACH, and of BISQUE's two, in these sets' folders and names.
 
-The tissue is that of `synthetic`. Normal tissue has few glands in much stroma, benign tissue many of them; in situ
-carcinoma is a malignant epithelium that fills ducts and stays in them, invasive carcinoma the same cells in sheets and
-strands without a border. BISQUE's images come from another laboratory: fainter, bluer stains, another camera.
+The tissue is that of `synthetic`. Normal tissue has few glands of small nuclei in much stroma, benign tissue many of
+larger ones; in situ carcinoma is a malignant epithelium that fills ducts and stays in them, invasive carcinoma the same
+cells in sheets and strands without a border. BISQUE's images come from another laboratory: fainter, bluer stains,
+another camera.
 
 `difficulty`, from 0 to 1, takes the differences away as it does there: nuclei of all classes become alike, glands
 become as many in normal tissue as in benign, and half that part of a patient's images show the architecture of the
@@ -41,6 +42,9 @@ SIZE = (400, 300)
 LETTERS = {"Normal": "n", "Benign": "b", "InSitu": "is", "Invasive": "iv"}
 CELLULARITY = {"Normal": (0.06, 0.20), "Benign": (0.30, 0.48), "InSitu": (0.30, 0.50), "Invasive": (0.45, 0.70)}
 """Range of a patient's share of epithelium."""
+
+SMALL = 0.8
+"""A nucleus of normal tissue is so large, in those of benign tissue."""
 
 MAGNIFICATION = 1.25
 """Of 100X."""
@@ -83,7 +87,9 @@ def draw(photo: Photo, seed: int) -> Image:
     other = {"Normal": "Benign", "Benign": "Normal", "InSitu": "Invasive", "Invasive": "InSitu"}
     atypical = stream(seed, "atypical", str(photo.path)).random() < photo.difficulty / 2
     kind = other[photo.pathology] if atypical else photo.pathology
-    patient = _grown(photo.patient, kind, photo.patient.name, photo.difficulty, seed) if atypical else photo.patient
+    patient = photo.patient
+    if atypical:
+        patient = replace(patient, cellularity=_cellularity(kind, patient.name, photo.difficulty, seed))
     image = paint(patient, MAGNIFICATION, EPITHELIA[kind], stream(seed, "image", str(photo.path)))
     width = HEIGHT * SIZE[0] // SIZE[1]
     left = (WIDTH - width) // 2
@@ -143,11 +149,20 @@ def _fill(
 
 
 def _grown(patient: Patient, kind: str, name: str, difficulty: float, seed: int) -> Patient:
-    """The patient with a name and with the cellularity of a pathology."""
-    own = stream(seed, "cellularity", name, kind).uniform(*CELLULARITY[kind])
+    """The patient with a name, and with the cellularity and the nuclei of a pathology."""
+    size = SMALL + difficulty * (1 - SMALL) if kind == "Normal" else 1.0
+    return replace(
+        patient, name=name, subtype=kind, nuclear_radius=size * patient.nuclear_radius,
+        cellularity=_cellularity(kind, name, difficulty, seed),
+    )  # fmt: skip
+
+
+def _cellularity(kind: str, name: str, difficulty: float, seed: int) -> float:
+    """The share of epithelium of a patient's tissue where it is of a pathology."""
+    own = float(stream(seed, "cellularity", name, kind).uniform(*CELLULARITY[kind]))
     if kind in ("Normal", "Benign"):
         own += difficulty * (float(np.mean([CELLULARITY["Normal"], CELLULARITY["Benign"]])) - own)
-    return replace(patient, name=name, subtype=kind, cellularity=own)
+    return own
 
 
 def _elsewhere(patient: Patient) -> Patient:
