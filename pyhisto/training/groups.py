@@ -6,7 +6,8 @@ method of Kone & Boulmane was written in: its trainer puts every BatchNorm that 
 Caffe's word for that is use_global_stats. Dropout in frozen layers stays active, as it does there.
 
 No gradient is needed below the lowest layer that learns. Caffe would find that out itself, but for BatchNorm, whose
-blobs pass for weights in some Caffes; propagate_down says it, which about halves the time of an iteration of the head.
+blobs pass for weights in some Caffes; propagate_down says it. With the head alone learning, a small ResNeXt's forward
+and backward pass then take 0.65 of the time.
 """
 
 import json

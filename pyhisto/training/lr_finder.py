@@ -53,9 +53,16 @@ class Curve:
         return SHARE * self.divergence
 
     @property
-    def still_falls(self) -> bool:
-        """The ramp ended before the loss rose, so that nothing can be suggested."""
-        return not self.diverged and self._lowest == len(self.rates) - 1
+    def fault(self) -> str | None:
+        """Why nothing can be suggested, if so."""
+        if not self.diverged and self._lowest == len(self.rates) - 1:
+            return f"the loss still falls at a learning rate of {self.rates[-1]:.3g}; let the ramp end higher"
+        if self.suggestion < self.rates[0]:
+            return (
+                f"the loss does not fall, or diverges from {self.divergence:.3g} on; let the ramp start lower, and see "
+                f"that the last layers are not trained yet"
+            )
+        return None
 
     @property
     def _lowest(self) -> int:
@@ -78,7 +85,7 @@ def follow(losses: Iterable[float]) -> Iterator[tuple[float, float]]:
 def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights: Path | None = None) -> Curve:
     """Train along the ramp, and write what was found into `folder`: lr.json, lr.png, and Caffe's solver.prototxt.
 
-    Raises InputError where the input is at fault, the loss diverges at once, or it still falls at the ramp's end.
+    Raises InputError where the input is at fault, or nothing can be suggested.
     """
     if ramp.iterations <= 2 * SETTLED:
         raise InputError(f"a ramp of {ramp.iterations} iterations is too short: give more than {2 * SETTLED}")
@@ -106,10 +113,8 @@ def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights
     curve = Curve(rates, losses, smoothed, diverged=len(pairs) < ramp.iterations)
     started = {} if weights is None else {WEIGHTS: sha256(weights)}
     _write(folder, curve, {"ramp": asdict(ramp), "depends_on": {**checked.depends_on, **started}})
-    if curve.still_falls:
-        raise InputError(
-            f"{solver_path}: the loss still falls at a learning rate of {ramp.end:g}; go on to a higher one"
-        )
+    if curve.fault:
+        raise InputError(f"{solver_path}: {curve.fault} (see {folder / PICTURE})")
     return curve
 
 
@@ -128,8 +133,8 @@ def read_suggestion(path: Path) -> float:
 
 def _write(folder: Path, curve: Curve, settings: dict[str, object]) -> None:
     found = {
-        "suggestion": None if curve.still_falls else curve.suggestion,
-        "divergence": None if curve.still_falls else curve.divergence,
+        "suggestion": None if curve.fault else curve.suggestion,
+        "divergence": None if curve.fault else curve.divergence,
         "diverged": curve.diverged,
         "pyhisto": pyhisto.__version__,
         **settings,
@@ -147,7 +152,7 @@ def save_curve(path: Path, curve: Curve) -> None:
     axes = figure.subplots()
     axes.plot(curve.rates, curve.losses, color="#9aa5b1", linewidth=0.8, label="loss of a batch")
     axes.plot(curve.rates, curve.smoothed, color="#c2410c", linewidth=1.8, label="smoothed loss")
-    if not curve.still_falls:
+    if not curve.fault:
         axes.axvline(curve.divergence, color="#6b7280", linestyle=":", label=f"diverges: {curve.divergence:.3g}")
         axes.axvline(curve.suggestion, color="#1d4ed8", linestyle="--", label=f"suggested: {curve.suggestion:.3g}")
     lowest = min(curve.smoothed[SETTLED:])

@@ -53,11 +53,18 @@ def test_a_tenth_of_where_it_diverges() -> None:
     rates = tuple(10.0 ** (i - 15) for i in range(20))
     smoothed = (*[0.1] * SETTLED, 5.0, 4.0, 3.0, 2.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
     curve = Curve(rates, smoothed, smoothed, diverged=False)
-    assert (curve.divergence, curve.still_falls) == (rates[14], False)
+    assert (curve.divergence, curve.fault) == (rates[14], None)
     assert curve.suggestion == pytest.approx(0.01)  # rates[14] is 10 ** -1
-    falling = tuple(float(20 - i) for i in range(20))
-    assert Curve(rates, falling, falling, diverged=False).still_falls
-    assert not Curve(rates, falling, falling, diverged=True).still_falls  # the next loss was no number
+
+
+def test_nothing_to_suggest() -> None:
+    rates = tuple(10.0 ** (i - 15) for i in range(20))
+    falling, rising = tuple(float(20 - i) for i in range(20)), tuple(float(1 + i) for i in range(20))
+    assert "still falls at a learning rate of 1e+04" in str(Curve(rates, falling, falling, diverged=False).fault)
+    assert Curve(rates, falling, falling, diverged=True).fault is None  # the next loss was no number
+    # Lowest at the 11th, the first that counts; a tenth of a rate that is below 10 times the first is below the first.
+    slow = tuple(1.1**i for i in range(20))
+    assert "does not fall, or diverges from 2.59 on" in str(Curve(slow, rising, rising, diverged=True).fault)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "no", '{"suggestion": null}', '{"suggestion": -1}'])
@@ -91,7 +98,7 @@ def test_finds_where_a_parabola_diverges(tmp_path: Path) -> None:
     # w reaches the middle, and a loss of 0.5, once the rates sum up to a few; near 2 it jumps between the targets.
     assert 0.02 < curve.divergence < 2 and 1 < curve.rates[-1] < 4
     assert min(curve.smoothed) < 0.25 * curve.smoothed[0]
-    with pytest.raises(InputError, match=r"still falls at a learning rate of 0\.01"):
+    with pytest.raises(InputError, match=r"still falls at a learning rate of 0\.0087"):
         find_rate(tmp_path / "solver.prototxt", Ramp(50, 1e-5, 0.01), SILENT, tmp_path / "low")
     assert json.loads((tmp_path / "low/lr.json").read_text())["suggestion"] is None
     with pytest.raises(InputError, match="diverges at once"):
