@@ -31,16 +31,16 @@ PLACES = Printed("table8_breakhis_comparison", "Table 8: BreaKHis, methods compa
 
 PRINTED_AS = {
     "spanhol2015": "spanhol2015 [9]",
-    "spanhol2016": "spanhol2016 [11]",
     "bayramoglu2016_single": "bayramoglu2016 [17]",
     "bayramoglu2016_multi": "bayramoglu2016 [17]",
+    "spanhol2016": "spanhol2016 [11]",
 }
-"""A method's folder -> what the printed tables call it."""
+"""A method's folder -> what the printed tables call it, in Table 8's order."""
 
 COSTS_AS = {"32": "spanhol2016_32x32", "64": "spanhol2016_64x64", "bayramoglu2016": "bayramoglu2016"}
 """How a network's folder begins -> its row in Table 7."""
 
-HYBRID = "Zhu 2019, hybrid"
+HYBRID = "Zhu 2019, hybrid before pruning"
 PATCH_RULE = "sum"
 """The rule that merges patches wherever only one is shown: the plain average."""
 
@@ -180,7 +180,7 @@ def lines(judged: Sequence[Judged], scored: Sequence[Scored]) -> list[Line]:
     for one in scored:
         result = one.result("3")
         if one.stage.name == "before" and result is not None:
-            row = (f"{HYBRID}, {one.stage.label}", None, result.scores, one.patients)
+            row = (HYBRID, None, result.scores, one.patients)
             found.setdefault((one.experiment.magnification, "hybrid"), []).append(row)
     for each in judged:
         key = (each.method.levels.get("magnification"), each.method.name)
@@ -195,8 +195,14 @@ def lines(judged: Sequence[Judged], scored: Sequence[Scored]) -> list[Line]:
             tuple(scores for _, _, scores, _ in folds),
             len(frozenset().union(*(patients for _, _, _, patients in folds))),
         )
-        for (magnification, name), folds in sorted(found.items(), key=lambda item: (int(item[0][0] or 0), item[0][1]))
+        for (magnification, name), folds in sorted(found.items(), key=lambda item: _order(*item[0]))
     ]
+
+
+def _order(magnification: str | None, name: str) -> tuple[int, int, str]:
+    """Magnifications by their size; methods as Table 8 has them, the hybrid last, others after it."""
+    known = [*PRINTED_AS, "hybrid"]
+    return int(magnification or 0), known.index(name) if name in known else len(known), name
 
 
 def compared_table(rows: Sequence[Line]) -> Table:

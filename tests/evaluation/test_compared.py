@@ -80,7 +80,7 @@ def test_rows_beside_the_hybrid_and_the_paper(results: Path) -> None:
     il = heads.index("IL")
     found = {label: row[il] for label, row in rows.items()}
     assert {label: cell.value for label, cell in found.items() if isinstance(cell, Estimate)} == pytest.approx(
-        {"Zhu 2019, hybrid, before": 80, "Spanhol 2016 [11]": 60, "Bayramoglu 2016 [17], single task": 100}
+        {"Zhu 2019, hybrid before pruning": 80, "Spanhol 2016 [11]": 60, "Bayramoglu 2016 [17], single task": 100}
     )
     beside = {table.name: table for table in comparison.beside}
     record = next(
