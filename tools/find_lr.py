@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Find a learning rate: train while it rises until the loss diverges, and suggest a tenth of where that starts.
 
-Writes OUT/lr.json (the suggestion, and the curve) and OUT/lr.png, and prints the suggestion. The weights stay as they
-are. The solver's own base_lr and lr_policy do not count; its momentum and weight decay do.
+Writes OUT/lr.json (the suggestion, and the curve), OUT/lr.png, and the prototxts that Caffe got; prints the suggestion.
+The weights stay as they are. The solver's own base_lr and lr_policy do not count; its momentum and weight decay do.
 
 With --last (and --weights), all other layers are frozen, as in the first phase of tools/train_phases.py.
 """

@@ -45,7 +45,10 @@ def head(epochs: int) -> Phase:
 
 
 def fine(middle_share: float, cycles: int, cycle_epochs: int, cycle_mult: int) -> Phase:
-    """Middle and last layers learn, the middle ones at a share of the rate; the first layers stay as they are."""
+    """Middle and last layers learn, the middle ones at a share of the rate; the first layers stay as they are.
+
+    Cycles and share are the caller's: section 2.2 leaves the cycles open and calls its share arbitrary.
+    """
     return Phase("fine", {FIRST: 0, MIDDLE: middle_share, LAST: 1}, cycles, cycle_epochs, cycle_mult)
 
 
