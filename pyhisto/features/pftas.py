@@ -1,6 +1,6 @@
 """PFTAS: parameter-free threshold adjacency statistics (Hamilton et al. 2007; without parameters: Coelho et al. 2010).
 
-Number for number mahotas's `pftas` in a fifth of its time: counting neighbours there is most of what the six features
+Number for number mahotas's `pftas` in a quarter of its time: counting neighbours there is most of what the six features
 of an image cost.
 """
 
