@@ -36,6 +36,9 @@ GROUP_OF_STAGE: tuple[Group, ...] = ("first", "first", "middle", "middle")
 """Learning-rate groups: the stem is `first`, the head `last`, the four stages as here. The paper names the groups and
 not their borders; these are fastai 0.7's for a ResNeXt-50 (cut at the 6th of its 8 children)."""
 
+PATTERNS = {"middle": ("*[45][a-z]*",), "last": ("classifier", "head_*", "*_head[12]")}
+"""The layers of two groups, the head being the paper's, for train_phases.py and find_lr.py; others are the first."""
+
 
 @dataclass(frozen=True)
 class ResNeXt:

@@ -10,8 +10,9 @@ from networks import random_weights, save
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.nets.resnext import ResNeXt
+from pyhisto.nets.resnext import PATTERNS, ResNeXt
 from pyhisto.proto import TEST, TRAIN, to_text, write_weights
+from pyhisto.training.groups import groups_by_pattern
 
 SMALL = {"depths": (1, 1, 2, 1), "width": 8, "groups": 4, "group_width": 2, "input_size": 64}
 
@@ -66,6 +67,17 @@ def test_a_group_has_its_rate_and_a_frozen_one_keeps_its_statistics() -> None:
     assert frozen["bn_conv1"] and frozen["bn3a_branch2c"]
     assert not frozen["bn4a_branch1"] and not frozen["bn_head1"]
     assert all(not layer.param for layer in net.layer if layer.type == "BatchNorm")
+
+
+def test_the_patterns_for_the_training_programs_are_the_groups() -> None:
+    # Three rates that tell the groups apart; what is not named is of the first.
+    net = ResNeXt("paper", rates=(2, 3, 4)).train_val("t", "v", 2, 2)
+    groups = groups_by_pattern(net, PATTERNS, "t")
+    rates = {"first": 2, "middle": 3, "last": 4}
+    learning = [layer for layer in net.layer if layer.param]
+    assert len(learning) == 53 + 2 + 53 + 2  # convolutions, inner products, Scale after each and twice in the head
+    for layer in learning:
+        assert {param.lr_mult for param in layer.param} == {rates[groups.get(layer.name, "first")]}, layer.name
 
 
 @pytest.mark.parametrize("head", ["paper", "standard"])
