@@ -1,15 +1,19 @@
 """Why the re-run of ref. [11] by Zhu et al. called every image cancer: its faults, one by one, on the same patches.
 
 Trains the patch network as they wrote it (poolings in place) and with a top of its own for each pooling, each with
-cifar10_quick's weight decay and with theirs of 0.9, and looks at what the four say of the validation patches, before
-and after training. Caffe runs on the CPU. Writes OUT/collapse.json, which tools/report.py shows where it lies in a
-results folder as collapse/collapse.json.
+cifar10_quick's weight decay and with theirs of 0.9, and looks at what they say of the validation patches, before and
+after training. Writes OUT/collapse.json, which tools/report.py shows where it lies in a results folder as
+collapse/collapse.json.
+
+Caffe runs on the CPU, where a pooling in place fills its top, and with it what it has yet to read, with -FLT_MAX.
+Theirs ran on a GPU, where nothing is filled (pooling_layer.cu): threads mostly read before others write. But on both,
+the backward pass first sets the bottom's gradient to zero, which in place is the top's: no convolution below ever
+learns, and weight decay alone acts on it. That is the third form: tops of their own, and the gradient stopped above.
 """
 
 import argparse
 import json
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,15 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pyhisto import pycaffe
 from pyhisto.cli import Parser, positive, run
-from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.nets.builder import AUTHORS_MEAN
 from pyhisto.nets.files import LmdbFolder, network_files
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN, Variant
 from pyhisto.nets.solvers import SPANHOL_2016
 
-POOLINGS: dict[str, Variant] = {"own top": "repaired", "in place": "in-place"}
+POOLINGS: dict[str, tuple[Variant, bool]] = {
+    "own top": ("repaired", True),
+    "in place": ("in-place", True),
+    "in place, as on a GPU": ("repaired", False),
+}
+"""Form -> the network's variant, and whether a gradient comes to the convolutions."""
 DECAYS = (SPANHOL_2016.weight_decay, 0.9)
 EVERY = 10
 """Iterations between two losses that are kept."""
@@ -37,14 +46,9 @@ SHOWN = 200
 
 
 def main() -> None:
-    """Train and look at all four."""
+    """Train and look at all forms."""
     args = _parser().parse_args()
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    try:
-        import caffe
-    except ImportError as error:
-        raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
-    caffe.set_mode_cpu()
+    caffe = pycaffe.load_for(None)
     forms = [(pooling, decay) for pooling in POOLINGS for decay in DECAYS]
     with tempfile.TemporaryDirectory() as folder:
         studied = [
@@ -131,8 +135,12 @@ def sentence(form: Mapping[str, Any]) -> str:
 def _write(folder: Path, args: argparse.Namespace, pooling: str, decay: float) -> tuple[Path, int]:
     """Write the form's prototxts; returns the solver's path, and how many batches the validation patches are."""
     train, val = LmdbFolder(args.train_lmdb), LmdbFolder(args.val_lmdb)
-    network = PatchCNN(POOLINGS[pooling], args.patch, mean=train.mean() or AUTHORS_MEAN)
+    variant, learns = POOLINGS[pooling]
+    network = PatchCNN(variant, args.patch, mean=train.mean() or AUTHORS_MEAN)
     val_batch = val.even_batch_size(args.batch_size)
+    net = network.train_val(train.source, val.source, args.batch_size, val_batch)
+    if not learns:
+        next(layer for layer in net.layer if layer.name == "fc1").propagate_down.append(False)
     passes = math.ceil(val.records(default=val_batch) / val_batch)
     solver = replace(
         SPANHOL_2016, stepsize=0, weight_decay=decay, max_iter=args.iterations, test_interval=10**9, display=0,
@@ -140,7 +148,7 @@ def _write(folder: Path, args: argparse.Namespace, pooling: str, decay: float) -
     )  # fmt: skip
     files = network_files(
         folder,
-        {"train_val": network.train_val(train.source, val.source, args.batch_size, val_batch)},
+        {"train_val": net},
         solver,
         test_iter=passes,
         command="tools/collapse_study.py",

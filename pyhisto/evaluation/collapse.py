@@ -18,6 +18,9 @@ NOTES = (
     "Zhu et al. re-ran method [11], and nearly every test image was called cancer: 63.8%, with every filler and "
     "activation that they tried. Their prototxts pool in place and use weight decays of 0.9, 0.09 and 0.0009. Here "
     "their network runs with each fault alone, in Caffe on the CPU.",
+    "in place, as on a GPU: not run on one. By Caffe's source a GPU's forward pass mostly survives, but the backward "
+    "pass (on the CPU too) erases the gradient that it is to pass on: the convolutions decay and never learn. Here: a "
+    "top of its own for each pooling, and the gradient stopped above them.",
     "untrained answers: how many different scores the network gives before any training; with poolings in place the "
     "first pooling overwrites what it has not read yet, and next to nothing of the image is left.",
     "spread: standard deviation over the patches of malignant's score less benign's. NaN: the first updates make it.",
@@ -70,7 +73,7 @@ def collapse_table(content: Mapping[str, Any]) -> Table:
 def collapse_drawing(content: Mapping[str, Any]) -> Drawing:
     """A panel a form: malignant's score less benign's of each patch, before and after training, by class."""
     forms: Sequence[Mapping[str, Any]] = content["forms"]
-    figure, axes = grid(len(forms), 2, 4.6, 2.9)
+    figure, axes = grid(len(forms), 2, 4.6, 2.7)
     generator = np.random.default_rng(0)
     for form, place in zip(forms, axes, strict=True):
         for stage, when in enumerate(("untrained", "trained")):

@@ -75,6 +75,6 @@ SPANHOL_2016 = Solver(base_lr=0.001, stepsize=4000, gamma=0.1, momentum=0.9, wei
 """cifar10_quick's, with batches of 100: 4000 iterations, then 1000 at a tenth of the rate. What ref. [11] trained with
 is not repeated by Zhu et al."""
 
-BAYRAMOGLU_2016 = Solver(base_lr=0.001, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.0005, max_iter=30000)
+BAYRAMOGLU_2016 = Solver(base_lr=0.0003, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.0005, max_iter=30000)
 """Customary for a network of this kind (AlexNet's decay), with batches of 50: what ref. [17] trained with is not
 repeated by Zhu et al."""

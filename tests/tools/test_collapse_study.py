@@ -43,17 +43,19 @@ def test_poolings_in_place_lose_the_image_and_the_same_network_without_them_does
     for form in forms:
         before, after = form["untrained"], form["trained"]
         assert before["patches"] == 20 and before["majority"] == 0.5
-        if form["pooling"] == "own top":
+        if form["pooling"] != "in place":
             assert before["answers"] == 20
             assert after["right"] is not None
         else:
             assert before["answers"] is None or before["answers"] < 10
             assert after["answers"] is None and form["losses"][-1] is None
-    assert sorted(form["weight_decay"] for form in forms) == pytest.approx([0.004, 0.004, 0.9, 0.9])
+    assert sorted(form["weight_decay"] for form in forms) == pytest.approx([0.004] * 3 + [0.9] * 3)
     content = read_collapse(tmp_path)
     assert content is not None
-    assert [row[0] for row in collapse_table(content).rows] == ["own top", "own top", "in place", "in place"]
-    assert len(collapse_drawing(content).figure.axes) == 4
+    assert [row[0] for row in collapse_table(content).rows] == [
+        name for name in ("own top", "in place", "in place, as on a GPU") for _ in range(2)
+    ]
+    assert len(collapse_drawing(content).figure.axes) == 6
 
 
 def test_the_lint_tells_them_apart(tmp_path: Path) -> None:
@@ -61,3 +63,33 @@ def test_the_lint_tells_them_apart(tmp_path: Path) -> None:
         file = tmp_path / f"{variant}.prototxt"
         file.write_text(to_text(PatchCNN(variant).deploy()))
         assert [finding.rule for finding in lint(file)] == ["in-place"] * faults
+
+
+NET = """
+force_backward: true
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 8 dim: 8 } } }
+layer { name: "label" type: "Input" top: "label" input_param { shape { dim: 2 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "TOP" pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
+layer { name: "fc" type: "InnerProduct" bottom: "TOP" top: "fc"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+def test_no_gradient_passes_a_pooling_in_place(tmp_path: Path) -> None:
+    import caffe
+
+    gradients = {}
+    for top in ("conv", "pool"):
+        model = tmp_path / f"{top}.prototxt"
+        model.write_text(NET.replace("TOP", top))
+        net = caffe.Net(str(model), caffe.TRAIN)
+        net.blobs["data"].data[...] = np.random.default_rng(0).normal(size=(2, 3, 8, 8))
+        net.blobs["label"].data[...] = [0, 1]
+        net.forward()
+        net.backward()
+        gradients[top] = np.abs(net.params["conv"][0].diff).max(), np.abs(net.params["fc"][0].diff).max()
+    assert gradients["pool"][0] > 1e-3 and gradients["pool"][1] > 1e-3
+    assert gradients["conv"][0] == 0 and gradients["conv"][1] > 0
