@@ -24,6 +24,7 @@ from pyhisto.training.log import LogReader, failure
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
 from pyhisto.training.solver import Solver, check_solver
+from pyhisto.training.starting import snapshot_of_weights
 
 ENDING_WITH_PARENT = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
 """Before Caffe's command: where this process is killed, Linux tells Caffe to write a snapshot and end."""
@@ -114,6 +115,9 @@ def _train(
         if start.iteration >= solver.max_iter:
             return Outcome(start, already=True, stopped=False)
         watch.note(f"resuming from {start.state}")
+    elif weights is not None:
+        start = snapshot_of_weights(solver, weights)
+        watch.note(f"starting from {weights}")
     Path(f"{solver.prefix}_").parent.mkdir(parents=True, exist_ok=True)
     record.begin(start.iteration if start else 0, caffe)
     watch.begin(start.iteration if start else 0, solver.max_iter)
@@ -121,8 +125,6 @@ def _train(
     command = [*ENDING_WITH_PARENT, str(caffe), "train", f"--solver={solver.path}"]
     if start is not None:
         command.append(f"--snapshot={start.state}")
-    elif weights is not None:
-        command.append(f"--weights={weights}")
     stopped = _run(command, lock, solver, record, watch)
 
     end = newest_whole(solver.prefix, watch.note)

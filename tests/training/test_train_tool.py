@@ -76,7 +76,7 @@ def test_weights_to_start_from(toy: Any) -> None:
     toy.solver(max_iter="20", snapshot_prefix='"fine/net"')
     done = toy.train("--weights", "snap/net_iter_10.caffemodel", "--out", "log")
     assert done.returncode == 0, done.stderr
-    assert "Finetuning" in (toy.folder / "log/caffe.log").read_text() or done.stdout == "fine/net_iter_20.caffemodel\n"
+    assert done.stdout == "fine/net_iter_20.caffemodel\n" and "starting from snap/net_iter_10" in done.stderr
     other = toy.train("--weights", "fine/net_iter_20.caffemodel", "--out", "log")
     assert other.returncode == 2 and "the weights to start from changed since" in other.stderr
     toy.solver(max_iter="30", snapshot_prefix='"fine/net"')
@@ -85,6 +85,19 @@ def test_weights_to_start_from(toy: Any) -> None:
     net.write_text(net.read_text().replace('"conv"', '"conv9"').replace('name: "ip"', 'name: "ip9"'))
     none = toy.train("--weights", "snap/net_iter_10.caffemodel", "--restart")
     assert none.returncode == 2 and "has no layer in common with net.prototxt" in none.stderr
+
+
+def test_the_weights_are_those_that_the_training_begins_with(toy: Any) -> None:
+    toy.solver(max_iter="30")
+    toy.train()
+    given = layer_blobs(read_weights(toy.folder / "snap/net_iter_30.caffemodel"))
+    toy.solver(max_iter="1", base_lr="0", snapshot_prefix='"still/net"')
+    assert toy.train("--weights", "snap/net_iter_30.caffemodel").returncode == 0
+    kept = layer_blobs(read_weights(toy.folder / "still/net_iter_1.caffemodel"))
+    assert all((old == new).all() for name in given for old, new in zip(given[name], kept[name], strict=True))
+    # The first test, of iteration 0, is of the weights too.
+    first, last = (read_points(toy.folder / name / "net_training/metrics.jsonl") for name in ("still", "snap"))
+    assert first[0].phase == "test" and first[0].loss != [p.loss for p in last if p.phase == "test"][0]
 
 
 def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
