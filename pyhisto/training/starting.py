@@ -1,7 +1,7 @@
 """Starting a training from given weights.
 
-`caffe train --weights` is not to be relied on: some Caffes, the one that `make setup` builds among them, read the option
-and start from noise without a word. All of them go on from a snapshot: so one of iteration 0 is written first.
+`caffe train --weights` is not to be relied on: some Caffes, the one that `make setup` builds among them, read the
+option and start from noise without a word. All of them go on from a snapshot: so one of iteration 0 is written first.
 """
 
 import subprocess

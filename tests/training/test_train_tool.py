@@ -97,7 +97,7 @@ def test_the_weights_are_those_that_the_training_begins_with(toy: Any) -> None:
     assert all((old == new).all() for name in given for old, new in zip(given[name], kept[name], strict=True))
     # The first test, of iteration 0, is of the weights too.
     first, last = (read_points(toy.folder / name / "net_training/metrics.jsonl") for name in ("still", "snap"))
-    assert first[0].phase == "test" and first[0].loss != [p.loss for p in last if p.phase == "test"][0]
+    assert first[0].phase == "test" and first[0].loss != next(p.loss for p in last if p.phase == "test")
 
 
 def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
