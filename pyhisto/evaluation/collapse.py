@@ -20,7 +20,8 @@ NOTES = (
     "their network runs with each fault alone, in Caffe on the CPU.",
     "in place, as on a GPU: not run on one. By Caffe's source a GPU's forward pass mostly survives, but the backward "
     "pass (on the CPU too) erases the gradient that it is to pass on: the convolutions decay and never learn. Here: a "
-    "top of its own for each pooling, and the gradient stopped above them.",
+    "top of its own for each pooling, and the gradient stopped above them. Their two solvers with a decay of 0.0009 "
+    "are not explained by it.",
     "untrained answers: how many different scores the network gives before any training; with poolings in place the "
     "first pooling overwrites what it has not read yet, and next to nothing of the image is left.",
     "spread: standard deviation over the patches of malignant's score less benign's. NaN: the first updates make it.",
@@ -86,12 +87,16 @@ def collapse_drawing(content: Mapping[str, Any]) -> Drawing:
                 place.text(3 * stage + 0.5, 0, "NaN", ha="center", va="center", fontsize="large", color=COLOURS[0])
         place.axhline(0, color="#9ca3af", linewidth=1)
         place.set_yscale("symlog", linthresh=0.01)
+        place.set_ylim(-100, 100)
+        place.set_yticks([-100, -1, -0.01, 0.01, 1, 100])
         place.set_xticks([0.5, 3.5], ["untrained", "trained"])
         place.set_xlim(-0.8, 4.8)
         place.set_title(f"pooling {form['pooling']}, weight decay {form['weight_decay']:g}", fontsize="medium")
         place.set_ylabel("malignant - benign", fontsize="small")
         place.grid(axis="y", alpha=0.25)
-    axes[0].legend(fontsize="x-small", loc="upper left")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small", frameon=False
+    )
     caption = (
         "The patch network of [11] as Zhu et al. wrote it (poolings in place) and without that fault, with two weight "
         "decays: scores of validation patches. A network that works tells the classes apart; one that has collapsed "

@@ -347,7 +347,8 @@ def compared_drawing(rows: Sequence[Line]) -> Drawing | None:
         place.set_yticks(range(len(own)), [line.label for line in reversed(own)], fontsize="small")
         place.set(title="" if magnification is None else f"{magnification}X", xlabel="%", xlim=(0, 102))
         place.grid(axis="x", alpha=0.25)
-        place.legend(fontsize="x-small", loc="lower left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize="small", frameon=False)
     bars = "standard deviation over folds" if any(len(line.scores) > 1 for line in rows) else "95% interval"
     return Drawing("compared", f"The compared methods on the same test images; bars: {bars}.", figure)
 
