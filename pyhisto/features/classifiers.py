@@ -1,6 +1,6 @@
 """The four classifiers of Spanhol et al. 2015 (ref. [9]): 1-NN, QDA, SVM with a Gaussian kernel, random forest.
 
-The publication names them, no more: neither the scaling of the features nor how parameters were chosen. Here features
+How the publication scaled features and chose parameters is not known here; it was not at hand. In this module features
 are standardised (mean 0, deviation 1 over the training images), and parameters are chosen by cross-validation in which
 a training patient is on one side only, by the patient score that the publication reports. QDA cannot be had without a
 parameter: histograms have linearly dependent bins and CLBP more bins than a class has images, so that no class's

@@ -1,4 +1,4 @@
-"""The table of descriptors: lengths as published, numbers as the libraries have them, on all kinds of images."""
+"""The table of descriptors: lengths as reported, numbers as the libraries have them, on all kinds of images."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def pictures() -> dict[str, Image]:
     }
 
 
-def test_lengths_as_published() -> None:
+def test_lengths_as_reported() -> None:
     lengths = {name: descriptor.dimension for name, descriptor in DESCRIPTORS.items()}
     assert lengths == {"LBP": 10, "CLBP": 1352, "GLCM": 13, "LPQ": 256, "ORB": 32, "PFTAS": 162}
 
