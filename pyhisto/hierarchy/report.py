@@ -25,8 +25,8 @@ GAP = (
     "The paper reports an accuracy of 0.99 on its own validation images and of 0.81 on the competition's: 1% and 19% "
     "of errors. Its split is image-wise, and BACH's photos name no patient, so that pictures of one patient, or of one "
     "slide, may lie on both sides; where the specialised networks start from was chosen on the very images that the "
-    "0.99 is of; and its authors suspect overfitting themselves. Whatever is measured here on validation images has the "
-    "same faults."
+    "0.99 is of; and its authors suspect overfitting themselves. Whatever is measured here on validation images has "
+    "the same faults."
 )
 
 SPLITS = {
@@ -212,7 +212,8 @@ def verdicts(scores: Sequence[SystemScore]) -> list[str]:
             lines.append(
                 f"{score.label} ({count} networks) against {FLAT.lower()} training of the same network: "
                 f"{100 * score.rate:.1f} and {100 * flat.rate:.1f}%; {only_tree} images only the tree decides rightly, "
-                f"{only_flat} only the flat network (McNemar's exact p = {p:.2g}, images taken as independent): {verdict}."
+                f"{only_flat} only the flat network (McNemar's exact p = {p:.2g}, images taken as "
+                f"independent): {verdict}."
             )
     return lines
 
