@@ -170,30 +170,34 @@ class Line:
     decision: str | None
     """Which of the method's models, or which fusion of them."""
     scores: tuple[Scores, ...]
-    """One a fold."""
+    """One a fold, or a bag of one."""
+    images: int
+    """Different ones: the bags of a fold are tested on the same."""
     patients: int
 
 
 def lines(judged: Sequence[Judged], scored: Sequence[Scored]) -> list[Line]:
     """The hybrid network before pruning, and every compared method, at each magnification."""
-    found: dict[tuple[str | None, str], list[tuple[str, str | None, Scores, frozenset[str]]]] = {}
+    found: dict[tuple[str | None, str], list[tuple[str, str | None, str | None, Scores, frozenset[str]]]] = {}
     for one in scored:
         result = one.result("3")
         if one.stage.name == "before" and result is not None:
-            row = (HYBRID, None, result.scores, one.patients)
+            row = (HYBRID, None, one.experiment.fold, result.scores, one.patients)
             found.setdefault((one.experiment.magnification, "hybrid"), []).append(row)
     for each in judged:
         key = (each.method.levels.get("magnification"), each.method.name)
-        found.setdefault(key, []).append((each.method.label, each.method.selected, each.selected, each.patients))
+        fold = each.method.levels.get("fold")
+        found.setdefault(key, []).append((each.method.label, each.method.selected, fold, each.selected, each.patients))
     return [
         Line(
             magnification,
             name,
             folds[0][0],
             # [9] selects anew in every fold: then no one model stands for it.
-            folds[0][1] if len({decision for _, decision, _, _ in folds}) == 1 else "selected per fold",
-            tuple(scores for _, _, scores, _ in folds),
-            len(frozenset().union(*(patients for _, _, _, patients in folds))),
+            folds[0][1] if len({decision for _, decision, *_ in folds}) == 1 else "selected per fold",
+            tuple(scores for *_, scores, _ in folds),
+            sum({fold: scores.images for _, _, fold, scores, _ in folds}.values()),
+            len(frozenset().union(*(patients for *_, patients in folds))),
         )
         for (magnification, name), folds in sorted(found.items(), key=lambda item: _order(*item[0]))
     ]
@@ -218,7 +222,7 @@ def compared_table(rows: Sequence[Line]) -> Table:
             line.label,
             line.decision,
             len(line.scores) if len(line.scores) > 1 else None,
-            sum(s.images for s in line.scores),
+            line.images,
             line.patients,
             float(np.mean([100 * s.majority for s in line.scores])),
             _over_folds(line, lambda s: percent(s.il, s.il_interval)),

@@ -119,11 +119,24 @@ def test_several_folds_are_mean_and_spread(results: Path) -> None:
     (second / "method.json").write_text(json.dumps({"label": "Bayramoglu 2016 [17], single task"}))
     rows = lines([judge(method) for method in read_methods(results)], [])
     (line,) = [line for line in rows if line.name == "bayramoglu2016_single"]
-    assert len(line.scores) == 2
+    assert len(line.scores) == 2 and line.images == 20 and line.patients == 5
     (record,) = [row for row in table_8(rows).rows if row[0] == "IL" and "[17]" in str(row[1])]
     ours = record[2]
     assert isinstance(ours, Spread)
     assert (ours.mean, ours.std) == pytest.approx((90, 200**0.5))  # 100 and 80; sample deviation 20 / sqrt(2)
+
+
+def test_bags_are_tested_on_the_same_images(results: Path) -> None:
+    for bag in (1, 2):
+        place = results / f"bag{bag}" / "compared" / "spanhol2016"
+        write_model(place / "predictions.csv", "32x32 random", right(bag))
+        (place / "method.json").write_text(json.dumps({"label": "Spanhol 2016 [11]"}))
+    judged = [judge(method) for method in read_methods(results) if "bag" in method.levels]
+    (line,) = lines(judged, [])
+    assert line.images == 10 and len(line.scores) == 2
+    assert {row[1]: row[2] for row in table_9(judged).rows if row[0] == "IL"} == {
+        "32x32 random": Spread(pytest.approx(85), pytest.approx(50**0.5))  # 90 and 80
+    }
 
 
 def test_in_the_report(results: Path) -> None:
