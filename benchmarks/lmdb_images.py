@@ -1,5 +1,6 @@
 """What the LMDB benchmarks share: a folder of real-sized images, and the time of a program."""
 
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ def make_images(folder: Path, source: Path | None, count: int) -> list[Row]:
         rows.append(Row(f"{index:05d}.png", index % 2, patient=f"p{index}", split="train"))
         (folder / "images" / rows[-1].path).write_bytes(files[index % len(files)])
     write_manifest(folder / "manifest.csv", rows)
+    os.sync()  # or the first program that syncs its own output waits for these, too
     return rows
 
 

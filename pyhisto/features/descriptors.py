@@ -3,7 +3,8 @@
 LBP, CLBP, GLCM, LPQ and ORB look at gray levels, PFTAS at the three colour channels (its 162 numbers are
 3 x 54). What the publication leaves open is chosen here: neighbours on a circle of radius 1 for LBP; CLBP's scale by
 its length; 256 gray levels at distance 1 for GLCM, the mean of four directions; LPQ's window of 7. ORB's 32 numbers are
-one descriptor's bytes, while an image has hundreds of keypoints: the mean over them. All this is a reading: the publication was not at hand.
+one descriptor's bytes, while an image has hundreds of keypoints: the mean over them. All this is a reading; the
+publication was not at hand.
 """
 
 from collections.abc import Callable, Mapping
