@@ -48,9 +48,10 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
     for name, values in tensors.items():
         if name.endswith(COUNTER):
             continue
-        if values.dtype.kind != "f" or not np.isfinite(values).all():
+        with np.errstate(over="ignore"):
+            read[name] = values.astype(np.float32)
+        if values.dtype.kind != "f" or not np.isfinite(read[name]).all():
             raise InputError(f"{path}: tensor '{name}' is not of finite floating-point numbers")
-        read[name] = values.astype(np.float32)
     return read
 
 
@@ -63,7 +64,8 @@ def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a safetensors file: {' '.join(str(error).split())}") from None
+        what = " ".join(str(error).split())
+        raise InputError(f"{path}: not a safetensors file, or not of numpy's number types: {what}") from None
 
 
 def _read_torch(path: Path) -> dict[str, NDArray[Any]]:

@@ -126,6 +126,7 @@ def changed(change: Callable[[dict[str, np.ndarray]], object], path: Path) -> Pa
             "'conv1.weight' is not of fin",
         ),
         (lambda t: t.update({"conv1.weight": np.zeros((4, 3, 7, 7), np.int32)}), "'conv1.weight' is not of finite"),
+        (lambda t: t.update({"conv1.weight": np.full((4, 3, 7, 7), 1e300)}), "'conv1.weight' is not of finite"),
     ],
 )
 def test_every_tensor_is_accounted_for(
@@ -142,6 +143,14 @@ def test_counters_may_be_absent_and_half_precision_is_read(tmp_path: Path) -> No
     save_file(tensors, tmp_path / "half.safetensors")
     weights = convert(NETWORK.deploy(), read_tensors(tmp_path / "half.safetensors"), TINY)
     assert all(values.dtype == np.float32 for values in layer_blobs(weights)["res2a_branch2a"])
+
+
+def test_a_type_that_numpy_lacks_is_named(tmp_path: Path) -> None:
+    header = b'{"conv1.weight": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}'
+    file = tmp_path / "bf16.safetensors"
+    file.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(InputError, match="bfloat16"):
+        read_tensors(file)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 7, b"\xff" * 64, b"\x80\x02}q\x00.", b"PK\x03\x04"])
