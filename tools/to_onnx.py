@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Write a Caffe network and its weights as one ONNX model, with proof that it computes the same.
+
+The number of images stays open. Inputs and outputs keep their names; images are prepared for it as for Caffe.
+"""
+
+import argparse
+from pathlib import Path
+
+from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
+from pyhisto.files import sha256
+from pyhisto.graph import Graph, upgrade
+from pyhisto.onnx.export import export, write_model
+from pyhisto.onnx.proof import prove
+from pyhisto.proto import read_net, read_weights
+
+
+def main() -> None:
+    """Parse, export, prove, write."""
+    arguments = parse()
+    graph = Graph.build(read_net(arguments.model), source=arguments.model)
+    weights = upgrade(read_weights(arguments.weights), arguments.weights)[0]
+    properties = {
+        f"{name}_sha256": sha256(path) for name, path in vars(arguments).items() if name in ("model", "weights")
+    }
+    exported = export(graph, weights, arguments.weights, properties)
+    if arguments.proof:
+        proof = prove(exported, weights, arguments.model)
+        if proof is None:
+            raise InputError(
+                f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
+                "install one that can, or write it all the same with --no-proof"
+            )
+        print(f"Proof ({proof.engine}): the largest difference from the network is {proof.largest_difference:.2g}")
+    else:
+        print("No proof was asked for")
+    write_model(arguments.out, exported.model)
+    print(arguments.out)
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, metavar="F", help="deploy.prototxt")
+    parser.add_argument("--weights", type=Path, required=True, metavar="F", help="its caffemodel")
+    parser.add_argument("--out", type=Path, required=True, metavar="F", help="ONNX file to write")
+    parser.add_argument("--no-proof", dest="proof", action="store_false", help="write without running the network")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run(main)
