@@ -1,4 +1,4 @@
-"""The programs that can run a checked deploy network: real Caffe, and OpenCV, which needs none."""
+"""The programs that can run a checked deploy network: real Caffe, and OpenCV and ONNX Runtime, which need none."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
+from pyhisto.graph import Graph, upgrade
 from pyhisto.inference.deploy import Deploy
+from pyhisto.onnx.export import export
+from pyhisto.onnx.runtime import runner
 
 Engine: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A batch of any number of images, N x channels x height x width, to probabilities, N x classes."""
@@ -53,7 +56,24 @@ def opencv_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     return run
 
 
-ENGINES: dict[str, Callable[[Deploy, int | None], Engine]] = {"caffe": caffe_engine, "opencv": opencv_engine}
+def onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
+    """Run with ONNX Runtime, on the CPU, what tools/to_onnx.py makes of the network. SEP layers pass."""
+    if gpu is not None:
+        raise InputError("--gpu: the onnx engine runs on the CPU; use --engine caffe")
+    graph, weights = Graph.build(deploy.net, source=deploy.model), upgrade(deploy.blobs, deploy.weights)[0]
+    network = runner(export(graph, weights, deploy.weights).model)
+
+    def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return network({deploy.input: batch}, [deploy.output])[deploy.output].reshape(len(batch), deploy.classes)
+
+    return run
+
+
+ENGINES: dict[str, Callable[[Deploy, int | None], Engine]] = {
+    "caffe": caffe_engine,
+    "opencv": opencv_engine,
+    "onnx": onnx_engine,
+}
 
 
 def _bytes(data: bytes) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import whole_file
 from pyhisto.graph import Graph, check_weights
 from pyhisto.graph.network import Blob, Node
+from pyhisto.lint.network import SAFE_IN_PLACE
 from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
@@ -107,6 +108,8 @@ class _Making:
                 continue
             self.writer.scope = node.name
             try:
+                if any(blob.in_place_of for blob in node.tops) and node.type not in SAFE_IN_PLACE:
+                    raise OnnxError("it works in place, which Caffe computes wrongly; give its top another name")
                 if node.param_shapes != changed.param_shapes:
                     raise OnnxError("the size of its weights depends on the number of images")
                 tensors = LAYER_FUNCTIONS[node.type](self._layer(node), self.writer)

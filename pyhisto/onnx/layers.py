@@ -27,6 +27,11 @@ def convolution(layer: Layer, writer: Writer) -> list[str]:
     window = convolution_window(layer.proto, layer.bottoms[0])
     if window.channel_axis != 1:
         raise OnnxError(f"its channels are axis {window.channel_axis}; only axis 1 is possible")
+    if layer.proto.type == "Convolution" and any(
+        size < extent - 2 * pad
+        for size, extent, pad in zip(layer.fixed(layer.bottoms[0][2:]), window.extent, window.pad, strict=True)
+    ):
+        raise OnnxError("its kernel is larger than its padded bottom")
     operator = "Conv" if layer.proto.type == "Convolution" else "ConvTranspose"
     weights = [writer.constant(blob) for blob in layer.blobs]
     return [
