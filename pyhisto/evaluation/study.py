@@ -252,7 +252,7 @@ def _cost(stages: Sequence[Stage], strategy: str) -> list[Cell]:
     for total in totals:
         known = [value for value in total if value is not None]
         mean = float(np.mean(known)) if known and len(known) == len(total) else None
-        cells.append(int(mean) if mean is not None and mean.is_integer() and total is not totals[-1] else mean)
+        cells.append(round(mean) if mean is not None and total is not totals[-1] else mean)
     return cells
 
 
