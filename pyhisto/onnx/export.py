@@ -57,6 +57,9 @@ def export(graph: Graph, weights: Net, source: object, properties: Mapping[str, 
         raise InputError(
             f"{source}: holds no weights for layer '{absent[0]}' of {graph.source}; is it of this network?"
         )
+    for node in graph.nodes:
+        if node.type == "Python" and '"pruning"' in node.layer.python_param.param_str:
+            raise InputError(f"{graph.source}: layer '{node.name}' masks channels; prune them (tools/prune.py) instead")
     net = runnable(graph)
     for layer in net.layer:
         if layer.type != "Input" and layer.type not in LAYER_FUNCTIONS:
@@ -146,11 +149,9 @@ class _Making:
         return model
 
     def _layer(self, node: Node) -> Layer:
-        stored = self.stored.get(node.name, [])
-        blobs = [
-            values.astype(np.float32).reshape(shape)
-            for values, shape in zip(stored, node.param_shapes or (), strict=True)
-        ]
+        shapes, stored = node.param_shapes or (), self.stored.get(node.name, [])
+        # Not strict: what stands for a SEP layer has no room for its state.
+        blobs = [values.astype(np.float32).reshape(shape) for values, shape in zip(stored, shapes, strict=False)]
         bottoms, tops = ([self.dims[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
         return Layer(node.layer, [self.tensors[blob] for blob in node.bottoms], bottoms, tops, blobs)
 

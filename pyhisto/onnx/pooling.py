@@ -7,12 +7,39 @@ ONNX's own `ceil_mode` does about both differs from version to version, so that 
 Caffe's last window needs, and nothing is left to round.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from pyhisto.graph.types import Window, pooling_window
+from pyhisto.graph.types import pooling_window
 from pyhisto.onnx.layer import Layer, OnnxError
 from pyhisto.onnx.writer import Writer, floats
+
+
+class Axis(NamedTuple):
+    """Pooling along the height or the width."""
+
+    size: int
+    windows: int
+    kernel: int
+    stride: int
+    pad: int
+
+    @property
+    def end(self) -> int:
+        """The padding behind with which as many windows fit, rounded down, as Caffe has.
+
+        Less than nothing is none: what Caffe's last window leaves is too little for another one.
+        """
+        return max(0, (self.windows - 1) * self.stride + self.kernel - self.pad - self.size)
+
+    @property
+    def correction(self) -> NDArray[np.float64]:
+        """For each window, its length / the length that Caffe counts."""
+        starts = np.arange(self.windows) * self.stride - self.pad
+        counted: NDArray[np.int64] = np.minimum(starts + self.kernel, self.size + self.pad) - starts
+        return self.kernel / counted
 
 
 def pooling(layer: Layer, writer: Writer) -> list[str]:
@@ -27,41 +54,17 @@ def pooling(layer: Layer, writer: Writer) -> list[str]:
     if parameters.global_pooling:
         return [writer.add("GlobalAveragePool" if average else "GlobalMaxPool", bottom)]
     window = pooling_window(layer.proto, layer.bottoms[0])
-    size, pooled = layer.fixed(layer.bottoms[0][2:]), layer.fixed(layer.tops[0][2:])
-    settings = {
-        "kernel_shape": window.kernel,
-        "strides": window.stride,
-        "pads": [*window.pad, *_ends(window, size, pooled)],
-    }
-    if not average:
-        return [writer.add("MaxPool", bottom, **settings)]
-    top = writer.add("AveragePool", bottom, count_include_pad=1, **settings)  # divides by the whole window
-    correction = _correction(window, size, pooled)
-    return [top if (correction == 1).all() else writer.add("Mul", top, floats(correction[None, None]))]
-
-
-def _ends(window: Window, size: tuple[int, ...], pooled: tuple[int, ...]) -> list[int]:
-    """The padding behind each axis with which as many windows fit, rounded down, as Caffe has.
-
-    Less than nothing is none: the rows that Caffe's last window leaves are too few for another one.
-    """
-    ends = [
-        max(0, (windows - 1) * stride + kernel - pad - length)
-        for windows, stride, kernel, pad, length in zip(
-            pooled, window.stride, window.kernel, window.pad, size, strict=True
-        )
-    ]
-    if any(end >= kernel for end, kernel in zip(ends, window.kernel, strict=True)):
+    sizes, pooled = layer.fixed(layer.bottoms[0][2:]), layer.fixed(layer.tops[0][2:])
+    axes = [Axis(*along) for along in zip(sizes, pooled, window.kernel, window.stride, window.pad, strict=True)]
+    if any(axis.end >= axis.kernel for axis in axes):
         raise OnnxError("its stride takes a window past the end of the bottom, where there is nothing to pool")
-    return ends
-
-
-def _correction(window: Window, size: tuple[int, ...], pooled: tuple[int, ...]) -> NDArray[np.float64]:
-    """Window size / what Caffe divides by, for every position, height x width."""
-    by_axis = []
-    for windows, stride, kernel, pad, length in zip(
-        pooled, window.stride, window.kernel, window.pad, size, strict=True
-    ):
-        starts = np.arange(windows) * stride - pad
-        by_axis.append(kernel / (np.minimum(starts + kernel, length + pad) - starts))
-    return np.outer(*by_axis)
+    pads = [*window.pad, *(axis.end for axis in axes)]
+    if not average:
+        return [writer.add("MaxPool", bottom, kernel_shape=window.kernel, strides=window.stride, pads=pads)]
+    top = writer.add(
+        "AveragePool", bottom, kernel_shape=window.kernel, strides=window.stride, pads=pads, count_include_pad=1
+    )  # divides by the whole window
+    for axis, shape in zip(axes, ((-1, 1), (-1,)), strict=True):
+        if (axis.correction != 1).any():
+            top = writer.add("Mul", top, floats(axis.correction.reshape(shape)))
+    return [top]
