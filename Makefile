@@ -1,10 +1,11 @@
 PYTHON := .venv/bin/python
 
 # Our own lock, not Snakemake's, which outlives a killed run: this one is free as soon as no process of the run is left.
-WORKFLOW := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake -s workflow/Snakefile \
-            --cores $(shell nproc) --nolock --rerun-incomplete --quiet all
+RUN := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake \
+       --cores $(shell nproc) --nolock --rerun-incomplete --quiet all
+WORKFLOW := $(RUN) -s workflow/Snakefile
 
-.PHONY: setup demo test test-slow docker prototxt schema lint
+.PHONY: setup demo demo-kone test test-slow docker prototxt schema lint
 
 setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 	@docker/install.sh
@@ -17,6 +18,10 @@ ifdef BREAKHIS
 else
 	@$(WORKFLOW) --configfile workflow/config/demo.yaml
 endif
+
+demo-kone: setup  ## the tree of Kone & Boulmane on synthetic images: runs/kone_demo/report/ext/report.html
+	@mkdir -p runs
+	@$(RUN) -s workflow/Snakefile_kone --configfile workflow/config/kone_demo.yaml
 
 test-slow: setup  ## the slow tests too
 	@$(PYTHON) -m pytest -q -n auto -m "slow or not slow"
