@@ -51,7 +51,7 @@ class Writer:
     def constant(self, values: NDArray[Any]) -> str:
         """Store a constant, of its own type; its name."""
         name = self.unused(f"{self.scope}/constant")
-        self.constants.append(self.numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(self.numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def name(self, tensor: str, wanted: str) -> None:
