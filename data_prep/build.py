@@ -192,8 +192,8 @@ def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed
 def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings) -> Built:
     """All records of a job's images, encoded."""
     records = []
-    # Before encoding: what a prediction sees. JPEG moves the mean by hundredths of a level, and decoding every record to
-    # follow it there would take a third of the time.
+    # Before encoding: what a prediction sees. JPEG moves the mean by hundredths of a level, and decoding every record
+    # to follow it there would take a third of the time.
     total = np.zeros((recipe.size, recipe.size, 3), np.float64)
     for row in rows:
         for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):

@@ -107,7 +107,7 @@ def _training() -> str:
         reads = subprocess.run([find_caffe(), "train", "--solver", solver, *weights], capture_output=True, check=False)
     works = "reads an LMDB, imports the SEP layer, runs forward and backward passes, snapshots"
     # A Caffe that reads the option fails over a file that is not there.
-    return works if reads.returncode else f"{works}; IGNORES --weights without a word: tools/train.py --weights does not"
+    return works if reads.returncode else f"{works}; IGNORES --weights without a word: use tools/train.py --weights"
 
 
 def _write_lmdb(folder: Path, records: int) -> None:

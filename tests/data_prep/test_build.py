@@ -98,7 +98,7 @@ def test_training_records_are_shuffled_and_keys_count_up(tree: Path, tmp_path: P
 
 @pytest.mark.parametrize(("encoding", "apart"), [("jpeg", 1.0), ("raw", 1e-4)])
 def test_mean_is_the_mean_of_the_training_records(tree: Path, tmp_path: Path, encoding: str, apart: float) -> None:
-    """Of JPEG records: before they are encoded, which moves single pixels by levels and the mean by a fraction of one."""
+    """Of JPEG: before they are encoded, which moves single pixels by levels and the mean by a fraction of one."""
     out = build(tree, tmp_path / "out", "--branch", "global", "--record", encoding)
     images = np.array([decode_record(record)[0] for _, record in read_lmdb(out / "train")], np.float64)
     for split in ("train", "val", "test"):
