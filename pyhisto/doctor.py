@@ -103,8 +103,8 @@ def _training() -> str:
         seen = layer_blobs(read_weights(Path(f"{prefix}_iter_3.caffemodel")))["sep"][SAMPLES][0]
         if seen != 6:
             raise InputError(f"the SEP layer saw {seen:g} of 6 samples; {SETUP}")
-        weights = ["--weights", Path(folder, "none.caffemodel")]
-        reads = subprocess.run([find_caffe(), "train", "--solver", solver, *weights], capture_output=True, check=False)
+        missing = f"--weights={folder}/none.caffemodel"
+        reads = subprocess.run([find_caffe(), "train", "--solver", solver, missing], capture_output=True, check=False)
     works = "reads an LMDB, imports the SEP layer, runs forward and backward passes, snapshots"
     # A Caffe that reads the option fails over a file that is not there.
     return works if reads.returncode else f"{works}; IGNORES --weights without a word: use tools/train.py --weights"
