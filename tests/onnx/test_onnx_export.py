@@ -21,7 +21,7 @@ from pyhisto.onnx.proof import prove
 from pyhisto.onnx.runtime import runner
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
+from pyhisto.proto import Net, NetParameter, blob_array, parse_text, read_net, set_blob, write_weights
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 
@@ -68,6 +68,16 @@ def test_published_architectures(generator: Callable[[], Net]) -> None:
             set_blob(stored.blobs[0], blob_array(stored.blobs[0]) * np.float32(0.001))
     proof = prove(export(graph, weights, "w"), weights, "net")
     assert proof is not None and proof.largest_difference <= 1e-4
+
+
+@pytest.mark.caffe
+@pytest.mark.slow
+def test_caffe_s_own_models(caffe_models: Path) -> None:
+    """AlexNet and its kind, GoogLeNet: groups, LRN, average pooling, Dropout in place."""
+    deploys = sorted(caffe_models.glob("*/deploy.prototxt"))
+    assert len(deploys) >= 5
+    for model in deploys:
+        assert proved(read_net(model)) <= 1e-5, model
 
 
 @pytest.mark.caffe
