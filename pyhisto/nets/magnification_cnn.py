@@ -3,13 +3,13 @@
 One network for images of all magnifications together. Single task: benign or malignant. Multi-task: the magnification
 too, by a second classifier on the same features, and the two losses are added.
 
-What is certain: the two tasks, the training on all magnifications together, and convolution kernels of 7x7, 5x5 and
-3x3 (so the later literature describes them). What is not: widths, strides, the input's size, the inner products, the
-fillers, the weights of the losses; Zhu et al. print nothing but the cost, 13.5 M weights and 8521 M FLOPs. Here they
-are those of the network of Levi & Hassner 2015, the best known one with these three kernels: 96, 256 and 384 channels,
-the first convolution with stride 4, a 3x3 max pooling after each, two inner products of 512 with dropout. At its 227
-pixels that is 11.4 M weights and 1419 M FLOPs; benchmarks/table7_compared.py looks for readings that give the printed
-numbers. The fillers are ours.
+The publication was not at hand. Its abstract tells of the two tasks and of the training on all magnifications together;
+later literature says that its convolution kernels are 7x7, 5x5 and 3x3. Not known are widths, strides, the input's
+size, the inner products, the fillers and the weights of the losses; Zhu et al. print nothing but the cost, 13.5 M
+weights and 8521 M FLOPs. Here they are those of the network of Levi & Hassner 2015, the best known one with these
+three kernels: 96, 256 and 384 channels, the first convolution with stride 4, a 3x3 max pooling after each, two inner
+products of 512 with dropout. At its 227 pixels that is 11.4 M weights and 1419 M FLOPs; benchmarks/table7_compared.py
+looks for readings that give the printed numbers. The fillers are ours.
 
 The second label comes from a second LMDB of the same keys in the folder `magnification` of the first
 (data_prep/label_lmdb.py): Caffe's Data layer has one label a record, and two Data layers of equal batch size over LMDBs
