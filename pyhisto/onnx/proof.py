@@ -43,7 +43,7 @@ def prove(exported: Export, weights: Net, source: object, seed: int = 0) -> Proo
             if moved <= TOLERANCE / ROUNDING_MARGIN:
                 raise InputError(
                     f"{source}: the ONNX model differs from the network by {difference:.2g} (at most {TOLERANCE:g} is "
-                    "allowed); nothing was written. This is a fault of the exporter: please report the prototxt"
+                    "allowed); nothing was written. Unless the weights are untrained, please report the prototxt"
                 )
             continue
         differences[scale] = difference
