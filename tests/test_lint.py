@@ -408,8 +408,11 @@ def test_the_authors_faults_are_caught(tmp_path: Path) -> None:
 
 def test_what_is_committed_is_clean(root: Path) -> None:
     files = sorted((root / "prototxt").rglob("*.prototxt"))
-    assert files
-    assert [str(finding) for file in files for finding in lint(file, root)] == []
+    broken = [file for file in files if file.parent.name == "patch_cnn_32_in_place"]  # the re-run of ref. [11]
+    assert broken and len(files) > len(broken)
+    assert [str(finding) for file in files if file not in broken for finding in lint(file, root)] == []
+    rules = {finding.rule for file in broken for finding in lint(file, root)}
+    assert rules == {"in-place", "weight-decay"}
 
 
 @pytest.mark.parametrize("text", ["", "name: 'x'", "layer {", "force_backward: true"])

@@ -51,7 +51,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[np.float32]]:
         with np.errstate(over="ignore"):
             read[name] = values.astype(np.float32)
         if values.dtype.kind != "f" or not np.isfinite(read[name]).all():
-            raise InputError(f"{path}: tensor '{name}' is not of finite floating-point numbers")
+            raise InputError(f"{path}: tensor '{name}' is not of finite floating-point numbers ({values.dtype})")
     return read
 
 
