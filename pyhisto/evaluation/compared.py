@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
-from pyhisto.evaluation.metrics import POSITIVE, Scores, mean_and_spread, score
+from pyhisto.evaluation.metrics import Scores, mean_and_spread
 from pyhisto.evaluation.predictions import Predictions, read_predictions
 from pyhisto.evaluation.reference import ASSEMBLING, COST, MAGNIFICATIONS, Printed, read_printed
 from pyhisto.evaluation.results import LEVELS, Results
-from pyhisto.evaluation.strategies import FUSIONS
+from pyhisto.evaluation.strategies import FUSIONS, scores_of
 from pyhisto.evaluation.study import MEASURES, Scored
 from pyhisto.evaluation.tables import SCORE_NOTES, Cell, Column, Estimate, Spread, Table, percent
 
@@ -121,13 +121,13 @@ def judge(method: Method) -> Judged:
         raise InputError(f"compared method {method.label}: has no predictions.csv; run it again")
     predictions = read_predictions(method.predictions)
     by_model = {model: _image_level(predictions, model, PATCH_RULE) for model in predictions.models}
-    rows = {model: _scores(predictions, values) for model, values in by_model.items()}
+    rows = {model: scores_of(predictions, values) for model, values in by_model.items()}
     for fusion in method.fusions if len(by_model) > 1 else ():
-        rows[fusion_name(fusion)] = _scores(predictions, FUSIONS[fusion](list(by_model.values())))
+        rows[fusion_name(fusion)] = scores_of(predictions, FUSIONS[fusion](list(by_model.values())))
     if method.selected is not None and method.selected not in rows:
         raise InputError(f"compared method {method.label}: selected is {method.selected!r}, which was not predicted")
     by_rule = {
-        f"{model}, patches by {rule}": _scores(predictions, _image_level(predictions, model, rule))
+        f"{model}, patches by {rule}": scores_of(predictions, _image_level(predictions, model, rule))
         for model, patches in predictions.patches.items()
         for rule in FUSIONS
         if rule in patches and rule != PATCH_RULE
@@ -148,16 +148,6 @@ def _image_level(predictions: Predictions, model: str, rule: str) -> NDArray[np.
     if rule in patches:
         return predictions.local[model][:, patches.index(rule)]
     return FUSIONS[rule](list(predictions.local[model].swapaxes(0, 1)))
-
-
-def _scores(predictions: Predictions, merged: NDArray[np.floating]) -> Scores:
-    return score(
-        predictions.labels,
-        merged.argmax(axis=1),
-        merged[:, POSITIVE],
-        predictions.patient_numbers,
-        predictions.classes,
-    )
 
 
 @dataclass(frozen=True)

@@ -147,21 +147,23 @@ def _only(models: Sequence[Floats]) -> Floats:
     return one
 
 
-def _scores(predictions: Predictions, image_level: Floats, patient_level: Floats, seed: int) -> Scores:
-    def of(merged: Floats) -> Scores:
-        return score(
-            predictions.labels,
-            merged.argmax(axis=1),
-            merged[:, POSITIVE],
-            predictions.patient_numbers,
-            predictions.classes,
-            seed,
-        )
+def scores_of(predictions: Predictions, merged: Floats, seed: int = 0) -> Scores:
+    """The scores of one probability an image and class, shape (n, c); `seed` is the bootstrap's."""
+    return score(
+        predictions.labels,
+        merged.argmax(axis=1),
+        merged[:, POSITIVE],
+        predictions.patient_numbers,
+        predictions.classes,
+        seed,
+    )
 
-    scores = of(image_level)
+
+def _scores(predictions: Predictions, image_level: Floats, patient_level: Floats, seed: int) -> Scores:
+    scores = scores_of(predictions, image_level, seed)
     if patient_level is image_level:
         return scores
-    patients = of(patient_level)
+    patients = scores_of(predictions, patient_level, seed)
     return replace(scores, pl=patients.pl, pl_interval=patients.pl_interval)
 
 

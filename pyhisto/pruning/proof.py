@@ -1,7 +1,6 @@
 """Proof that a pruned network computes what the original computes with the removed channels masked."""
 
 import importlib.util
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.graph.network import SEP_MODULE
@@ -55,10 +55,8 @@ class Engine(Protocol):
 def available_engine(net: Net) -> EngineName | None:
     """pycaffe where it is installed and has the network's layer types, else OpenCV 4 where it reads the network."""
     if importlib.util.find_spec("caffe") is not None:
-        os.environ.setdefault("GLOG_minloglevel", "2")
-        import caffe
-
-        if {layer.type for layer in net.layer} <= set(caffe.layer_type_list()):
+        known = set(pycaffe.load().layer_type_list())
+        if {layer.type for layer in net.layer} <= known:
             return "caffe"
     import cv2
 
@@ -166,9 +164,7 @@ def _difference(original: Blobs, pruned: Blobs) -> float:
 
 
 def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    import caffe
-
+    caffe = pycaffe.load()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "net.prototxt")
         model.write_text(to_text(net), encoding="utf-8")
