@@ -11,7 +11,8 @@ from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, prove, write
+from pyhisto.pruning.proof import prove
+from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule, proportion
 
 

@@ -17,8 +17,8 @@ from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
 from pyhisto.onnx.writer import Writer
+from pyhisto.proof.engines import runnable
 from pyhisto.proto import Array, Net, NetParameter, layer_blobs
-from pyhisto.pruning.proof import runnable
 
 IR_VERSION = 7
 """The file format that came with OPSET."""

@@ -1,205 +1,34 @@
 """Proof that a pruned network computes what the original computes with the removed channels masked."""
 
-import importlib.util
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
-from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.graph.network import SEP_MODULE
-from pyhisto.proto import LayerParameter, Net, NetParameter, layer_blobs, to_text
-
-EngineName: TypeAlias = Literal["caffe", "opencv"]
-Blobs: TypeAlias = Mapping[str, NDArray[np.float32]]
-
-TOLERANCE = 1e-4
-"""The largest difference, relative to the largest output where that is above 1."""
-
-SCALES = (1.0, 50.0)
-"""Standard deviations of the random inputs: one as after normalisation, one as of pixels with the mean subtracted."""
-
-ROUNDING_MARGIN = 10
-"""How many times more the two networks, which sum in different orders, may round than a last bit of the input does."""
-
-NOT_COMPARED = ("Accuracy", "Silence", "HDF5Output")
+from pyhisto.proof.comparison import TOLERANCE, Proof, run_both
+from pyhisto.proof.engines import ENGINES, EngineName, available_engine, outputs_of, runnable
+from pyhisto.proto import Net
+from pyhisto.pruning.prune import Network, Pruned
+from pyhisto.pruning.surgery import rewrite_weights
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What was compared, and how far apart the two were."""
-
-    engine: str
-    largest_difference: float
-    """Over all outputs and inputs; of an output whose values exceed 1, relative to its largest."""
-    outputs: tuple[str, ...]
-    input_scales: tuple[float, ...]
-    """Standard deviations of the inputs that were compared."""
-
-
-class Engine(Protocol):
-    """Runs one network: inputs to outputs."""
-
-    def __call__(
-        self, net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]
-    ) -> dict[str, NDArray[np.float32]]:
-        """The output blobs."""
-
-
-def available_engine(net: Net) -> EngineName | None:
-    """pycaffe where it is installed and has the network's layer types, else OpenCV 4 where it reads the network."""
-    if importlib.util.find_spec("caffe") is not None:
-        known = set(pycaffe.load().layer_type_list())
-        if {layer.type for layer in net.layer} <= known:
-            return "caffe"
-    import cv2
-
-    try:
-        cv2.dnn.readNetFromCaffe(np.frombuffer(to_text(net).encode(), np.uint8))
-    except (cv2.error, AttributeError):  # AttributeError: OpenCV 5 has no Caffe reader
+def prove(network: Network, pruned: Pruned) -> Proof | None:
+    """Masked original against pruned network; None where no engine can run it. Raises InputError where they differ."""
+    engine = available_engine(runnable(network.model))
+    if engine is None:
         return None
-    return "opencv"
-
-
-def runnable(graph: Graph) -> Net:
-    """The network of a graph with Input layers for its inputs and without losses: what both engines can run.
-
-    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does; SENet's Axpy (a * x + y), which
-    neither engine has, becomes a Scale and an Eltwise. Raises InputError where an input's shape is unknown.
-    """
-    net = NetParameter(name="proof")
-    for node in graph.nodes:
-        if node.type in NOT_COMPARED or "Loss" in node.type:
-            continue
-        if not node.bottoms and node.type not in ("Parameter", "DummyData"):
-            for blob in node.tops:
-                if any(reader.type not in NOT_COMPARED and "Loss" not in reader.type for reader, _ in blob.consumers):
-                    if blob.shape is None:
-                        raise InputError(
-                            f"{graph.source}: the shape of input '{blob.name}' is unknown ({blob.unknown}); "
-                            "give it with --input-shape, or name a deploy prototxt as --model"
-                        )
-                    net.layer.add(name=blob.name, type="Input", top=[blob.name]).input_param.shape.add(dim=blob.shape)
-            continue
-        layer = LayerParameter()
-        layer.CopyFrom(node.layer)
-        for field in ("include", "exclude", "phase", "loss_weight", "blobs"):
-            layer.ClearField(field)
-        if layer.type == "Python" and layer.python_param.module == SEP_MODULE:
-            layer = LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)
-        if layer.type == "Axpy":
-            _add_axpy(net, layer)
-        else:
-            net.layer.append(layer)
-    return net
-
-
-def _add_axpy(net: Net, axpy: LayerParameter) -> None:
-    """a (N x C, or N x C x 1 x 1) * x + y as Caffe's own layers say it."""
-    (a, x, y), (top,) = axpy.bottom, axpy.top
-    flat, scaled = f"{axpy.name}(a)", f"{axpy.name}(a * x)"
-    net.layer.add(name=flat, type="Reshape", bottom=[a], top=[flat]).reshape_param.shape.dim.extend([0, -1])
-    net.layer.add(name=scaled, type="Scale", bottom=[x, flat], top=[scaled]).scale_param.axis = 0
-    net.layer.add(name=axpy.name, type="Eltwise", bottom=[scaled, y], top=[top])
-
-
-def outputs_of(net: Net) -> tuple[str, ...]:
-    """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1."""
-    read = {bottom for layer in net.layer for bottom in layer.bottom if bottom not in layer.top}
-    scores = [layer.bottom[0] for layer in net.layer if layer.type == "Softmax" and layer.bottom[0] not in layer.top]
-    return tuple(dict.fromkeys(scores + [top for layer in net.layer for top in layer.top if top not in read]))
-
-
-def compare(
-    original: tuple[Graph, Net], pruned: tuple[Graph, Net], engine: EngineName, seed: int = 0
-) -> Proof:  # fmt: skip
-    """Run (graph, masked weights) and (graph, pruned weights) on random inputs.
-
-    Saturated gates and deep sums can make of one rounding in the input more than `TOLERANCE` in the output. Where the
-    two networks differ by more, the original is run again with its input changed in the last bit; inputs on which that
-    alone moves the outputs about as far prove nothing, and are left out. Raises InputError where none is left, or
-    outputs are not finite or of other shapes.
-    """
-    run = ENGINES[engine]
-    nets = runnable(original[0]), runnable(pruned[0])
-    outputs = outputs_of(nets[0])
-    generator = np.random.default_rng(seed)
-    shapes = {layer.top[0]: tuple(layer.input_param.shape[0].dim) for layer in nets[0].layer if layer.type == "Input"}
-    differences = {}
-    for scale in SCALES:
-        inputs = {name: (generator.standard_normal(shape) * scale).astype(np.float32) for name, shape in shapes.items()}
-        one = run(nets[0], original[1], inputs, outputs)
-        difference = _difference(one, run(nets[1], pruned[1], inputs, outputs))
-        if difference > TOLERANCE:
-            nudged = {name: np.nextafter(values, np.float32(np.inf)) for name, values in inputs.items()}
-            if _difference(one, run(nets[0], original[1], nudged, outputs)) > TOLERANCE / ROUNDING_MARGIN:
-                continue
-        differences[scale] = difference
-    if not differences:
+    masked = rewrite_weights(network.weights, pruned.cut, mask=True)
+    proof = compare((network.model, masked), (pruned.model, pruned.weights), engine)
+    if proof.largest_difference > TOLERANCE:
         raise InputError(
-            f"{original[0].source}: the network turns rounding of its input into differences of {TOLERANCE:g} "
-            "and more, so that running it proves nothing; are the weights trained? --no-proof does without"
+            f"the pruned network differs from the masked original by {proof.largest_difference:.2g} (at most "
+            f"{TOLERANCE:g} is allowed); nothing was written. This is a fault of the pruner: please report the prototxt"
         )
-    return Proof(engine, max(differences.values()), outputs, tuple(differences))
+    return proof
 
 
-def _difference(original: Blobs, pruned: Blobs) -> float:
-    """The largest over all outputs; relative to an output's largest value where that is above 1."""
-    largest = 0.0
-    for name, one in original.items():
-        other = pruned[name]
-        if one.shape != other.shape:
-            raise InputError(f"the pruned network's output '{name}' is {other.shape}, the original's {one.shape}")
-        if not (np.isfinite(one).all() and np.isfinite(other).all()):
-            raise InputError(f"output '{name}' is not finite on random input: are the weights trained?")
-        difference = float(np.abs(one - other).max(initial=0)) / max(1.0, float(np.abs(one).max(initial=0)))
-        largest = max(largest, difference)
-    return largest
-
-
-def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    caffe = pycaffe.load()
-    with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder, "net.prototxt")
-        model.write_text(to_text(net), encoding="utf-8")
-        network = caffe.Net(str(model), caffe.TEST)
-    stored = layer_blobs(weights)
-    for name, blobs in network.params.items():  # not from a file: Caffe reads none above 512 MiB, and VGG-16's is
-        for blob, values in zip(blobs, stored.get(name, []), strict=False):
-            blob.data[...] = values.reshape(blob.data.shape)
-    for name, values in inputs.items():
-        network.blobs[name].data[...] = values
-    network.forward()
-    return {name: network.blobs[name].data.copy() for name in outputs}
-
-
-def _run_opencv(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
-    import cv2
-
-    network = cv2.dnn.readNetFromCaffe(
-        np.frombuffer(to_text(net).encode(), np.uint8),
-        np.frombuffer(_without_state(net, weights).SerializeToString(), np.uint8),
+def compare(original: tuple[Graph, Net], pruned: tuple[Graph, Net], engine: EngineName) -> Proof:
+    """Run (graph, masked weights) and (graph, pruned weights) on random inputs; see `run_both`."""
+    (graph, masked), (smaller, kept) = original, pruned
+    net, smaller_net = runnable(graph), runnable(smaller)
+    outputs = outputs_of(net)
+    return run_both(
+        net, masked, engine, lambda inputs: ENGINES[engine](smaller_net, kept, inputs, outputs), graph.source
     )
-    for name, values in inputs.items():
-        network.setInput(values, name)
-    makers = {top: layer.name for layer in net.layer for top in layer.top}
-    results = network.forward([makers[name] for name in outputs])
-    return dict(zip(outputs, results, strict=True))
-
-
-def _without_state(net: Net, weights: Net) -> Net:
-    """The weights of the network's own layers, without a SEP layer's state, which its stand-in has no room for."""
-    split = {layer.name for layer in net.layer if layer.type == "Split"}
-    result = NetParameter()
-    for kind in ("layer", "layers"):
-        getattr(result, kind).extend(layer for layer in getattr(weights, kind) if layer.name not in split)
-    return result
-
-
-ENGINES: dict[EngineName, Engine] = {"caffe": _run_caffe, "opencv": _run_opencv}

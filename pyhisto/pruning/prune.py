@@ -1,4 +1,4 @@
-"""Pruning from files to files: analyse, choose, cut, prove, write."""
+"""Pruning from files to files: analyse, choose, cut, write; `proof` proves it before it is written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +11,7 @@ from pyhisto.cost import Cost, layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_folder, write_text
 from pyhisto.graph import Graph, Shape, check_weights, upgrade
+from pyhisto.proof.comparison import Proof
 from pyhisto.proto import Net, NetParameter, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
 from pyhisto.prototext import Document, quote
 from pyhisto.pruning.criteria import Evidence, atom_scores
@@ -18,7 +19,6 @@ from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.network import Prototxt, read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
-from pyhisto.pruning.proof import TOLERANCE, Proof, available_engine, compare, runnable
 from pyhisto.pruning.schedule import Schedule, choose, shrink_hidden
 from pyhisto.pruning.surgery import Cut, check_axes, rewrite_prototxt, rewrite_weights
 
@@ -123,21 +123,6 @@ def pruned_model(network: Network, texts: Mapping[str, str]) -> Graph:
     net = parse_text(texts[path.name], NetParameter, path, lenient=True)
     shapes = {blob.name: blob.shape for blob in original.inputs if blob.shape is not None}
     return Graph.build(net, original.phase, input_shapes=shapes, source=f"{path}, pruned")
-
-
-def prove(network: Network, pruned: Pruned) -> Proof | None:
-    """Masked original against pruned network; None where no engine can run it. Raises InputError where they differ."""
-    engine = available_engine(runnable(network.model))
-    if engine is None:
-        return None
-    masked = rewrite_weights(network.weights, pruned.cut, mask=True)
-    proof = compare((network.model, masked), (pruned.model, pruned.weights), engine)
-    if proof.largest_difference > TOLERANCE:
-        raise InputError(
-            f"the pruned network differs from the masked original by {proof.largest_difference:.2g} (at most "
-            f"{TOLERANCE:g} is allowed); nothing was written. This is a fault of the pruner: please report the prototxt"
-        )
-    return proof
 
 
 def write(network: Network, pruned: Pruned, proof: Proof | None, out: Path) -> Plan:

@@ -13,12 +13,14 @@ from networks import random_weights, save
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
+from pyhisto.proof.comparison import TOLERANCE, Proof
+from pyhisto.proof.engines import EngineName, runnable
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.network import read_prototxts
-from pyhisto.pruning.proof import TOLERANCE, EngineName, Proof, compare, runnable
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, prove, pruned_model, write
+from pyhisto.pruning.proof import compare, prove
+from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, pruned_model, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
 

@@ -7,9 +7,10 @@ import pytest
 from networks import RandomNetwork, save
 
 from pyhisto.errors import InputError
+from pyhisto.proof.engines import ENGINES
 from pyhisto.proto import blob_array, set_blob
-from pyhisto.pruning.proof import ENGINES, compare
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, prove, pruned_model
+from pyhisto.pruning.proof import compare, prove
+from pyhisto.pruning.prune import Network, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from networks import RandomNetwork, save
 
-from pyhisto.pruning.proof import TOLERANCE
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, prove, pruned_model
+from pyhisto.proof.comparison import TOLERANCE
+from pyhisto.pruning.proof import prove
+from pyhisto.pruning.prune import Network, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
 
 pytestmark = pytest.mark.caffe
