@@ -13,7 +13,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
@@ -53,25 +53,34 @@ class Data:
     val_batch_size: int
 
 
+Model: TypeAlias = InceptionSEP | ResNeXt | PatchCNN | MagnificationCNN
+
+
 @dataclass(frozen=True)
 class Network:
     """A network on the command line. What all have in common (data, solver, --out) is not said here."""
 
     help: str
+    model: type[Model]
     options: Callable[[ArgumentParser], None]
-    """Adds the network's own options."""
-    prototxts: Callable[[Namespace, Data], Mapping[str, Net]]
-    """File name without ending -> network; train_val and deploy at least."""
+    """Adds the network's own options: fields of `model`."""
     solver: Solver
     """The published settings."""
     batch_size: int
 
-
-def settings(cls: Any, arguments: Namespace, data: Data) -> dict[str, Any]:
-    """The options that are fields of a network's class, and the mean where the training LMDB says it."""
-    known = {field.name: getattr(arguments, field.name) for field in fields(cls) if field.name in arguments}
-    mean = data.train.mean()
-    return {**known, "mean": mean} if mean else known
+    def prototxts(self, arguments: Namespace, data: Data) -> Mapping[str, Net]:
+        """File name without ending -> network. The mean is the training LMDB's where that says it."""
+        given = {field.name: getattr(arguments, field.name) for field in fields(self.model) if field.name in arguments}
+        if mean := data.train.mean():
+            given["mean"] = mean
+        model = self.model(**given)
+        nets = {
+            "train_val": model.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+            "deploy": model.deploy(),
+        }
+        if isinstance(model, InceptionSEP):
+            nets["statistics"] = model.statistics(data.train.source, data.batch_size)
+        return nets
 
 
 def inception_sep_options(parser: ArgumentParser) -> None:
@@ -89,16 +98,6 @@ def inception_sep_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs"
     )
-
-
-def inception_sep(arguments: Namespace, data: Data) -> Mapping[str, Net]:
-    """The prototxts of an Inception + SEP network."""
-    network = InceptionSEP(**settings(InceptionSEP, arguments, data))
-    return {
-        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
-        "deploy": network.deploy(),
-        "statistics": network.statistics(data.train.source, data.batch_size),
-    }
 
 
 def resnext_options(parser: ArgumentParser) -> None:
@@ -119,15 +118,6 @@ def resnext_options(parser: ArgumentParser) -> None:
     parser.add_argument("--batch-norm-fraction", type=float, default=0.9, help="of the running statistics")
 
 
-def resnext(arguments: Namespace, data: Data) -> Mapping[str, Net]:
-    """The prototxts of a ResNeXt."""
-    network = ResNeXt(**settings(ResNeXt, arguments, data))
-    return {
-        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
-        "deploy": network.deploy(),
-    }
-
-
 def patch_cnn_options(parser: ArgumentParser) -> None:
     """The options of patch-cnn."""
     parser.add_argument(
@@ -140,15 +130,6 @@ def patch_cnn_options(parser: ArgumentParser) -> None:
     parser.add_argument("--num-classes", type=int, default=2)
 
 
-def patch_cnn(arguments: Namespace, data: Data) -> Mapping[str, Net]:
-    """The prototxts of a patch network."""
-    network = PatchCNN(**settings(PatchCNN, arguments, data))
-    return {
-        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
-        "deploy": network.deploy(),
-    }
-
-
 def magnification_cnn_options(parser: ArgumentParser) -> None:
     """The options of magnification-cnn."""
     parser.add_argument("--task", choices=["single", "multi"], default="single", help="multi: the magnification too")
@@ -158,27 +139,18 @@ def magnification_cnn_options(parser: ArgumentParser) -> None:
     parser.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifiers'")
 
 
-def magnification_cnn(arguments: Namespace, data: Data) -> Mapping[str, Net]:
-    """The prototxts of a magnification-independent network."""
-    network = MagnificationCNN(**settings(MagnificationCNN, arguments, data))
-    return {
-        "train_val": network.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
-        "deploy": network.deploy(),
-    }
-
-
 NETWORKS = {
     "inception-sep": Network(
-        "Inception + SEP, Zhu et al. 2019", inception_sep_options, inception_sep, ZHU_2019, batch_size=10
+        "Inception + SEP, Zhu et al. 2019", InceptionSEP, inception_sep_options, ZHU_2019, batch_size=10
     ),
-    "resnext": Network("ResNeXt, Kone & Boulmane 2018", resnext_options, resnext, KONE_2018, batch_size=10),
+    "resnext": Network("ResNeXt, Kone & Boulmane 2018", ResNeXt, resnext_options, KONE_2018, batch_size=10),
     "patch-cnn": Network(
-        "patches of images, Spanhol et al. 2016", patch_cnn_options, patch_cnn, SPANHOL_2016, batch_size=100
+        "patches of images, Spanhol et al. 2016", PatchCNN, patch_cnn_options, SPANHOL_2016, batch_size=100
     ),
     "magnification-cnn": Network(
         "all magnifications together, Bayramoglu et al. 2016",
+        MagnificationCNN,
         magnification_cnn_options,
-        magnification_cnn,
         BAYRAMOGLU_2016,
         batch_size=50,
     ),
