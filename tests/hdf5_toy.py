@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import NetParameter, set_blob, write_weights
 
-ROWS, FEATURES, CLASSES, BATCH = 24, 6, 3, 4
+ROWS, FEATURES, HIDDEN, CLASSES, BATCH = 24, 6, 8, 3, 4
 
 DATA = """
 layer {{
@@ -82,6 +82,15 @@ def make_toy(folder: Path) -> Hdf5Toy:
         file["x"], file["y"] = x, y.astype(np.float32)
     (folder / "list.txt").write_text(f"{folder}/data.h5\n")
     return Hdf5Toy(folder, x.astype(np.float64), y)
+
+
+def two_layers() -> dict[str, list[Any]]:
+    """Weights and biases to start from: `ip1` from FEATURES to HIDDEN, `ip2` from there to CLASSES."""
+    rng = np.random.default_rng(1)
+    return {
+        "ip1": [rng.standard_normal((HIDDEN, FEATURES)).astype(np.float32) * 0.5, np.zeros(HIDDEN)],
+        "ip2": [rng.standard_normal((CLASSES, HIDDEN)).astype(np.float32) * 0.5, np.zeros(CLASSES)],
+    }
 
 
 def softmax_loss(scores: NDArray[np.float64], y: NDArray[np.int64]) -> tuple[float, NDArray[np.float64]]:

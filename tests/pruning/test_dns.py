@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hdf5_toy import CLASSES, FEATURES, Hdf5Toy, losses, make_toy, softmax_loss
+from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
+from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
 from pyhisto.pruning.sparse import read_sparse
-from pyhisto.training.caffe_train import Outcome, Watch
+from pyhisto.training.caffe_train import Outcome
 from pyhisto.training.solver_loop import train
 
-HIDDEN = 8
 LAYERS = """
 layer {
   name: "ip1" type: "InnerProduct" bottom: "x" top: "ip1"
@@ -35,15 +35,6 @@ layer {
 DROPOUT = LAYERS.replace(
     'layer { name: "relu"', 'layer { name: "drop" type: "Dropout" bottom: "ip1" top: "ip1" }\nlayer { name: "relu"'
 )
-SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)
-
-
-def start() -> dict[str, list[Any]]:
-    rng = np.random.default_rng(1)
-    return {
-        "ip1": [rng.standard_normal((HIDDEN, FEATURES)).astype(np.float32) * 0.5, np.zeros(HIDDEN)],
-        "ip2": [rng.standard_normal((CLASSES, HIDDEN)).astype(np.float32) * 0.5, np.zeros(CLASSES)],
-    }
 
 
 @pytest.fixture
@@ -78,7 +69,7 @@ def numpy_dns(toy: Hdf5Toy, settings: Settings, iterations: int) -> tuple[Any, A
 
     The settings are those of hdf5_toy.SOLVER and LAYERS. Last: whether a weight that was cut returned.
     """
-    w = {name: [np.asarray(array, np.float64) for array in arrays] for name, arrays in start().items()}
+    w = {name: [np.asarray(array, np.float64) for array in arrays] for name, arrays in two_layers().items()}
     velocity = {name: [np.zeros_like(array) for array in arrays] for name, arrays in w.items()}
     mask = {name: np.ones(arrays[0].shape, bool) for name, arrays in w.items()}
     t = {}
@@ -122,7 +113,7 @@ def numpy_dns(toy: Hdf5Toy, settings: Settings, iterations: int) -> tuple[Any, A
 @pytest.mark.caffe
 def test_equals_numpy(toy: Hdf5Toy) -> None:
     settings = Settings(iter_stop=40, c_rate=0.3, gamma=0.05, seed=3)
-    solver, weights = toy.write(LAYERS, start())
+    solver, weights = toy.write(LAYERS, two_layers())
     surgery = DynamicNetworkSurgery(settings)
     out = toy.folder / "out"
     assert train(solver, surgery, SILENT, out, weights=weights).snapshot.iteration == 50
@@ -146,7 +137,7 @@ def test_equals_numpy(toy: Hdf5Toy) -> None:
 
 @pytest.mark.caffe
 def test_only_the_layers_asked_for_are_cut(toy: Hdf5Toy) -> None:
-    solver, weights = toy.write(LAYERS, start())
+    solver, weights = toy.write(LAYERS, two_layers())
     surgery = DynamicNetworkSurgery(Settings(iter_stop=5, sparsity=0.5, layers=("ip1",)))
     run(solver, surgery, toy.folder / "out", weights)
     assert set(surgery.masks) == {"ip1"}
@@ -166,7 +157,7 @@ def run(solver: Path, surgery: DynamicNetworkSurgery, out: Path, weights: Path) 
     ],
 )
 def test_what_cannot_be_cut(toy: Hdf5Toy, settings: Settings, complaint: str) -> None:
-    solver, weights = toy.write(LAYERS, start())
+    solver, weights = toy.write(LAYERS, two_layers())
     with pytest.raises(InputError, match=complaint):
         run(solver, DynamicNetworkSurgery(settings), toy.folder / "out", weights)
     assert not (toy.folder / "out/model.caffemodel").exists()
@@ -188,7 +179,9 @@ def finish(words: list[str]) -> subprocess.CompletedProcess[str]:
 def test_stopped_or_killed_the_same_command_gives_the_same_result(
     toy: Hdf5Toy, root: Path, sent: signal.Signals
 ) -> None:
-    toy.write(DROPOUT, start(), max_iter="4000", snapshot="500", test_interval="700", base_lr="0.01", display="100")
+    toy.write(
+        DROPOUT, two_layers(), max_iter="4000", snapshot="500", test_interval="700", base_lr="0.01", display="100"
+    )
     straight = finish(command(root, toy, "straight"))
     assert straight.returncode == 0, straight.stderr
     assert straight.stdout == f"{toy.folder}/straight/model.caffemodel\n"
@@ -215,7 +208,7 @@ def test_stopped_or_killed_the_same_command_gives_the_same_result(
 @pytest.mark.caffe
 @pytest.mark.slow
 def test_the_tool(toy: Hdf5Toy, root: Path) -> None:
-    toy.write(LAYERS, start())
+    toy.write(LAYERS, two_layers())
     done = finish(command(root, toy, "out"))
     assert done.returncode == 0, done.stderr
     assert "iteration 0: 100.0% of 72 weights kept" in done.stderr and "iteration 50 of 50" in done.stderr
@@ -248,9 +241,9 @@ def test_the_tool(toy: Hdf5Toy, root: Path) -> None:
 @pytest.mark.caffe
 @pytest.mark.slow
 def test_bad_input_is_one_line_and_exit_2(toy: Hdf5Toy, root: Path) -> None:
-    toy.write(LAYERS, start(), base_lr="1e30")
+    toy.write(LAYERS, two_layers(), base_lr="1e30")
     assert complaint(root, toy, "the training diverged; lower base_lr")
-    toy.write(LAYERS, start(), lr_policy='"fixd"', type='"SGB"')
+    toy.write(LAYERS, two_layers(), lr_policy='"fixd"', type='"SGB"')
     assert complaint(root, toy, "Caffe refuses it: Check failed")
     toy.write(LAYERS, {"ip1": [np.ones((8, 5)), np.ones(8)]})
     assert complaint(root, toy, r"layer 'ip1' has blobs of [(8, 5), (8,)], the network's are [(8, 6), (8,)]")

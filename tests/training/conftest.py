@@ -13,27 +13,28 @@ import pytest
 from pyhisto.proto import Datum
 
 NET = """
-layer {
-  name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-  transform_param { scale: 0.01 } data_param { source: "train" batch_size: 10 backend: LMDB }
-}
-layer {
-  name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
-  transform_param { scale: 0.01 } data_param { source: "val" batch_size: 10 backend: LMDB }
-}
-layer {
+layer {{
+  name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
+  transform_param {{ scale: 0.01 }} data_param {{ source: "train" batch_size: {batch_size} backend: LMDB }}
+}}
+layer {{
+  name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
+  transform_param {{ scale: 0.01 }} data_param {{ source: "val" batch_size: 10 backend: LMDB }}
+}}
+{layers}
+layer {{
+  name: "ip" type: "InnerProduct" bottom: "{features}" top: "ip"
+  inner_product_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }}
+layer {{
+  name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include {{ phase: TEST }}
+}}
+"""
+CONV = """layer {
   name: "conv" type: "Convolution" bottom: "data" top: "conv"
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } }
-}
-layer {
-  name: "ip" type: "InnerProduct" bottom: "conv" top: "ip"
-  inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-}
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-layer {
-  name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST }
-}
-"""
+}"""
 
 SOLVER = {
     "net": '"net.prototxt"',
@@ -57,6 +58,11 @@ class Toy:
 
     folder: Path
     program: Path
+
+    def net(self, layers: str, features: str, batch_size: int = 10) -> None:
+        """Write net.prototxt: layers that make the blob `features` of the blob `data`, and a classifier `ip` on it."""
+        text = NET.format(layers=layers, features=features, batch_size=batch_size)
+        (self.folder / "net.prototxt").write_text(text)
 
     def solver(self, **change: str | None) -> Path:
         """Write solver.prototxt, with fields changed, added, or (None) left out."""
@@ -87,8 +93,8 @@ def toy(tmp_path: Path, root: Path) -> Toy:
                 pixels = (rng.integers(0, 128, (3, 8, 8)) + 60 * label).astype(np.uint8)
                 datum = Datum(channels=3, height=8, width=8, data=pixels.tobytes(), label=label)
                 transaction.put(b"%010d" % number, datum.SerializeToString())
-    (tmp_path / "net.prototxt").write_text(NET)
     made = Toy(tmp_path, root / "tools" / "train.py")
+    made.net(CONV, "conv")
     made.solver()
     return made
 

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from silent import SILENT
 
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.lr_finder import SETTLED, Curve, find_rate, follow, read_suggestion
 from pyhisto.training.schedules import Ramp
-
-SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)
 
 
 def test_smoothed_by_hand() -> None:

@@ -11,28 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from silent import SILENT
 
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_net, read_weights, to_text
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.phases import NETWORK, epoch_iterations, fine, head, write_phase
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.solver_loop import train
 
 pytestmark = pytest.mark.caffe
 
-SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)
-
-DATA = """
-layer {
-  name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-  transform_param { scale: 0.01 } data_param { source: "train" batch_size: 8 backend: LMDB }
-}
-layer {
-  name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
-  transform_param { scale: 0.01 } data_param { source: "val" batch_size: 10 backend: LMDB }
-}
-"""
 UNIT = """
 layer {{
   name: "conv{0}" type: "Convolution" bottom: "{1}" top: "conv{0}"
@@ -44,17 +32,7 @@ layer {{
 layer {{ name: "scale{0}" type: "Scale" bottom: "conv{0}" top: "conv{0}" scale_param {{ bias_term: true }} }}
 layer {{ name: "relu{0}" type: "ReLU" bottom: "conv{0}" top: "conv{0}" }}
 """
-HEAD = """
-layer { name: "drop" type: "Dropout" bottom: "conv2" top: "conv2" }
-layer {
-  name: "ip" type: "InnerProduct" bottom: "conv2" top: "ip"
-  inner_product_param { num_output: 2 weight_filler { type: "xavier" } }
-}
-layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
-layer {
-  name: "accuracy" type: "Accuracy" bottom: "ip" bottom: "label" top: "accuracy" include { phase: TEST }
-}
-"""
+DROP = 'layer { name: "drop" type: "Dropout" bottom: "conv2" top: "conv2" }'
 GROUPS = ("--last", "ip", "--middle", "*2")
 FIRST, MIDDLE = ("conv1", "bn1", "scale1"), ("conv2", "bn2", "scale2")
 
@@ -62,7 +40,7 @@ FIRST, MIDDLE = ("conv1", "bn1", "scale1"), ("conv2", "bn2", "scale2")
 @pytest.fixture
 def pretrained(toy: Any) -> Path:
     """The toy's folder with a network of three groups, trained for a while; gives its weights."""
-    (toy.folder / "net.prototxt").write_text(DATA + UNIT.format(1, "data") + UNIT.format(2, "conv1") + HEAD)
+    toy.net(UNIT.format(1, "data") + UNIT.format(2, "conv1") + DROP, "conv2", batch_size=8)
     toy.solver(max_iter="20", test_interval="10", snapshot="15", display="1", weight_decay="0.01")
     done = toy.train()
     assert done.returncode == 0, done.stderr

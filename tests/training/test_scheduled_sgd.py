@@ -10,19 +10,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hdf5_toy import CLASSES, FEATURES, Hdf5Toy, losses, make_toy, softmax_loss
+from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
 from hypothesis import given
 from hypothesis import strategies as st
+from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp, WarmRestarts
 from pyhisto.training.solver_loop import Method, train
 
-HIDDEN = 8
 LAYERS = """
 layer {
   name: "ip1" type: "InnerProduct" bottom: "x" top: "ip1"
@@ -33,16 +32,6 @@ layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" inner_product_
 """
 RATES = {("ip1", 0): (0.5, 3), ("ip1", 1): (2, 0), ("ip2", 0): (1, 1), ("ip2", 1): (1, 1)}
 """lr_mult and decay_mult of LAYERS; Caffe's default is 1."""
-
-SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)
-
-
-def start() -> dict[str, list[Any]]:
-    rng = np.random.default_rng(1)
-    return {
-        "ip1": [rng.standard_normal((HIDDEN, FEATURES)).astype(np.float32) * 0.5, np.zeros(HIDDEN)],
-        "ip2": [rng.standard_normal((CLASSES, HIDDEN)).astype(np.float32) * 0.5, np.zeros(CLASSES)],
-    }
 
 
 @pytest.fixture
@@ -79,7 +68,7 @@ def test_ramp_by_hand() -> None:
 
 def numpy_sgd(toy: Hdf5Toy, schedule: WarmRestarts, iterations: int) -> tuple[dict[str, list[Any]], list[float]]:
     """Plain SGD in float64 with momentum 0.9 and weight decay 0.01; the weights, and the losses of training."""
-    w = {name: [np.asarray(array, np.float64) for array in arrays] for name, arrays in start().items()}
+    w = {name: [np.asarray(array, np.float64) for array in arrays] for name, arrays in two_layers().items()}
     velocity = {name: [np.zeros_like(array) for array in arrays] for name, arrays in w.items()}
     means = []
     for iteration in range(iterations):
@@ -105,13 +94,13 @@ def numpy_sgd(toy: Hdf5Toy, schedule: WarmRestarts, iterations: int) -> tuple[di
 def test_equals_numpy(toy: Hdf5Toy) -> None:
     schedule = WarmRestarts(0.2, cycle=16, mult=2)  # restarts at 16 and 48
     # The solver's own policy and rate do not count.
-    solver, weights = toy.write(LAYERS, start(), max_iter="100", stepsize="7", base_lr="5")
+    solver, weights = toy.write(LAYERS, two_layers(), max_iter="100", stepsize="7", base_lr="5")
     train(solver, ScheduledSgd(schedule), SILENT, toy.folder / "out", weights=weights)
     trained = layer_blobs(read_weights(toy.folder / "out/model.caffemodel"))
     expected, expected_losses = numpy_sgd(toy, schedule, 100)
     for name, arrays in expected.items():
         for blob, array in enumerate(arrays):
-            assert np.abs(array - start()[name][blob]).max() > 0.1  # it learned
+            assert np.abs(array - two_layers()[name][blob]).max() > 0.1  # it learned
             np.testing.assert_allclose(trained[name][blob], array, rtol=0, atol=1e-6)
     np.testing.assert_allclose(losses(toy.folder / "out", "train"), np.array(expected_losses), atol=1e-6)
     points = [point for point in read_points(toy.folder / "out/metrics.jsonl") if point.phase == "train"]
@@ -174,7 +163,7 @@ def test_equals_caffe_where_caffe_has_the_policy(toy: Hdf5Toy) -> None:
     ],
 )
 def test_solvers_that_a_schedule_is_not_for(toy: Hdf5Toy, change: dict[str, str], message: str) -> None:
-    solver, weights = toy.write(LAYERS, start(), **change)
+    solver, weights = toy.write(LAYERS, two_layers(), **change)
     with pytest.raises(InputError, match=message):
         train(solver, ScheduledSgd(WarmRestarts(0.1, 5)), SILENT, toy.folder / "out", weights=weights)
 

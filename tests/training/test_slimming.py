@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hdf5_toy import CLASSES, FEATURES, Hdf5Toy, losses, make_toy, softmax_loss
+from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.proto import layer_blobs, read_weights
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.regularise import Slimming
 from pyhisto.training.solver_loop import train
 
@@ -39,7 +39,6 @@ TWICE_READ = (
         'layer { name: "sum" type: "Eltwise" bottom: "bn" bottom: "scaled" top: "sum" }\nlayer {\n  name: "ip2"',
     )
 )
-SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)
 
 
 def start() -> dict[str, list[Any]]:
