@@ -8,6 +8,7 @@ With --last (and --weights), all other layers are frozen, as in the first phase 
 """
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, run
@@ -31,13 +32,9 @@ def main() -> None:
         if args.weights is None:
             raise InputError("layers can only be frozen with --weights")
         solver = write_phase(solver, groups, head(1).shares, args.weights, args.out)
-    progress = Progress()
-    try:
-        curve = find_rate(
-            solver, Ramp(iterations, args.start, args.end), progress.watch(), args.out, weights=args.weights
-        )
-    finally:
-        progress.close()
+    with closing(Progress()) as progress:
+        ramp = Ramp(iterations, args.start, args.end)
+        curve = find_rate(solver, ramp, progress.watch(), args.out, weights=args.weights)
     print(f"{curve.suggestion:.4g}")
 
 

@@ -6,18 +6,19 @@ write a snapshot and end; the same command then goes on from it.
 
 import argparse
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
 from pyhisto.training.caffe_train import train
+from pyhisto.training.program import exit_if_stopped
 from pyhisto.training.progress import Progress
 
 
 def main() -> None:
     """Train, and print where the trained weights are."""
     args = parse()
-    progress = Progress(args.time_limit * 60 if args.time_limit else None)
-    try:
+    with closing(Progress(args.time_limit * 60 if args.time_limit else None)) as progress:
         outcome = train(
             args.solver,
             progress.watch(),
@@ -27,11 +28,7 @@ def main() -> None:
             restart_if_changed=args.restart_if_changed,
             folder=args.out,
         )
-    finally:
-        progress.close()
-    if outcome.stopped:
-        print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
-        sys.exit(130)
+    exit_if_stopped(outcome)
     if outcome.already:
         print("finished already", file=sys.stderr)
     print(outcome.snapshot.weights)

@@ -1,12 +1,14 @@
-"""What the programs over `solver_loop` share: options, progress, the word where a run was stopped."""
+"""What the training programs share: options, progress, the word where a run was stopped."""
 
 import argparse
 import math
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser
 from pyhisto.errors import InputError
+from pyhisto.training.caffe_train import Outcome
 from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
 from pyhisto.training.phases import read_training_net
 from pyhisto.training.progress import Progress
@@ -24,22 +26,24 @@ def add_run_options(parser: Parser) -> None:
 def train_to_the_end(
     args: argparse.Namespace, solver: Path, method: Method, folder: Path, weights: Path | None, iterations: int | None
 ) -> Path:
-    """Train with the options of `add_run_options`, showing progress; the trained weights.
+    """Train over `solver_loop` with the options of `add_run_options`, showing progress; the trained weights.
 
     Where a signal stopped the training, says so and exits with 130.
     """
-    progress = Progress()
-    try:
+    with closing(Progress()) as progress:
         outcome = train(
             solver, method, progress.watch(), folder, weights=weights, iterations=iterations,
             restart=args.restart, restart_if_changed=args.restart_if_changed,
         )  # fmt: skip
-    finally:
-        progress.close()
+    exit_if_stopped(outcome)
+    return folder / MODEL
+
+
+def exit_if_stopped(outcome: Outcome) -> None:
+    """Where a signal stopped the training: say so, and exit with 130."""
     if outcome.stopped:
         print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
         sys.exit(130)
-    return folder / MODEL
 
 
 def add_group_options(parser: Parser) -> None:
