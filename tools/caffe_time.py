@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Time a network with `caffe time`, and note its caffemodel's size on disk."""
+"""Time a network with `caffe time`, and write what comes out as JSON."""
 
 import json
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
-from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.graph import Graph
 from pyhisto.proto import read_net
@@ -16,12 +15,9 @@ def main() -> None:
     """Parse, time, write."""
     parser = Parser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="F", help="deploy.prototxt")
-    parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel, for its size")
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--out", type=Path, required=True, metavar="time.json")
     arguments = parser.parse_args()
-    if not arguments.weights.is_file():
-        raise InputError(f"{arguments.weights}: no such file")
     shape = Graph.build(read_net(arguments.model), source=arguments.model).inputs[0].shape
     timing = caffe_time(arguments.model, shape[0] if shape else 1, arguments.iterations)
     content = {
@@ -29,7 +25,6 @@ def main() -> None:
         "backward_ms": timing.backward_ms,
         "batch": timing.batch,
         "iterations": arguments.iterations,
-        "caffemodel_bytes": arguments.weights.stat().st_size,
         "layers": [{"name": name, "forward_ms": ahead, "backward_ms": back} for name, ahead, back in timing.layers],
     }
     write_text(arguments.out, json.dumps(content, indent=1) + "\n")

@@ -1,7 +1,6 @@
 """The compression study: accuracy over pruning ratio, over loops, and over size (fig. 10, 12 and 13).
 
-The stages say what they are in stage.json: `ratio` (O), `loops` (R), `method` (channel pruning if absent) and `bytes`
-(the size of one branch's weights on disk, where that is not the caffemodel's: sparse weights).
+The stages say what they are in stage.json: `ratio` (O), `loops` (R) and `method` (channel pruning if absent).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,8 @@ from pyhisto.evaluation.study import Scored, groups
 from pyhisto.evaluation.tables import Estimate, percent
 
 METHOD = "channel pruning"
+DNS = "DNS"
+JOINT = "channel pruning + DNS"
 BARS = "Bars: 95% interval of one fold, standard deviation of several."
 
 
@@ -33,6 +34,8 @@ class State:
     """One compressed network (or the one before compression), its folds averaged."""
 
     magnification: str | None
+    label: str
+    folds: Sequence[Scored]
     method: str
     ratio: float | None
     loops: int | None
@@ -42,27 +45,27 @@ class State:
     weights: float | None
     flops: float | None
     size: float | None
-    """Bytes of one branch's weights on disk."""
+    """Bytes of one branch's weights on disk, written alike for every method: zeros take a bit, the rest four bytes."""
 
 
 def states(results: Results, scored: Sequence[Scored]) -> list[State]:
     """Every stage at every magnification."""
     found = []
-    for magnification, _, folds in groups(scored):
+    for magnification, label, folds in groups(scored):
         settings: Mapping[str, Any] = folds[0].stage.settings
         loops = settings.get("loops")
         found.append(
             State(
                 magnification,
+                label,
+                folds,
                 str(settings.get("method", METHOD)),
                 pruning_ratio(folds[0], results.settings),
                 loops if isinstance(loops, int) else None,
                 _il(folds),
                 _mean(folds, attrgetter("weights")),
                 _mean(folds, attrgetter("flops")),
-                settings["bytes"]
-                if isinstance(settings.get("bytes"), int)
-                else _mean(folds, attrgetter("caffemodel_bytes")),
+                _mean(folds, attrgetter("sparse_bytes")),
             )
         )
     return found
@@ -106,7 +109,7 @@ def over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
 
     Ratio 0, the network before, is where the lines of all methods begin.
     """
-    pruned = [s for s in every if s.ratio is not None and s.loops in (None, _fewest_loops(every))]
+    pruned = [s for s in every if s.ratio is not None and s.loops in (None, fewest_loops(every))]
     chosen = [s for s in pruned if s.method == METHOD]
     methods = list(dict.fromkeys(s.method for s in pruned))
     lines: Lines = {}
@@ -128,7 +131,7 @@ def over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
 
 def over_size(every: Sequence[State]) -> Drawing | None:
     """Fig. 13: accuracy over the size of the weights on disk, one method a line."""
-    fewest = _fewest_loops(every)
+    fewest = fewest_loops(every)
     chosen = [s for s in every if s.size and s.ratio != 0 and (s.method != METHOD or s.loops in (None, fewest))]
     if len({state.method for state in chosen}) < 2:
         return None
@@ -145,7 +148,8 @@ def over_size(every: Sequence[State]) -> Drawing | None:
     return Drawing("sizes", f"Accuracy over the size of the compressed network (fig. 13). {BARS}", figure)
 
 
-def _fewest_loops(every: Sequence[State]) -> int | None:
+def fewest_loops(every: Sequence[State]) -> int | None:
+    """The R that stages of other ratios are compared at; None where no stage says how many loops it took."""
     return min((state.loops for state in every if state.loops), default=None)
 
 

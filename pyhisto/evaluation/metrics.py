@@ -213,6 +213,24 @@ def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0)
     return Interval(float(low), float(high))
 
 
+def difference_interval(differences: Ints, patients: Ints, seed: int = 0) -> Interval:
+    """The 95% percentile interval of a difference of two IL on the same images, patients drawn again, one a seed.
+
+    Args:
+        differences: of each image, 1 where only the first decides rightly, -1 where only the second does, else 0.
+        patients: the number of each image's patient; all images of a patient are drawn together.
+        seed: of the bootstrap.
+    """
+    if len(differences) == 0:
+        return Interval(math.nan, math.nan)
+    images = np.bincount(patients)
+    sums, images = np.bincount(patients, weights=differences)[images > 0], images[images > 0]
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), size=RESAMPLES)
+    low, high = np.quantile((draws @ sums) / (draws @ images), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(float(low), float(high))
+
+
 def mean_and_spread(values: Floats) -> tuple[float, float]:
     """Mean and standard deviation over folds, as the paper's tables print them.
 

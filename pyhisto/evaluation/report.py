@@ -10,6 +10,7 @@ from pyhisto.evaluation.compression import compression_drawings
 from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.figures import drawings
 from pyhisto.evaluation.html import SYNTHETIC, figure, folded, page, paragraph, table_html
+from pyhisto.evaluation.orderings import orderings_table
 from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
 from pyhisto.evaluation.results import Results, Stage, read_results
 from pyhisto.evaluation.study import (
@@ -23,6 +24,7 @@ from pyhisto.evaluation.study import (
     summary_table,
 )
 from pyhisto.evaluation.tables import Column, Table, write_tables
+from pyhisto.evaluation.written import replace_written
 from pyhisto.files import write_text
 
 MAX_EXAMPLES = 24
@@ -51,21 +53,25 @@ def write_report(
     collapse = read_collapse(folder)
     if collapse:
         details.append(collapse_table(collapse))
+    orderings = orderings_table(results, scored)
     beside = [*comparisons(results, scored, assembled), *compared.beside]
-    write_tables(folder, [*main, *details, *beside])
+    tables = [*main, *([orderings] if orderings else []), *details, *beside]
+    files = write_tables(folder, tables)
     drawn = [*compared.drawings, *compression_drawings(results, scored), *drawings(results, scored)]
     if collapse:
         drawn.append(collapse_drawing(collapse))
     figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]
     path = folder / "report.html"
-    write_text(path, to_html(results, scored, main, details, beside, figures))
-    return path, [*main, *details, *beside]
+    write_text(path, to_html(results, scored, main, orderings, details, beside, figures))
+    replace_written(folder, files, [png for _, png in figures])
+    return path, tables
 
 
 def to_html(
     results: Results,
     scored: Sequence[Scored],
     main: Sequence[Table],
+    orderings: Table | None,
     details: Sequence[Table],
     beside: Sequence[Table],
     figures: Sequence[tuple[str, Path]],
@@ -82,6 +88,7 @@ def to_html(
     sections = [
         ("result", "Result", "".join(map(table_html, main))),
         ("paper", "Beside the paper", paper),
+        ("orderings", "The paper's orderings", table_html(orderings) if orderings else ""),
         ("figures", "Figures", "".join(figure(path, caption) for caption, path in figures)),
         ("examples", "Example patches", _examples(results.examples)),
         ("strategies", "All measures", "".join(map(folded, details))),

@@ -32,6 +32,8 @@ class Branch:
     flops: int | None
     """Of one forward pass of one image."""
     caffemodel_bytes: int | None
+    sparse_bytes: int | None
+    """Of the same weights where zeros take a bit each."""
     forward_ms: float | None
     """A forward pass of one batch, as `caffe time` measures it."""
     batch: int | None
@@ -67,6 +69,11 @@ class Experiment:
     bag: str | None
     """Of the paper's bagging: the bags of a fold are tested on the same images."""
     stages: tuple[Stage, ...]
+
+    @property
+    def place(self) -> tuple[str | None, str | None, str | None]:
+        """Which one it is among the experiments of a study."""
+        return self.fold, self.magnification, self.bag
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,8 @@ def _read_branch(folder: Path) -> Branch:
             points=tuple(read_points(metrics)) if metrics.is_file() else (),
             weights=_number(total.get("weights"), int),
             flops=_number(total.get("flops"), int),
-            caffemodel_bytes=_number(time.get("caffemodel_bytes", cost.get("caffemodel_bytes")), int),
+            caffemodel_bytes=_number(cost.get("caffemodel_bytes"), int),
+            sparse_bytes=_number(cost.get("sparse_bytes"), int),
             forward_ms=_number(time.get("forward_ms"), float),
             batch=_number(time.get("batch"), int),
             importance={

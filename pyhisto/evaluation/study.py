@@ -42,13 +42,22 @@ class Scored:
 
     experiment: Experiment
     stage: Stage
-    patients: frozenset[str]
     results: Sequence[Result]
+    images: tuple[str, ...]
+    patient_of: tuple[str, ...]
+    """Each image's patient."""
     labels: NDArray[np.int64]
+    correct: Mapping[str, NDArray[np.bool_]]
+    """Strategy of SUMMARY -> whether it names each image's class."""
     positive: Mapping[str, NDArray[np.floating]]
     """Strategy of SUMMARY -> the probability of class 1 of each image; two classes only."""
     sweep: Sequence[float]
     """IL of the hybrid at each of LAMBDAS; empty without both branches."""
+
+    @property
+    def patients(self) -> frozenset[str]:
+        """Everybody who was tested."""
+        return frozenset(self.patient_of)
 
     def result(self, strategy: str) -> Result | None:
         """The scores of a strategy; those of Sum where several models were merged."""
@@ -87,14 +96,16 @@ def score_assembled(results: Results) -> list[Scored]:
 def _score(experiment: Experiment, stage: Stage, files: Sequence[Path], weight: float) -> Scored:
     predictions = read_predictions(files)
     strategies = available(predictions)
-    chosen = [strategy for strategy in SUMMARY if strategy in strategies] if predictions.classes == 2 else []
+    merged = {strategy: fused(predictions, strategy, weight) for strategy in SUMMARY if strategy in strategies}
     return Scored(
         experiment,
         stage,
-        frozenset(predictions.patients),
         evaluate(predictions, strategies, weight),
+        predictions.images,
+        predictions.patients,
         predictions.labels,
-        {strategy: fused(predictions, strategy, weight)[:, POSITIVE] for strategy in chosen},
+        {strategy: values.argmax(axis=1) == predictions.labels for strategy, values in merged.items()},
+        {strategy: values[:, POSITIVE] for strategy, values in merged.items() if predictions.classes == 2},
         lambda_sweep(predictions, LAMBDAS) if "3" in strategies else (),
     )
 

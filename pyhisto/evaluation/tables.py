@@ -116,11 +116,15 @@ def to_text(table: Table) -> str:
     return "\n".join([table.title, body[0], "-" * len(body[0]), *body[1:], *table.notes])
 
 
-def write_tables(folder: Path, tables: Sequence[Table]) -> None:
-    """Write each table as tables/<name>.csv and .md under `folder`."""
+def write_tables(folder: Path, tables: Sequence[Table]) -> list[Path]:
+    """Write each table as tables/<name>.csv and .md under `folder`; gives the files."""
+    written = []
     for table in tables:
-        write_text(folder / "tables" / f"{table.name}.csv", to_csv(table))
-        write_text(folder / "tables" / f"{table.name}.md", to_markdown(table))
+        for ending, text in ((".csv", to_csv(table)), (".md", to_markdown(table))):
+            path = folder / "tables" / f"{table.name}{ending}"
+            write_text(path, text)
+            written.append(path)
+    return written
 
 
 SCORE_COLUMNS = [

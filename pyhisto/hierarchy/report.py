@@ -11,6 +11,7 @@ from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.html import SYNTHETIC, figure, page, paragraph, table_html
 from pyhisto.evaluation.reference import Printed, read_printed
 from pyhisto.evaluation.tables import Cell, Column, Table, percent, write_tables
+from pyhisto.evaluation.written import replace_written
 from pyhisto.files import write_text
 from pyhisto.hierarchy.decide import PAPERS_ROUTING
 from pyhisto.hierarchy.drawings import confusion_drawing, tree_drawing
@@ -57,10 +58,12 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     """
     synthetic = bool(settings.get("synthetic"))
     tables = all_tables(evaluation, beside_paper=settings.get("dataset") == "bach" and not synthetic)
-    write_tables(folder, tables)
+    files = write_tables(folder, tables)
     trees = [score for score in evaluation.scores if score.system.is_tree and score.routing == PAPERS_ROUTING]
     drawn = [*map(tree_drawing, trees), *([confusion_drawing(evaluation.scores)] if evaluation.scores else [])]
-    figures = "".join(figure(save(drawing, folder), drawing.caption) for drawing in drawn)
+    saved = [(save(drawing, folder), drawing.caption) for drawing in drawn]
+    replace_written(folder, files, [png for png, _ in saved])
+    figures = "".join(figure(png, caption) for png, caption in saved)
     title = str(settings.get("title", "The tree of Kone & Boulmane 2018"))
     by_name = {table.name: table_html(table) for table in tables}
     paper = by_name.get("tree_table1") or paragraph(

@@ -25,16 +25,21 @@ SPARSE, DOUBLE = 1, 2
 
 def write_sparse(path: Path, weights: Net) -> int:
     """Write the blobs of a caffemodel (as a NetParameter), whole or not at all; gives the file's size in bytes."""
+    data = encode(weights)
+    with whole_file(path) as partial:
+        partial.write_bytes(data)
+    return len(data)
+
+
+def encode(weights: Net) -> bytes:
+    """The blobs of a caffemodel (as a NetParameter), as `write_sparse` writes them."""
     layers = layer_blobs(weights)
     parts = [MAGIC, struct.pack("<I", len(layers))]
     for name, arrays in layers.items():
         encoded = name.encode()
         parts.append(struct.pack("<H", len(encoded)) + encoded + struct.pack("<H", len(arrays)))
         parts += [_encode(array) for array in arrays]
-    data = b"".join(parts)
-    with whole_file(path) as partial:
-        partial.write_bytes(data)
-    return len(data)
+    return b"".join(parts)
 
 
 def read_sparse(path: Path) -> Net:

@@ -10,7 +10,13 @@ COST = {"weights": 3770274, "flops": 2920262208}
 
 
 def write_stage(
-    folder: Path, wrong: int, *, images: int = 10, models: tuple[str, ...] = ("m",), cost: bool = True
+    folder: Path,
+    wrong: int,
+    *,
+    images: int = 10,
+    models: tuple[str, ...] = ("m",),
+    cost: bool = True,
+    sparse_bytes: int = 15081096,
 ) -> None:
     """A stage of `images` images of images / 2 patients, half malignant, of which the first `wrong` are misjudged."""
     for branch, patches in (("global", ("",)), ("local", ("11", "12", "13"))):
@@ -27,8 +33,9 @@ def write_stage(
         (folder / branch).mkdir(parents=True)
         write_predictions(folder / branch / "predictions.csv", rows, 2)
         if cost:
-            (folder / branch / "cost.json").write_text(json.dumps({"total": COST, "layers": []}))
-            time = {"forward_ms": 12.5, "batch": 10, "caffemodel_bytes": 15081096}
+            sizes = {"caffemodel_bytes": 15096340, "sparse_bytes": sparse_bytes}
+            (folder / branch / "cost.json").write_text(json.dumps({"total": COST, "layers": [], **sizes}))
+            time = {"forward_ms": 12.5, "batch": 10}
             (folder / branch / "time.json").write_text(json.dumps(time))
             blocks = {"inception_3a_scale": [0.1, 0.5, 0.6], "inception_3b_scale": [0.4, 0.5]}
             (folder / branch / "importance.json").write_text(

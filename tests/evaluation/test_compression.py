@@ -10,8 +10,8 @@ from pyhisto.evaluation.results import read_results
 from pyhisto.evaluation.study import score_results
 
 
-def stage(folder: Path, name: str, wrong: int, **settings: Any) -> None:
-    write_stage(folder / name, wrong)
+def stage(folder: Path, name: str, wrong: int, sparse_bytes: int = 15081096, **settings: Any) -> None:
+    write_stage(folder / name, wrong, sparse_bytes=sparse_bytes)
     (folder / name / "stage.json").write_text(json.dumps(settings))
 
 
@@ -26,7 +26,7 @@ def study(tmp_path: Path) -> Path:
     stage(tmp_path, "O_0.5", 1, ratio=0.5, loops=1)
     stage(tmp_path, "O_0.8", 2, ratio=0.8, loops=1)
     stage(tmp_path, "O_0.8_R_2", 3, ratio=0.8, loops=2)
-    stage(tmp_path, "dns", 4, method="DNS", bytes=2_000_000)
+    stage(tmp_path, "dns", 4, 2_000_000, method="DNS")
     (tmp_path / "run.json").write_text(json.dumps({"dataset": "breakhis", "width": 1}))
     return tmp_path
 

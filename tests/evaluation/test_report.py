@@ -75,7 +75,7 @@ def test_a_single_experiment(root: Path, single: Path) -> None:
     ] * 3
     assert rows[0]["weights"] == "3770274" and rows[2]["weights"] == str(2 * 3770274)
     assert rows[2]["FLOPs"] == str(2 * 2920262208) and rows[2]["forward_ms"] == "25"
-    assert rows[0]["caffemodel_bytes"] == "15081096"
+    assert rows[0]["caffemodel_bytes"] == "15096340"
     scores = table(single / "tables/scores.csv")
     assert [row["strategy"] for row in scores[:5]] == ["1", "2", "2(Max)", "3", "3(Max)"]
     for name in ("learning_curves", "roc", "lambda_sweep", "importance_global", "importance_local"):
@@ -198,3 +198,26 @@ def test_bad_folders(root: Path, single: Path, tmp_path: Path) -> None:
     done = report(root, single)
     assert done.returncode == 2 and "run.json: not a JSON object" in done.stderr and done.stderr.count("\n") == 1
     assert not (single / "report.html").exists()
+
+
+def test_what_an_earlier_report_left_goes_and_nothing_else(root: Path, single: Path) -> None:
+    (single / "after/stage.json").write_text(json.dumps({"ratio": 0.5}))
+    assert report(root, single).returncode == 0
+    assert (single / "tables/orderings.csv").is_file() and (single / "figures/importance_local.svg").is_file()
+    mine = single / "tables/mine.csv"
+    mine.write_text("a\n")
+    for branch in ("global", "local"):
+        for stage in ("before", "after"):
+            (single / stage / branch / "importance.json").unlink()
+    assert report(root, single).returncode == 0
+    assert not list((single / "figures").glob("importance_*"))
+    assert mine.is_file() and (single / "figures/roc.png").is_file()
+
+
+def test_a_hostile_note_removes_nothing_outside(root: Path, single: Path) -> None:
+    outside = single.parent / "outside.csv"
+    outside.write_text("a\n")
+    names = ["../outside.csv", "tables/../../outside.csv", "before/global/predictions.csv", str(outside), 3]
+    (single / "report.json").write_text(json.dumps({"files": names}))
+    assert report(root, single).returncode == 0
+    assert outside.is_file() and (single / "before/global/predictions.csv").is_file()

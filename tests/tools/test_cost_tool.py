@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from pyhisto.proto import NetParameter, set_blob, write_weights
 
 
 def cost(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,6 +27,24 @@ def test_table_7_s_first_row(root: Path, paper: str) -> None:
     assert table.stdout.splitlines()[-1].startswith("3.770 M weights, 2920.3 M FLOPs")
     total = json.loads(cost(root, "--model", paper, "--json").stdout)["total"]
     assert (total["weights"], total["flops"]) == (3_770_274, 2_920_262_208)
+
+
+def test_bytes_on_disk(root: Path, paper: str, tmp_path: Path) -> None:
+    weights = NetParameter()
+    values = np.zeros((4, 8), np.float32)
+    values[0, :3] = 1
+    set_blob(weights.layer.add(name="ip", type="InnerProduct").blobs.add(), values)
+    model = tmp_path / "m.caffemodel"
+    write_weights(model, weights)
+    sizes = json.loads(cost(root, "--model", paper, "--weights", str(model), "--json").stdout)
+    assert sizes["caffemodel_bytes"] == model.stat().st_size
+    # 9 of magic and version, 4 of the count of layers, 2 + 2 of the name, 2 of the count of blobs; the blob: 2 of kind
+    # and axes, 8 of shape, 32 bits, 3 numbers of 4.
+    assert sizes["sparse_bytes"] == 9 + 4 + 4 + 2 + 2 + 8 + 4 + 12
+    last = cost(root, "--model", paper, "--weights", str(model)).stdout.splitlines()[-1]
+    assert last == f"{model.stat().st_size} bytes as caffemodel, 45 as sparse weights"
+    absent = cost(root, "--model", paper, "--weights", str(tmp_path / "absent.caffemodel"))
+    assert absent.returncode == 2 and absent.stderr.count("\n") == 1 and not absent.stdout
 
 
 def test_bad_input_is_one_line_and_exit_2(root: Path, tmp_path: Path) -> None:

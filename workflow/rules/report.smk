@@ -3,22 +3,22 @@
 
 rule cost:
     input:
-        f"{PLACE}/net",
+        net=f"{PLACE}/net",
+        model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/cost.json",
     shell:
-        "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
+        "{PYTHON} tools/cost.py --model {input.net}/deploy.prototxt --weights {input.model} --json > {output}"
 
 
 rule time:
     input:
-        net=f"{PLACE}/net",
-        model=f"{PLACE}/model.caffemodel",
+        f"{PLACE}/net",
     output:
         f"{PLACE}/time.json",
     threads: workflow.cores  # nothing else runs while it measures
     shell:
-        "{PYTHON} tools/caffe_time.py --model {input.net}/deploy.prototxt --weights {input.model} --out {output}"
+        "{PYTHON} tools/caffe_time.py --model {input}/deploy.prototxt --out {output}"
 
 
 rule examples:
@@ -35,8 +35,6 @@ METHODS = {"slimming": "network slimming", "l1": "channel pruning by L1 norm", "
 
 
 rule stage:
-    input:
-        lambda wildcards: f"{EXPERIMENT}/{{stage}}/local/sparsity.json" if wildcards.stage in SURGERIES else [],
     output:
         f"{EXPERIMENT}/{{stage}}/stage.json",
     run:
@@ -44,10 +42,8 @@ rule stage:
         kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
         if settings.get("criterion", "sep") != "sep":
             kept["method"] = METHODS[settings["criterion"]]
-        if input:  # sparse weights: their own file's size, not the caffemodel's
-            kept["bytes"] = json.loads(Path(input[0]).read_text())["bytes"]
-            if settings.get("of", "before") != "before":
-                kept["method"] = "channel pruning + DNS"
+        if settings.get("method") == "DNS" and settings.get("of", "before") != "before":
+            kept["method"] = "channel pruning + DNS"
         Path(output[0]).write_text(json.dumps({"label": wildcards.stage, **kept}) + "\n")
 
 
