@@ -22,6 +22,7 @@ def test_jobs_images_time_and_disk_of_a_config(root: Path, tmp_path: Path) -> No
     jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+) ", done.stdout, re.MULTILINE)}
     # Two branches: trained before and after pruning, DNS once, all three predicted.
     assert (jobs["lmdb"], jobs["train"], jobs["surgery"], jobs["predict"]) == (2, 4, 2, 6)
+    assert re.search(r"^Not estimated: .*prune 2.*report 1", done.stdout, re.MULTILINE)
     assert re.search(
         r"In all about [0-9.]+ (s|min|h) on this CPU, one job after the other, and \d+ MB on disk", done.stdout
     )

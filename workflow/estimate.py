@@ -3,7 +3,8 @@
 
 Jobs come from Snakemake's dry run. The network is timed with `caffe time` on this machine (on the CPU, or with --gpu),
 one image goes through the preprocessing; the rest is arithmetic. A pruned network is faster than the one it came from:
-the time is an upper bound of the steps listed; drawing, timing and starting programs are not in it.
+the time is an upper bound of the steps listed. The other steps are named with their number, and not in it: mostly small
+ones, but also those of the methods that the paper compares with.
 """
 
 import argparse
@@ -96,6 +97,9 @@ def main() -> None:
         total, disk = total + every, disk + left
         each = "".join(f"{duration(seconds[branch]):>15}" for branch in BRANCHES)
         print(f"{rule:12}{count:7}{each}{duration(every):>12}{gigabytes(left):>10}")
+    others = ", ".join(f"{rule} {count}" for rule, count in jobs.items() if rule not in {row[0] for row in rows})
+    if others:
+        print(f"Not estimated: {others}")
     where = "on this CPU" if arguments.gpu is None else f"on GPU {arguments.gpu}"
     print(f"In all about {duration(total)} {where}, one job after the other, and {gigabytes(disk)} on disk.")
 
