@@ -1,13 +1,12 @@
 """Synthetic images of the four pathologies of BACH, and of BISQUE's two, in these sets' folders and names.
 
-The tissue is that of `synthetic`. Normal tissue has few glands of small nuclei in much stroma, benign tissue many of
-larger ones; in situ carcinoma is a malignant epithelium that fills ducts and stays in them, invasive carcinoma the same
-cells in sheets and strands without a border. BISQUE's images come from another laboratory: fainter, bluer stains,
-another camera.
+Normal tissue has few glands of small nuclei in much stroma, benign tissue many of larger ones; in situ carcinoma is a
+malignant epithelium that fills ducts and stays in them, invasive carcinoma the same cells in sheets and strands without
+a border. BISQUE's images come from another laboratory: fainter, bluer stains, another camera.
 
-`difficulty`, from 0 to 1, takes the differences away as it does there: nuclei of all classes become alike, glands
-become as many in normal tissue as in benign, and half that part of a patient's images show the architecture of the
-class beside theirs in the tree.
+`difficulty`, from 0 to 1, takes the differences away as it does in `synthetic`: nuclei of all classes become alike,
+glands become as many in normal tissue as in benign, and half that part of a patient's images show the architecture of
+the class beside theirs in the tree.
 """
 
 import math
@@ -19,19 +18,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.synthetic import (
+from data_prep.synthetic import make_patients, stream
+from data_prep.synthetic_tissue import (
     HEIGHT,
     WIDTH,
     Epithelium,
-    Mask,
     Patient,
+    Point,
+    Tissue,
     draw_glands,
-    draw_nucleus,
     draw_sheets,
-    make_patients,
-    outline,
+    fill,
     paint,
-    stream,
 )
 from pyhisto.hierarchy.tree import LEAVES
 from pyhisto.preprocessing.images import Image
@@ -96,31 +94,17 @@ def draw(photo: Photo, seed: int) -> Image:
     return np.asarray(cv2.resize(image[:, left : left + width], SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def draw_ducts(
-    nuclei: Mask, cytoplasm: Mask, lumen: Mask, rng: np.random.Generator, patient: Patient, scale: float
-) -> None:
+def draw_ducts(tissue: Tissue) -> None:
     """Ducts that do not touch, full of malignant cells, with an intact ring around; now and then dead in the middle."""
-    target, covered = patient.cellularity * WIDTH * HEIGHT, 0.0
-    placed: list[tuple[float, float, float]] = []
-    for _ in range(400):
-        if covered > target:
-            break
-        radius = rng.uniform(40, 80) * scale
-        x, y = rng.uniform(0, WIDTH), rng.uniform(0, HEIGHT)
-        if any(math.hypot(x - other[0], y - other[1]) < radius + other[2] + 8 * scale for other in placed):
-            continue
-        placed.append((x, y, radius * 1.1))
-        covered += math.pi * radius**2
-        wall = outline(rng, (x, y), (radius, radius * rng.uniform(0.7, 1.0)), rng.uniform(0, math.pi), 0.12)
-        for plane in (nuclei, lumen):
-            cv2.fillPoly(plane, [wall], (0,), cv2.LINE_8, 4)
-        cv2.fillPoly(cytoplasm, [wall], (255,), cv2.LINE_AA, 4)
+    rng = tissue.rng
+    for centre, radius in tissue.places(400, 40, 80, gap=8):
+        wall = tissue.outline(centre, (radius, radius * rng.uniform(0.7, 1.0)), rng.uniform(0, math.pi), 0.12)
+        tissue.enclose(wall)
         dead = radius * rng.uniform(0.25, 0.45) if rng.random() < 0.35 else 0.0
         if dead:
-            hole = outline(rng, (x, y), (dead, dead * 0.8), rng.uniform(0, math.pi), 0.2)
-            cv2.fillPoly(lumen, [hole], (150,), cv2.LINE_AA, 4)
-        _fill(nuclei, rng, patient, (x, y), (wall / 16).astype(np.float32), dead, scale)
-        cv2.polylines(nuclei, [wall], True, (110,), round(1.5 * scale), cv2.LINE_AA, 4)
+            fill(tissue.lumen, tissue.outline(centre, (dead, dead * 0.8), rng.uniform(0, math.pi), 0.2), 150)
+        _fill_duct(tissue, centre, (wall / 16).astype(np.float32), dead)
+        cv2.polylines(tissue.nuclei, [wall], True, (110,), round(1.5 * tissue.scale), cv2.LINE_AA, 4)
 
 
 EPITHELIA: dict[str, Epithelium] = {
@@ -131,12 +115,10 @@ EPITHELIA: dict[str, Epithelium] = {
 }
 
 
-def _fill(
-    nuclei: Mask, rng: np.random.Generator, patient: Patient, centre: tuple[float, float], wall: NDArray[np.float32],
-    dead: float, scale: float,
-) -> None:  # fmt: skip
+def _fill_duct(tissue: Tissue, centre: Point, wall: NDArray[np.float32], dead: float) -> None:
     """Nuclei on a shaken grid inside a wall (points in pixels), but not where the cells are dead."""
-    radius = patient.nuclear_radius * scale
+    patient, rng = tissue.patient, tissue.rng
+    radius = patient.nuclear_radius * tissue.scale
     step = 2 * radius / patient.crowding
     low, high = wall.min(axis=0), wall.max(axis=0)
     for top in np.arange(low[1], high[1], step * 0.9):
@@ -145,7 +127,7 @@ def _fill(
             inside = cv2.pointPolygonTest(wall[:, np.newaxis], (float(x), float(y)), True) > 0.7 * radius
             if inside and math.hypot(x - centre[0], y - centre[1]) > dead and rng.random() < 0.93:
                 turn = rng.uniform(0, math.pi)
-                draw_nucleus(nuclei, rng, patient, (float(x), float(y)), radius, rng.uniform(1.0, 1.5), turn)
+                tissue.nucleus((float(x), float(y)), radius, rng.uniform(1.0, 1.5), turn)
 
 
 def _grown(patient: Patient, kind: str, name: str, difficulty: float, seed: int) -> Patient:
