@@ -8,7 +8,7 @@ import cv2
 
 from data_prep import synthetic
 from data_prep.parallel import with_progress
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 
@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8, help="images a patient (default 8)")
     parser.add_argument("--magnification", type=int, choices=(40, 100, 200, 400), default=100)
     parser.add_argument(
-        "--difficulty", type=float, default=0.0, metavar="D",
+        "--difficulty", type=share, default=0.0, metavar="D",
         help="0: the classes look as different as drawn; 1: they look the same (default 0)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
@@ -33,9 +33,6 @@ def main() -> None:
         raise InputError(f"--patients {arguments.patients}: give 12 to 9999, so that every split has both classes")
     if not 1 <= arguments.images <= 999:
         raise InputError(f"--images {arguments.images}: give 1 to 999")
-
-    if not 0 <= arguments.difficulty <= 1:
-        raise InputError(f"--difficulty {arguments.difficulty}: give 0 to 1")
 
     patients = synthetic.make_patients(arguments.patients, arguments.seed, arguments.difficulty)
     samples = synthetic.make_samples(patients, arguments.images, arguments.magnification)

@@ -11,7 +11,7 @@ import cv2
 
 from data_prep.parallel import with_progress
 from data_prep.synthetic_bach import Photo, draw, make_photos
-from pyhisto.cli import Parser, positive, run
+from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.hierarchy.tree import LEAVES
@@ -32,7 +32,7 @@ def main() -> None:
         help="patients of each of BISQUE's classes (default 0: no bisque)",
     )
     parser.add_argument(
-        "--difficulty", type=float, default=0.0, metavar="D",
+        "--difficulty", type=share, default=0.0, metavar="D",
         help="0: the classes look as different as drawn; 1: siblings look the same (default 0)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
@@ -42,8 +42,6 @@ def main() -> None:
         raise InputError(f"--patients {arguments.patients} --images {arguments.images}: a class has 999 images at most")
     if not 0 <= arguments.extension <= 99:
         raise InputError(f"--extension {arguments.extension}: give 0 to 99")
-    if not 0 <= arguments.difficulty <= 1:
-        raise InputError(f"--difficulty {arguments.difficulty}: give 0 to 1")
 
     photos = list(
         make_photos(

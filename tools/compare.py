@@ -11,7 +11,7 @@ from statistics import median
 
 from tqdm import tqdm
 
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.tables import Cell, Column, Table, to_csv, to_markdown, to_text
 from pyhisto.files import whole_folder, write_text
@@ -138,19 +138,13 @@ def _quotient(before: Cell, after: Cell) -> float | None:
     return None
 
 
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return int(text)
-
-
 def _parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for side in ("before", "after"):
         parser.add_argument(f"--{side}", type=Path, required=True, metavar="DIR_OR_PROTOTXT",
                             help="a prototxt, or a folder with deploy.prototxt and one caffemodel")  # fmt: skip
         parser.add_argument(f"--weights-{side}", type=Path, metavar="F", help="its caffemodel, binary or HDF5")
-    parser.add_argument("--time", type=_positive, metavar="ROUNDS",
+    parser.add_argument("--time", type=positive, metavar="ROUNDS",
                         help="measure both with `caffe time`, in so many rounds; 5 are a good number")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="must not exist yet")
     return parser

@@ -14,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-from pyhisto.cli import Parser, positive, ratio, run
+from pyhisto.cli import Parser, natural, positive, ratio, run
 from pyhisto.files import write_text
 from pyhisto.proto import read_weights
 from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
@@ -51,19 +51,13 @@ def _parser() -> Parser:
     amount.add_argument("--c-rate", type=float, metavar="C", help="cut below mean + C * deviation of |W|, by layer")
     parser.add_argument("--gamma", type=float, default=0.001, help="masks change less often (default %(default)s)")
     parser.add_argument("--power", type=float, default=1.0, help="the same (default %(default)s)")
-    parser.add_argument("--iter-stop", type=_count, metavar="N", help="masks stay from then on (default: half way)")
-    parser.add_argument("--seed", type=_count, default=0, help="of when masks change")
+    parser.add_argument("--iter-stop", type=natural, metavar="N", help="masks stay from then on (default: half way)")
+    parser.add_argument("--seed", type=natural, default=0, help="of when masks change")
     parser.add_argument("--layers", nargs="+", default=[], metavar="LAYER",
                         help="default: every convolution and inner product")  # fmt: skip
     parser.add_argument("--iterations", type=positive, metavar="N", help="default: the solver's max_iter")
     add_run_options(parser)
     return parser
-
-
-def _count(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return int(text)
 
 
 if __name__ == "__main__":

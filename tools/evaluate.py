@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import pyhisto
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, natural, run, share
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Predictions, read_predictions
 from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, available, evaluate
@@ -77,30 +77,14 @@ def parse() -> argparse.Namespace:
         help="1 global, 2 local (average), 2max local (majority), 3 and 3max hybrid, notebook: the authors' published "
         "rule; default: all but notebook for which the files have the branches",
     )
-    parser.add_argument("--lambda", type=weight, default=LAMBDA, dest="weight", metavar="L", help="default %(default)s")
+    parser.add_argument("--lambda", type=share, default=LAMBDA, dest="weight", metavar="L", help="default %(default)s")
     parser.add_argument(
         "--models", nargs="+", choices=[*FUSIONS], default=[*FUSIONS], help="fusion of several models; default all"
     )
     parser.add_argument("--magnification", choices=[*NOTEBOOK_WEIGHTS], help="for the notebook's weights")
-    parser.add_argument("--seed", type=seed, default=0, help="of the bootstrap over patients; default %(default)s")
+    parser.add_argument("--seed", type=natural, default=0, help="of the bootstrap over patients; default %(default)s")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write tables/evaluation.csv and .md, and run.json")
     return parser.parse_args()
-
-
-def weight(text: str) -> float:
-    """argparse type: a number from 0 to 1."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
-    return value
-
-
-def seed(text: str) -> int:
-    """argparse type: a whole number from 0."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return value
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 import pyhisto
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.evaluation.predictions import write_predictions
@@ -125,14 +125,6 @@ def parse() -> argparse.Namespace:
         help="predictions.csv; predictions.json beside it says from what",
     )
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    """argparse type: a whole number from 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_patients_that_were_trained_on_are_refused(root: Path, images: Path, sma
         (["--manifest", "none.csv"], "none.csv: cannot be read"),
         (["--root", "elsewhere"], "no such file; is elsewhere the root folder"),
         (["--gpu", "0"], "--gpu: the opencv engine runs on the CPU"),
-        (["--batch-size", "0"], "0 is not 1 or more"),
+        (["--batch-size", "0"], "0 is below 1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
