@@ -11,6 +11,7 @@ from defusedxml.ElementTree import parse
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
+from pyhisto.files import reading
 
 CLASSES = ("Normal", "Benign", "InSitu", "Invasive")
 """BACH's classes; a region is one of the last three, and Normal is tissue outside of all regions."""
@@ -46,9 +47,8 @@ def read_annotations(path: Path) -> Annotations:
     `invasive`. Raises InputError for a file that is not such XML, or defines entities.
     """
     try:
-        root = parse(path, forbid_dtd=True).getroot()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            root = parse(path, forbid_dtd=True).getroot()
     except DefusedXmlException:
         raise InputError(
             f"{path}: declares entities or a document type, which ImageScope never does; refused"

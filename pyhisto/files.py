@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all: written aside, then renamed."""
+"""Files: an input that cannot be read is named; outputs, written aside and renamed, appear whole or not at all."""
 
 import fcntl
 import hashlib
@@ -10,6 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyhisto.errors import InputError
+
+
+@contextmanager
+def reading(path: object) -> Iterator[None]:
+    """While it lasts, a file that the system will not read is an InputError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 @contextmanager

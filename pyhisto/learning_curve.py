@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 
 TRAIN_COLOUR, TEST_COLOUR, ACCURACY_COLOUR = "#9aa5b1", "#c2410c", "#1d4ed8"
 
@@ -35,9 +35,8 @@ class Point:
 def read_points(path: Path) -> list[Point]:
     """Read a metrics file (JSON lines). A last line that was cut short by a kill is passed over."""
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a metrics file (JSON lines)") from None
     points = []

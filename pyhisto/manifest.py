@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
+from pyhisto.files import reading, write_text
 
 COLUMNS = ("path", "label", "patient", "slide", "magnification", "subtype", "split")
 SPLITS = ("train", "val", "test")
@@ -47,9 +47,8 @@ def read_manifest(path: Path) -> list[Row]:
     """Read a manifest. InputError names the file, the line and the fault."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a UTF-8 text file; is it a manifest?") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

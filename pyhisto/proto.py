@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 
 Net: TypeAlias = Any
 """A NetParameter. (The classes are made at run time, so a type checker cannot see their fields.)"""
@@ -211,18 +211,13 @@ def layer_blobs(weights: Net) -> dict[str, list[Array]]:
 
 
 def _is_hdf5(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(8) == b"\x89HDF\r\n\x1a\n"
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    with reading(path), open(path, "rb") as file:
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
+    with reading(path):
         return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _one_line(error: Exception) -> str:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from google.protobuf import text_encoding
 
 from pyhisto.errors import InputError
+from pyhisto.files import reading
 
 MAX_DEPTH = 100  # messages in messages; Caffe's own go five deep
 _TRIVIA = re.compile(r"(?:\s+|#[^\n]*)*")
@@ -240,9 +241,8 @@ class Document(Message):
     def read(cls, path: Path) -> "Document":
         """Parse a file. Raises InputError where it cannot be read or is no prototxt."""
         try:
-            return cls(Path(path).read_bytes().decode("utf-8"), path)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+            with reading(path):
+                return cls(Path(path).read_bytes().decode("utf-8"), path)
         except UnicodeDecodeError:
             raise InputError(f"{path}: not a prototxt: not UTF-8 text") from None
 

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Inputs that cannot be read are named; outputs appear whole or not at all."""
 
 import subprocess
 import threading
@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive, sha256, whole_file, whole_folder, write_text
+from pyhisto.files import exclusive, reading, sha256, whole_file, whole_folder, write_text
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^net: cannot be read: Is a directory$"), reading("net"):
+        tmp_path.read_bytes()
+    with pytest.raises(UnicodeDecodeError), reading("net"):
+        b"\xff".decode()
 
 
 def test_a_file_appears_at_the_end(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.tables import to_text
+from pyhisto.files import reading
 from pyhisto.hierarchy.decide import PAPERS_ROUTING, ROUTINGS
 from pyhisto.hierarchy.predictions import Predictions, read_predictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
@@ -65,9 +66,8 @@ def read_settings(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):

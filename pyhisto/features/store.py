@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.features.descriptors import DESCRIPTORS
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 
 IMAGES = "images"
 
@@ -54,10 +54,8 @@ def write_features(path: Path, features: Features) -> None:
 def read_features(path: Path) -> Features:
     """Read a features file. InputError names the file and the fault."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with reading(path), np.load(path, allow_pickle=False) as file:
             arrays = dict(file.items())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except DAMAGE:
         raise InputError(f"{path}: not a features file, or damaged; run extract_features.py again") from None
     images = arrays.pop(IMAGES, None)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES, PATHOLOGIES, class_count
 
 COLUMNS = (
@@ -103,9 +103,8 @@ def read_predictions(path: Path) -> Predictions:
 def _rows(path: Path) -> Iterable[tuple[str, Row]]:
     """(where, row) of a file's rows, each checked by itself."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a UTF-8 text file; is it a tree's predictions file?") from None
     reader = csv.reader(text.splitlines(), strict=True)

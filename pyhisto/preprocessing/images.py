@@ -15,6 +15,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
+from pyhisto.files import reading
 
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, uint8, BGR."""
@@ -34,10 +35,8 @@ def read_image(path: Path) -> Image:
     Raises InputError where the file cannot be read, is cut short, is no image, or is too large for one.
     """
     path = Path(path)
-    try:
+    with reading(path):
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     return decode_image(data, str(path))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
+from pyhisto.files import reading, write_text
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import (
@@ -72,9 +72,8 @@ class Preprocessing:
         path = Path(path)
         path = path / FILE_NAME if path.is_dir() else path
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+            with reading(path):
+                value = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError):
             raise InputError(f"{path}: not valid JSON; is it a preprocessing.json?") from None
         return cls._from_json(value, str(path))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
+from pyhisto.files import reading, write_text
 from pyhisto.proto import CONTROL
 
 
@@ -58,12 +58,11 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{constant} is no number")
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with reading(path):
+            text = Path(path).read_text(encoding="utf-8")
         content = json.loads(text, parse_constant=refuse)
         if "\\ud" in text.lower():  # half of a character, which no file name and no output can hold
             json.dumps(content, ensure_ascii=False).encode()
         return content
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pyhisto.errors import InputError
+from pyhisto.files import reading
 from pyhisto.graph import Blob, Graph, layers_in_phase, upgrade
 from pyhisto.proto import TRAIN, Net, NetParameter, layer_blobs, read_weights
 
@@ -52,11 +53,10 @@ def groups_by_pattern(net: Net, patterns: Mapping[str, Iterable[str]], source: o
 def read_groups(path: Path, net: Net, source: object) -> Groups:
     """The groups from a JSON file: {"layer": "first", "middle" or "last", ...}. Raises InputError."""
     try:
-        groups = json.loads(path.read_text(encoding="utf-8"))
+        with reading(path):
+            groups = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
             raise ValueError
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise InputError(f'{path}: not a JSON object of "layer": "group"') from None
     names = {layer.name for layer, _ in layers_in_phase(net, TRAIN, source=source)}

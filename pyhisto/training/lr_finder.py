@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import pyhisto
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, whole_file, write_text
+from pyhisto.files import reading, sha256, whole_file, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import to_text
 from pyhisto.training.caffe_train import Watch
@@ -121,9 +121,8 @@ def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights
 def read_suggestion(path: Path) -> float:
     """The suggested learning rate of an lr.json. Raises InputError."""
     try:
-        rate = float(json.loads(path.read_text(encoding="utf-8"))["suggestion"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+        with reading(path):
+            rate = float(json.loads(path.read_text(encoding="utf-8"))["suggestion"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: suggests no learning rate; is it what tools/find_lr.py wrote?") from None
     if not (math.isfinite(rate) and rate > 0):
