@@ -23,8 +23,8 @@ METHOD = "channel pruning"
 DNS = "DNS"
 JOINT = "channel pruning + DNS"
 OTHER_CRITERIA = (
-    "The paper prunes the channels of the SEP blocks; the other criteria prune every layer, so that the same O leaves a "
-    "smaller network: fig. 13 compares by size."
+    "The paper prunes the channels of SEP blocks, the other criteria those of every layer, so that the same O leaves a "
+    "smaller network; fig. 13 compares by size."
 )
 BARS = "Bars: 95% interval of one fold, standard deviation of several."
 

@@ -98,12 +98,9 @@ def importance_histograms(results: Results) -> list[Drawing]:
     made = []
     for branch in ("global", "local"):
         for experiment in results.experiments:
-            stages = {
-                stage.label: stage.branches[branch].importance
-                for stage in experiment.stages[:MAX_STAGES]
-                if branch in stage.branches and stage.branches[branch].importance
-            }
-            if stages:
+            measured = [s for s in experiment.stages if branch in s.branches and s.branches[branch].importance]
+            if measured:
+                stages = {stage.label: stage.branches[branch].importance for stage in measured[:MAX_STAGES]}
                 caption = (
                     f"Channel importance per SEP block, {branch} branch{_which(experiment)} (eq. 5, fig. 11). In "
                     "brackets: channels, and the standard deviation of their importance."

@@ -10,7 +10,7 @@ examples/*.png                  example patches; a file's name is its caption
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ class Results:
 
     `settings` is run.json. Keys that the report understands: title; data and patients (a sentence each: what data,
     which kind of patient is counted); synthetic (true or false); dataset (breakhis or bach: the paper's tables are put
-    beside); magnification; lambda; width; ratio; seconds (step -> seconds).
+    beside); stages (their names, in the order in which they are shown); magnification; lambda; width; ratio; seconds
+    (step -> seconds).
     """
 
     folder: Path
@@ -107,7 +108,9 @@ def read_results(folder: Path) -> Results:
     settings = _read_object(folder / "run.json")
     magnification = settings.get("magnification")
     top = Experiment(None, None if magnification is None else str(magnification), None, ())
-    experiments = tuple(_experiments(folder, top))
+    stages = settings.get("stages")
+    names = [str(name) for name in stages] if isinstance(stages, list) else ["before", "after"]
+    experiments = tuple(_experiments(folder, top, names))
     if not any(stage.predictions for experiment in experiments for stage in experiment.stages):
         raise InputError(f"{folder}: has no <stage>/global/predictions.csv or <stage>/local/predictions.csv")
     return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
@@ -117,15 +120,22 @@ LEVELS = {"fold": r"fold(\w+)", "magnification": r"(\d+)X", "bag": r"bag(\w+)"}
 """Attribute of Experiment -> the folders that stand for it."""
 
 
-def _experiments(folder: Path, place: Experiment) -> Iterator[Experiment]:
-    """The experiments in a folder, whose `place` is known, and in the folders of it that are levels."""
+def _experiments(folder: Path, place: Experiment, names: Sequence[str]) -> Iterator[Experiment]:
+    """The experiments in a folder, whose `place` is known, and in the folders of it that are levels.
+
+    Stages come in the order of `names`, then those that are not among them.
+    """
+
+    def order(path: Path) -> tuple[int, list[tuple[int, int | str]]]:
+        return names.index(path.name) if path.name in names else len(names), _natural(path)
+
     stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
     if stages:
-        yield replace(place, stages=tuple(_read_stage(path) for path in sorted(stages, key=_stage_order)))
+        yield replace(place, stages=tuple(_read_stage(path) for path in sorted(stages, key=order)))
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
-                yield from _experiments(path, replace(place, **{level: match[1]}))  # type: ignore[arg-type]
+                yield from _experiments(path, replace(place, **{level: match[1]}), names)  # type: ignore[arg-type]
 
 
 def _read_stage(folder: Path) -> Stage:
@@ -172,11 +182,6 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{path}: not a JSON object")
     return value
-
-
-def _stage_order(path: Path) -> tuple[int, list[tuple[int, int | str]]]:
-    first = ("before", "after")
-    return first.index(path.name) if path.name in first else len(first), _natural(path)
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

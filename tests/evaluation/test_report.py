@@ -200,6 +200,18 @@ def test_bad_folders(root: Path, single: Path, tmp_path: Path) -> None:
     assert not (single / "report.html").exists()
 
 
+def test_stages_come_in_the_order_that_the_run_names(single: Path) -> None:
+    write_stage(single / "a_late_one", wrong=1)
+
+    def names() -> list[str]:
+        (experiment,) = read_results(single).experiments
+        return [stage.name for stage in experiment.stages]
+
+    assert names() == ["before", "after", "a_late_one"]
+    (single / "run.json").write_text(json.dumps({"stages": ["after", "a_late_one"]}))
+    assert names() == ["after", "a_late_one", "before"]
+
+
 def test_what_an_earlier_report_left_goes_and_nothing_else(root: Path, single: Path) -> None:
     (single / "after/stage.json").write_text(json.dumps({"ratio": 0.5}))
     assert report(root, single).returncode == 0

@@ -99,6 +99,7 @@ rule settings:
                 if study.synthetic
                 else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
             ),
+            "stages": STAGES,
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
             "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
