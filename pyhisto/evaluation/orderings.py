@@ -53,7 +53,8 @@ def orderings_table(results: Results, scored: Sequence[Scored]) -> Table | None:
     columns += [Column("difference"), Column("here")]
     notes = [
         "IL in percent. difference: first minus second on the same images, with a 95% interval from a bootstrap over "
-        "patients (all folds' images together). It knows the spread over test patients, not over trainings.",
+        "patients (all folds' images together). It knows the spread over test patients, not over trainings; and a "
+        "compressed network has trained on since: what it gains on the one before may come from that.",
         'holds, does not hold: zero lies outside the interval. "within noise": where the paper says no worse, and the '
         'interval has zero in it; "not shown": where it says better or worse, and the interval has zero in it.',
     ]
