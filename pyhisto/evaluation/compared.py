@@ -25,7 +25,17 @@ from pyhisto.evaluation.reference import ASSEMBLING, COST, MAGNIFICATIONS, Print
 from pyhisto.evaluation.results import LEVELS, Results
 from pyhisto.evaluation.strategies import FUSIONS, scores_of
 from pyhisto.evaluation.study import MEASURES, Scored
-from pyhisto.evaluation.tables import SCORE_NOTES, Cell, Column, Estimate, Spread, Table, percent
+from pyhisto.evaluation.tables import (
+    MAIN_COLUMNS,
+    SCORE_NOTES,
+    Cell,
+    Column,
+    Estimate,
+    Spread,
+    Table,
+    main_cells,
+    percent,
+)
 
 PLACES = Printed("table8_breakhis_comparison", "Table 8: BreaKHis, methods compared", None)
 
@@ -232,19 +242,14 @@ def compared_table(rows: Sequence[Line]) -> Table:
 
 def models_table(judged: Sequence[Judged]) -> Table:
     """Every model of every method in every fold, its fusions, and its patches by every rule."""
-    columns = [*map(Column, ("magnification", "fold", "bag", "method", "model", "images", "patients", "majority"))]
-    columns += [Column("IL"), Column("PL"), Column("kappa", 3), Column("PPV"), Column("F1"), Column("AUC", 3)]
+    columns = [*map(Column, ("magnification", "fold", "bag", "method", "model")), *MAIN_COLUMNS]
+    columns += [Column("PPV"), Column("F1"), Column("AUC", 3)]
     cells: list[list[Cell]] = [
         [
             *(each.method.levels.get(level) for level in ("magnification", "fold", "bag")),
             each.method.label,
             model,
-            s.images,
-            s.patients,
-            100 * s.majority,
-            percent(s.il, s.il_interval),
-            percent(s.pl, s.pl_interval),
-            s.kappa,
+            *main_cells(s),
             100 * s.ppv,
             100 * s.f1,
             s.auc,

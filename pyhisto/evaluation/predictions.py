@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 
 COLUMNS = ("image", "patient", "label", "branch", "model", "patch")
 BRANCHES = ("global", "local")
@@ -196,7 +196,7 @@ class _Merged:
 def _chunks(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
     """The rows of one file, its header checked: some at a time, with the line of the first of them."""
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with reading(path), open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
             classes = len(header) - len(COLUMNS)
@@ -209,8 +209,6 @@ def _chunks(path: Path) -> Iterator[tuple[int, list[list[str]]]]:
                         raise InputError(f"{path} line {line + number}: {len(fields)} fields, the header {len(header)}")
                 yield line, rows
                 line += len(rows)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a UTF-8 text file; is it a predictions file?") from None
     except csv.Error as error:

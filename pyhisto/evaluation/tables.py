@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from pyhisto.evaluation.metrics import Interval
+from pyhisto.evaluation.metrics import Interval, Scores
 from pyhisto.evaluation.strategies import PRINTED, Result
 from pyhisto.files import write_text
 
@@ -127,9 +127,13 @@ def write_tables(folder: Path, tables: Sequence[Table]) -> list[Path]:
     return written
 
 
+MAIN_COLUMNS = [*map(Column, ("images", "patients", "majority", "IL", "PL")), Column("kappa", 3)]
+"""What every table of scores begins with."""
+
 SCORE_COLUMNS = [
-    *(Column(name) for name in ("strategy", "models", "images", "patients", "majority", "IL", "PL")),
-    Column("kappa", 3),
+    Column("strategy"),
+    Column("models"),
+    *MAIN_COLUMNS,
     *(Column(name) for name in ("PPV", "NPV", "F1", "precision", "recall", "specificity")),
     Column("AUC", 3),
 ]
@@ -150,15 +154,16 @@ def score_cells(result: Result) -> list[Cell]:
     return [
         PRINTED.get(result.strategy, result.strategy),
         f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else None,
-        s.images,
-        s.patients,
-        100 * s.majority,
-        percent(s.il, s.il_interval),
-        percent(s.pl, s.pl_interval),
-        s.kappa,
+        *main_cells(s),
         *(100 * rate for rate in rates),
         s.auc,
     ]
+
+
+def main_cells(s: Scores) -> list[Cell]:
+    """Scores as MAIN_COLUMNS."""
+    rates = (percent(s.il, s.il_interval), percent(s.pl, s.pl_interval))
+    return [s.images, s.patients, 100 * s.majority, *rates, s.kappa]
 
 
 def percent(rate: float, interval: Interval) -> Estimate:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file
+from pyhisto.files import reading, whole_file
 from pyhisto.proto import MAX_AXES, Array, Net, NetParameter, layer_blobs, set_blob
 
 MAGIC = b"PHSPARSE\x01"
@@ -44,10 +44,8 @@ def encode(weights: Net) -> bytes:
 
 def read_sparse(path: Path) -> Net:
     """Read what `write_sparse` wrote, as a NetParameter to be written as a caffemodel. Raises InputError."""
-    try:
+    with reading(path):
         reader = _Reader(Path(path).read_bytes(), path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     if reader.take(len(MAGIC)) != MAGIC:
         raise InputError(f"{path}: not a file of sparse weights")
     net = NetParameter()
