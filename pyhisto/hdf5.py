@@ -4,39 +4,39 @@ A layer name with a slash in it is a nested group. (Caffe itself cannot write su
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
+from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.proto import Array, Net, NetParameter, blob_array, set_blob
+
+Array: TypeAlias = NDArray[Any]
 
 
-def read_hdf5_weights(path: Path) -> Net:
-    """Read an HDF5 caffemodel. Raises InputError."""
+def read_hdf5_weights(path: Path) -> dict[str, list[Array]]:
+    """The blobs of an HDF5 caffemodel, by layer. Raises InputError."""
     layers: dict[str, dict[str, Array]] = {}
     with open_hdf5(path, "caffemodel") as file:
         for place, values in hdf5_arrays(file, "data").items():
             name, _, index = place.rpartition("/")
             layers.setdefault(name, {})[index] = values
-        net = NetParameter()
-        for name, arrays in layers.items():
-            layer = net.layer.add(name=name)
-            for values in numbered(arrays, f"layer '{name}'"):
-                set_blob(layer.blobs.add(), values)
-    return net
+        return {name: list(numbered(arrays, f"layer '{name}'")) for name, arrays in layers.items()}
 
 
-def write_hdf5_weights(path: Path, net: Net) -> None:
-    """Write an HDF5 caffemodel. Raises TypeError or ValueError where HDF5 cannot hold the layers' names."""
+def write_hdf5_weights(path: Path, layers: Iterable[tuple[str, Sequence[Array]]]) -> None:
+    """Write an HDF5 caffemodel from layers and their blobs.
+
+    Raises TypeError or ValueError where HDF5 cannot hold the layers' names.
+    """
     with h5py.File(path, "w") as file:
-        for layer in net.layer:
-            group = file.require_group(f"data/{layer.name}")
-            for index, blob in enumerate(layer.blobs):
-                group.create_dataset(str(index), data=blob_array(blob))
+        for name, blobs in layers:
+            group = file.require_group(f"data/{name}")
+            for index, values in enumerate(blobs):
+                group.create_dataset(str(index), data=values)
 
 
 @contextmanager

@@ -159,7 +159,11 @@ def read_weights(path: Path) -> Net:
     if _is_hdf5(path):
         from pyhisto.hdf5 import read_hdf5_weights  # h5py takes its time to load, and few files need it
 
-        net = read_hdf5_weights(path)
+        net = NetParameter()
+        for name, arrays in read_hdf5_weights(path).items():
+            layer = net.layer.add(name=name)
+            for values in arrays:
+                set_blob(layer.blobs.add(), values)
     else:
         net = read_binary(path, NetParameter)
     if not (net.layer or net.layers):
@@ -175,7 +179,7 @@ def write_weights(path: Path, net: Net) -> None:
             from pyhisto.hdf5 import write_hdf5_weights
 
             try:
-                write_hdf5_weights(partial, net)
+                write_hdf5_weights(partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in net.layer))
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"

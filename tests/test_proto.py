@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -42,6 +43,7 @@ def test_old_shapes_and_doubles() -> None:
 def test_caffes_own_classes_agree_on_every_byte(tmp_path: Path) -> None:
     # In a process of its own: it shows that both sets of classes live in one.
     script = """
+import h5py
 import numpy as np
 from pyhisto import proto
 from caffe.proto import caffe_pb2
@@ -97,3 +99,11 @@ def test_the_schema_is_compiled_from_its_source(root: Path, tmp_path: Path) -> N
     out = tmp_path / "caffe.desc"
     subprocess.run([protoc, "--proto_path", schema, "--descriptor_set_out", out, schema / "caffe.proto"], check=True)
     assert out.read_bytes() == (schema / "caffe.desc").read_bytes()
+
+
+def test_an_hdf5_layer_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    model = tmp_path / "m.caffemodel.h5"
+    with h5py.File(model, "w") as file:
+        file.create_group(b"data/\xff\xfe").create_dataset("0", data=np.ones(3, np.float32))
+    with pytest.raises(InputError, match="not an HDF5 caffemodel"):
+        proto.read_weights(model)
