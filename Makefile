@@ -2,7 +2,7 @@ PYTHON := .venv/bin/python
 
 # Our own lock, not Snakemake's, which outlives a killed run: this one is free as soon as no process of the run is left.
 RUN := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake \
-       --cores $(shell nproc) --nolock --rerun-incomplete --quiet all
+       --cores $(shell nproc) --nolock --quiet all
 WORKFLOW := $(RUN) -s workflow/Snakefile
 
 .PHONY: setup demo demo-kone test test-slow docker prototxt schema lint

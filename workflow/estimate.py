@@ -141,7 +141,7 @@ def costs(
 def remaining_jobs(arguments: argparse.Namespace) -> dict[str, int]:
     """Rule -> jobs that Snakemake would run now."""
     command = [sys.executable, "-m", "snakemake", "-n", "-s", str(HERE / "Snakefile"), "--quiet", "rules", "--nolock"]
-    command += ["--configfile", str(arguments.configfile), "--rerun-incomplete", "--cores", "1"]
+    command += ["--configfile", str(arguments.configfile), "--cores", "1"]
     command += ["--config", *arguments.config] if arguments.config else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
