@@ -67,10 +67,9 @@ RESULT_FILES = [
         ),
     )
 ]
-# Fig. 11 shows the channels' importance before and after; of other stages it is measured where a loop needs it.
+# Fig. 11 shows the channels' importance before and after, in one experiment; else it is measured where a loop needs it.
 RESULT_FILES += [
-    f"{experiment}/{stage}/{branch}/importance.json"
-    for experiment in EXPERIMENTS
+    f"{EXPERIMENTS[0]}/{stage}/{branch}/importance.json"
     for stage in ["before", *PRUNINGS[:1]]
     for branch in BRANCHES
 ]
