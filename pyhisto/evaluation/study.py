@@ -154,6 +154,7 @@ def summary_table(scored: Sequence[Scored]) -> Table:
         "IL, PL and the majority rate in percent. "
         + ("Mean ± standard deviation over folds." if several else SCORE_NOTES[2]),
         SCORE_NOTES[1],
+        *_bags_note(scored),
     ]
     if any(cell is not None for row in rows for cell in row[-4:]):
         notes.append(COST_NOTE)
@@ -242,7 +243,13 @@ def mean_table(scored: Sequence[Scored]) -> Table:
             name = PRINTED.get(strategy, strategy)
             rows.append([magnification, label, name, fusion if fusion in FUSIONS else None, len(folds), *spreads])
     notes = ["Mean ± standard deviation (n - 1) over folds; kappa and AUC as they are, the rest in percent."]
+    notes += _bags_note(scored)
     return Table("means", "Mean over folds", columns, rows, notes).without_empty_columns()
+
+
+def _bags_note(scored: Sequence[Scored]) -> list[str]:
+    """What a reader must know of the number of folds where there are bags."""
+    return ["Each bag counts as a fold."] if any(one.experiment.bag is not None for one in scored) else []
 
 
 def _over_folds(estimates: Sequence[Estimate], several: bool) -> Cell:

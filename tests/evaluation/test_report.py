@@ -151,6 +151,7 @@ def test_bags_merged_beside_single_models(root: Path, tmp_path: Path) -> None:
     assert (rows["3", "one of 2"]["IL"], rows["3", "one of 2"]["IL_std"]) == ("70", "14.1421")
     printed = {(row["measure"], row["fusion"]): row for row in table(tmp_path / "tables/table9_bach_assembling.csv")}
     assert printed["IL", "sum"]["ours"] == "70" and printed["IL", "max"]["paper"] == "84.2"
+    assert "- Each bag counts as a fold." in (tmp_path / "tables/summary.md").read_text()
     # The bags are tested on the same images.
     assert table(tmp_path / "tables/summary.csv")[0]["images"] == "10"
 
