@@ -218,15 +218,18 @@ def test_two_trainings_of_one_folder_follow_one_another(toy: Any) -> None:
 def test_ten_times_kill_9_at_random_moments(toy: Any) -> None:
     toy.solver(max_iter="30000", test_interval="500", display="50", snapshot="200")
     rng = random.Random(0)
-    for _ in range(10):
-        with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.DEVNULL) as process:
+    metrics = toy.folder / "snap/net_training/metrics.jsonl"
+    for number in range(10):
+        with subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.DEVNULL, text=True) as process:
+            if number == 0:
+                wait_for_points(metrics, process)  # on a machine so busy that it takes longer than what follows
             time.sleep(rng.uniform(0.5, 3))
             process.kill()
-    reached = read_points(toy.folder / "snap/net_training/metrics.jsonl")[-1].iteration
+    reached = read_points(metrics)[-1].iteration
     toy.solver(max_iter=str(reached + 1000 - reached % 1000), test_interval="500", display="50", snapshot="200")
     done = toy.train()
     assert done.returncode == 0, done.stderr
-    points = read_points(toy.folder / "snap/net_training/metrics.jsonl")
+    points = read_points(metrics)
     # Each report once, in order, to the end. Caffe may be some reports ahead of the reader that is killed, so a few
     # can be missing before a snapshot.
     for phase, step in (("train", 50), ("test", 500)):
