@@ -88,7 +88,8 @@ def main() -> None:
         end="",
     )
     print(f"{images.val} validation and {images.test} test images")
-    rows = [(rule, jobs[rule], *cost) for rule, cost in costs(study, images, branches).items() if jobs.get(rule)]
+    estimated = costs(study, images, branches)
+    rows = [(rule, jobs[rule], *cost) for rule, cost in estimated.items() if jobs.get(rule)]
     print(f"{'step':12}{'jobs':>7}{'each, global':>15}{'each, local':>15}{'all':>12}{'disk':>10}")
     total, disk = 0.0, 0.0
     for rule, count, seconds, size in rows:
@@ -97,7 +98,7 @@ def main() -> None:
         total, disk = total + every, disk + left
         each = "".join(f"{duration(seconds[branch]):>15}" for branch in BRANCHES)
         print(f"{rule:12}{count:7}{each}{duration(every):>12}{gigabytes(left):>10}")
-    others = ", ".join(f"{rule} {count}" for rule, count in jobs.items() if rule not in {row[0] for row in rows})
+    others = ", ".join(f"{rule} {count}" for rule, count in jobs.items() if rule not in estimated)
     if others:
         print(f"Not estimated: {others}")
     where = "on this CPU" if arguments.gpu is None else f"on GPU {arguments.gpu}"

@@ -143,7 +143,6 @@ rule surgery:
     output:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
-        sparsity=f"{PLACE}/sparsity.json",
     wildcard_constraints:
         stage=OPERATED,
     resources:
@@ -157,7 +156,7 @@ rule surgery:
         ),
     shell:
         "{PYTHON} tools/dns.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
-        "{params.options} --out {params.folder} && cp {params.folder}/sparsity.json {output.sparsity} && "
+        "{params.options} --out {params.folder} && "
         "cp {params.folder}/metrics.jsonl {output.metrics} && cp {params.folder}/model.caffemodel {output.model}"
 
 
