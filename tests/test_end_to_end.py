@@ -85,6 +85,7 @@ def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     report = (checkout / "runs" / "tiny" / "report.html").read_text(encoding="utf-8")
     assert "ynthetic" in report
     assert "<script" not in report
+    assert "colour alone (control)" in report
     assert "hybrid" in said
     assert "hybrid" not in run(root, checkout)  # nothing is left to do
 

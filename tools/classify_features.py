@@ -1,4 +1,4 @@
-"""Predict test images from hand-crafted features (Spanhol et al. 2015): six descriptors x four classifiers.
+"""Predict test images from hand-crafted features: descriptors x classifiers, those of Spanhol et al. 2015 or others.
 
 The manifest's splits train and val are both trained on: parameters are chosen by cross-validation over their patients.
 """
@@ -19,7 +19,7 @@ from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import WHOLE, write_predictions
 from pyhisto.evaluation.predictions import Row as PredictionRow
-from pyhisto.features.classifiers import CLASSIFIERS, Floats, Trained, train
+from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, Floats, Trained, train
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.features.store import read_features
 from pyhisto.files import sha256, write_text
@@ -40,9 +40,10 @@ def main() -> None:
         help=f"of {', '.join(DESCRIPTORS)}; default: all that the file holds",
     )  # fmt: skip
     parser.add_argument(
-        "--classifiers", nargs="+", choices=[*CLASSIFIERS], default=[*CLASSIFIERS], metavar="C",
-        help=f"default all: {', '.join(CLASSIFIERS)}",
+        "--classifiers", nargs="+", choices=[*CLASSIFIERS], default=[*SPANHOL_2015], metavar="C",
+        help=f"of {', '.join(CLASSIFIERS)}; default the publication's: {', '.join(SPANHOL_2015)}",
     )  # fmt: skip
+    parser.add_argument("--label", default=LABEL, help="what the report calls the method; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the random forests; default %(default)s")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR",
@@ -90,7 +91,7 @@ def method(args: argparse.Namespace, models: Mapping[str, Trained]) -> dict[str,
     """From what the predictions come, what was chosen, and which combination the training patients would choose."""
     scores = {name: model.patient_score for name, model in models.items() if not math.isnan(model.patient_score)}
     return {
-        "label": LABEL,
+        "label": args.label,
         "program": "classify_features",
         "pyhisto": pyhisto.__version__,
         "libraries": {library: version(library) for library in ("numpy", "scikit-learn")},

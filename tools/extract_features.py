@@ -1,4 +1,4 @@
-"""Describe images by hand-crafted features (Spanhol et al. 2015): LBP, CLBP, GLCM, LPQ, ORB, PFTAS."""
+"""Describe images by hand-crafted features: the six of Spanhol et al. 2015, or their colour alone (Lab)."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import pyhisto
 from data_prep.parallel import with_progress
 from pyhisto.cli import Parser, positive, run
-from pyhisto.features.descriptors import DESCRIPTORS
+from pyhisto.features.descriptors import DESCRIPTORS, SPANHOL_2015
 from pyhisto.features.extract import extract_image
 from pyhisto.features.store import Features, write_features
 from pyhisto.files import sha256, write_text
@@ -28,8 +28,8 @@ def main() -> None:
     )
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
     parser.add_argument(
-        "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*DESCRIPTORS], metavar="D",
-        help=f"default all: {', '.join(DESCRIPTORS)}",
+        "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*SPANHOL_2015], metavar="D",
+        help=f"of {', '.join(DESCRIPTORS)}; default the publication's: {', '.join(SPANHOL_2015)}",
     )  # fmt: skip
     parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The methods that the paper compares with, from their folders in a results folder to the rows of Tables 7, 8 and 9.
+"""The methods that the paper compares with, and a control, from a results folder to the rows of Tables 7, 8 and 9.
 
 <experiment>/compared/<method>/
     method.json             label; selected: the row that stands for the method in Table 8 (a model, or "Max fusion";
@@ -237,7 +237,7 @@ def compared_table(rows: Sequence[Line]) -> Table:
         + ("Mean ± standard deviation over folds." if several else SCORE_NOTES[2]),
         SCORE_NOTES[1],
     ]
-    return Table("compared", "The methods that the paper compares with", columns, cells, notes).without_empty_columns()
+    return Table("compared", "Compared methods on the same images", columns, cells, notes).without_empty_columns()
 
 
 def models_table(judged: Sequence[Judged]) -> Table:

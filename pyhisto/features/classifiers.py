@@ -1,5 +1,7 @@
 """The four classifiers of Spanhol et al. 2015 (ref. [9]): 1-NN, QDA, SVM with a Gaussian kernel, random forest.
 
+And logistic regression (LR), the plain one for a control.
+
 How the publication scaled features and chose parameters is not known here; it was not at hand. In this module features
 are standardised (mean 0, deviation 1 over the training images), and parameters are chosen by cross-validation in which
 a training patient is on one side only, by the patient score that the publication reports. QDA cannot be had without a
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ParameterGrid
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -63,8 +66,8 @@ class Trained:
     def probabilities(self, values: Floats) -> Floats:
         """One row an image, sum 1; shape (n, d) -> (n, classes). The largest names the classifier's own decision.
 
-        1-NN: 0 or 1. QDA: the posterior. Random forest: the mean of its trees. SVM: a softmax of the decision values,
-        two classes' single value f as 1 / (1 + exp(-f)); not calibrated.
+        1-NN: 0 or 1. QDA, LR: the posterior. Random forest: the mean of its trees. SVM: a softmax of the decision
+        values, two classes' single value f as 1 / (1 + exp(-f)); not calibrated.
         """
         if hasattr(self.estimator, "predict_proba"):
             return np.asarray(self.estimator.predict_proba(values))
@@ -91,15 +94,23 @@ def _forest(seed: int) -> Any:
     return RandomForestClassifier(TREES, random_state=seed)
 
 
+def _logistic(seed: int) -> Any:
+    return LogisticRegression(max_iter=1000)
+
+
 CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
     {
         "1-NN": Classifier(_nearest, {}),
         "QDA": Classifier(_qda, {"shrinkage": (0.9, 0.5, 0.1, 0.01, 0.001)}),
         "SVM": Classifier(_svm, {"c": (1, 10, 100, 1000), "gamma": (1e-4, 1e-3, 1e-2, 1e-1)}),
         "RF": Classifier(_forest, {}),
+        "LR": Classifier(_logistic, {}),
     }
 )
 """Name, as the publication has it -> classifier."""
+
+SPANHOL_2015 = ("1-NN", "QDA", "SVM", "RF")
+"""Those of the publication."""
 
 
 def train(name: str, values: Floats, labels: Ints, groups: Sequence[str], seed: int = 0) -> Trained:

@@ -1,10 +1,12 @@
-"""The six descriptors of Spanhol et al. (ref. [9]) in one table, each with the length that is reported for it.
+"""The six descriptors of Spanhol et al. (ref. [9]), each with the length that is reported for it, and a control's.
 
 LBP, CLBP, GLCM, LPQ and ORB look at gray levels, PFTAS at the three colour channels (its 162 numbers are
 3 x 54). What the publication leaves open is chosen here: neighbours on a circle of radius 1 for LBP; CLBP's scale by
 its length; 256 gray levels at distance 1 for GLCM, the mean of four directions; LPQ's window of 7. ORB's 32 numbers are
 one descriptor's bytes, while an image has hundreds of keypoints: the mean over them. All this is a reading; the
 publication was not at hand.
+
+The control, Lab, is what Reinhard's normalisation makes equal in all images: what it predicts, colour alone predicts.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,6 +24,7 @@ from pyhisto.features.clbp import POINTS, clbp
 from pyhisto.features.lpq import lpq
 from pyhisto.features.pftas import pftas
 from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.reinhard import measure
 
 scikit_image_feature: Any = feature  # has no types
 
@@ -69,6 +72,11 @@ def orb(gray: Gray) -> Floats:
     return np.zeros(32, np.float32) if found is None else found.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
+def lab(image: Image) -> Floats:
+    """Mean, then deviation of OpenCV's 8-bit L, a and b: shape (6,). What Reinhard's normalisation makes equal."""
+    return measure(image, "reinhard").astype(np.float32).ravel()
+
+
 def _of_gray(describe: Callable[[Gray], Floats]) -> Callable[[Image], Floats]:
     return lambda image: describe(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8))
 
@@ -81,6 +89,10 @@ DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType(
         "LPQ": Descriptor(256, _of_gray(lpq)),
         "ORB": Descriptor(32, _of_gray(orb)),
         "PFTAS": Descriptor(162, pftas),
+        "Lab": Descriptor(6, lab),
     }
 )
 """Name -> descriptor."""
+
+SPANHOL_2015 = ("LBP", "CLBP", "GLCM", "LPQ", "ORB", "PFTAS")
+"""Those of the publication."""

@@ -143,7 +143,7 @@ def test_in_the_report(results: Path) -> None:
     path, tables = write_report(results)
     assert "compared" in [table.name for table in tables]
     text = path.read_text(encoding="utf-8")
-    assert "The methods that the paper compares with" in text
+    assert "Compared methods on the same images" in text
     assert (results / "figures" / "compared.png").stat().st_size > 0
     assert "60.0" in (results / "tables" / "compared.md").read_text()
 

@@ -10,9 +10,10 @@ from skimage.feature import graycomatrix, graycoprops
 
 from pyhisto.errors import InputError
 from pyhisto.features.clbp import clbp_codes
-from pyhisto.features.descriptors import DESCRIPTORS, MIN_SIDE, glcm, lbp, orb
+from pyhisto.features.descriptors import DESCRIPTORS, MIN_SIDE, SPANHOL_2015, glcm, lab, lbp, orb
 from pyhisto.features.extract import extract_image
 from pyhisto.preprocessing.images import Image, read_image
+from pyhisto.preprocessing.reinhard import measure, target
 
 
 def noise(seed: int, side: int = 80) -> Image:
@@ -30,7 +31,7 @@ def pictures() -> dict[str, Image]:
 
 
 def test_lengths_as_reported() -> None:
-    lengths = {name: descriptor.dimension for name, descriptor in DESCRIPTORS.items()}
+    lengths = {name: DESCRIPTORS[name].dimension for name in SPANHOL_2015}
     assert lengths == {"LBP": 10, "CLBP": 1352, "GLCM": 13, "LPQ": 256, "ORB": 32, "PFTAS": 162}
 
 
@@ -79,6 +80,17 @@ def test_orb_is_the_mean_descriptor_of_opencv() -> None:
     assert len(keypoints) > 1
     assert orb(gray) == pytest.approx(found.astype(float).sum(axis=0) / len(keypoints))
     assert not orb(gray_of(pictures()["white"])).any()  # no keypoint
+
+
+def test_lab_by_hand_and_equal_in_all_images_after_reinhard() -> None:
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:, 32:] = 255
+    assert lab(image).tolist() == [127.5, 128, 128, 127.5, 0, 0]  # half L 0, half 255; a and b are 128 for gray
+    smooth = pictures()["smooth"]
+    normalise = target([measure(smooth, "reinhard")], "reinhard", "smooth")
+    other = np.asarray(smooth // 2 + np.array([60, 20, 90], np.uint8), np.uint8)
+    assert np.abs(lab(other) - lab(smooth)).max() > 20
+    assert lab(normalise(other)) == pytest.approx(lab(smooth), abs=1)
 
 
 def test_file_to_numbers(tmp_path: Path) -> None:

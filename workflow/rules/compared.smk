@@ -1,11 +1,11 @@
 # The methods that the paper compares with (Tables 8 and 9), on the same manifests and folds as the hybrid network.
 #
 # Each leaves <experiment>/compared/<method>: method.json, and one or more predictions.csv and cost.json. The config's
-# section `compared` says which are run: spanhol2015, spanhol2016, bayramoglu2016.
+# section `compared` says which are run: spanhol2015, spanhol2016, bayramoglu2016. The control `colour` always is.
 
 COMPARED = config.get("compared", {})
 METHOD = f"{EXPERIMENT}/compared"
-METHOD_FILES = []
+METHOD_FILES = ["colour/method.json", "colour/predictions.csv"]
 
 
 def write_json(path, content):
@@ -13,26 +13,48 @@ def write_json(path, content):
     Path(path).write_text(json.dumps(content) + "\n")
 
 
-# Spanhol et al. 2015 [9]: hand-crafted features, described once for all experiments, and four classifiers.
+# Hand-crafted features, described once for all experiments.
+
+HAND_CRAFTED = COMPARED.get("spanhol2015", {"descriptors": []})
+
+
+rule features:
+    input:
+        [f"{experiment}/manifest.csv" for experiment in EXPERIMENTS],
+    output:
+        f"{RESULTS}/features.npz",
+    threads: workflow.cores
+    benchmark:
+        f"{RESULTS}/seconds/features.tsv"
+    params:
+        tree=shlex.quote(TREE),
+        descriptors=shlex.join([*HAND_CRAFTED["descriptors"], "Lab"]),
+    shell:
+        "{PYTHON} tools/extract_features.py --manifest {input} --root {params.tree} --descriptors {params.descriptors} "
+        "--workers {threads} --out {output}"
+
+
+# What the images' colour alone tells: of few slides it may tell the class, and a network may have learnt no more.
+
+
+rule colour:
+    input:
+        features=f"{RESULTS}/features.npz",
+        manifest=f"{EXPERIMENT}/manifest.csv",
+    output:
+        f"{METHOD}/colour/method.json",
+        f"{METHOD}/colour/predictions.csv",
+    params:
+        folder=f"{METHOD}/colour",
+    shell:
+        "{PYTHON} tools/classify_features.py --features {input.features} --manifest {input.manifest} --descriptors Lab "
+        "--classifiers LR --label 'colour alone (control)' --out {params.folder}"
+
+
+# Spanhol et al. 2015 [9]: six descriptors and four classifiers.
 
 if "spanhol2015" in COMPARED:
-    HAND_CRAFTED = COMPARED["spanhol2015"]
     METHOD_FILES += ["spanhol2015/method.json", "spanhol2015/predictions.csv"]
-
-    rule features:
-        input:
-            [f"{experiment}/manifest.csv" for experiment in EXPERIMENTS],
-        output:
-            f"{RESULTS}/features.npz",
-        threads: workflow.cores
-        benchmark:
-            f"{RESULTS}/seconds/features.tsv"
-        params:
-            tree=shlex.quote(TREE),
-            descriptors=shlex.join(HAND_CRAFTED["descriptors"]),
-        shell:
-            "{PYTHON} tools/extract_features.py --manifest {input} --root {params.tree} --descriptors {params.descriptors} "
-            "--workers {threads} --out {output}"
 
     rule spanhol2015:
         input:
@@ -45,10 +67,11 @@ if "spanhol2015" in COMPARED:
             f"{EXPERIMENT}/seconds/spanhol2015.tsv"
         params:
             folder=f"{METHOD}/spanhol2015",
+            descriptors=shlex.join(HAND_CRAFTED["descriptors"]),
             classifiers=shlex.join(HAND_CRAFTED["classifiers"]),
         shell:
             "{PYTHON} tools/classify_features.py --features {input.features} --manifest {input.manifest} "
-            "--classifiers {params.classifiers} --out {params.folder}"
+            "--descriptors {params.descriptors} --classifiers {params.classifiers} --out {params.folder}"
 
 
 # Spanhol et al. 2016 [11]: four networks of patches, by size and by way of cutting, merged.
