@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How much faster the Caffe that `make setup` builds trains than the same source as it is, unpatched and with -O2.
 
-Iterations of the paper's full network by pycaffe on the CPU, on patches of real-sized images; the two builds take turns.
-The peer is built first, where --peer does not hold it yet (ten minutes). One BLAS thread.
+Iterations of the paper's full network by pycaffe on the CPU, on images of 224 x 224; the two builds take turns. The
+peer is built first, where --peer does not hold it yet (ten minutes). One BLAS thread.
 """
 
 import os
@@ -52,8 +52,8 @@ def main() -> None:
                 print(f"round {number + 1}: {name} {1000 * spent[name][-1]:.0f} ms an iteration")
     peer, ours = (statistics.median(spent[name]) for name in builds)
     pairs = [b / a for a, b in zip(spent["peer"], spent["ours"], strict=True)]
-    print(f"medians of {len(pairs)} rounds: {1000 * peer:.0f} ms -> {1000 * ours:.0f} ms an iteration of {arguments.batch}", end="")
-    print(f", ratio {ours / peer:.2f} (the rounds' own: {min(pairs):.2f} to {max(pairs):.2f})")
+    print(f"medians of {len(pairs)} rounds: {1000 * peer:.0f} ms -> {1000 * ours:.0f} ms an iteration")
+    print(f"ratio {ours / peer:.2f} (the rounds' own: {min(pairs):.2f} to {max(pairs):.2f})")
 
 
 def build_peer(prefix: Path) -> None:
