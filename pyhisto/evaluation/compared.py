@@ -50,6 +50,14 @@ PRINTED_AS = {
 COSTS_AS = {"32": "spanhol2016_32x32", "64": "spanhol2016_64x64", "bayramoglu2016": "bayramoglu2016"}
 """How a network's folder begins -> its row in Table 7."""
 
+CONTROL = "colour"
+"""The folder of what no paper compares with: how far the images' colour alone goes."""
+
+CONTROL_NOTE = (
+    "The control is a logistic regression on the mean and deviation of an image's L, a and b, which Reinhard's stain "
+    "normalisation makes equal. What saw images as they are and is no better may have learnt the slides' colours."
+)
+
 HYBRID = "Zhu 2019, hybrid before pruning"
 PATCH_RULE = "sum"
 """The rule that merges patches wherever only one is shown: the plain average."""
@@ -236,6 +244,7 @@ def compared_table(rows: Sequence[Line]) -> Table:
         "kappa as it is, the rest in percent; the same test images for all methods. "
         + ("Mean ± standard deviation over folds." if several else SCORE_NOTES[2]),
         SCORE_NOTES[1],
+        *([CONTROL_NOTE] if any(line.name == CONTROL for line in rows) else []),
     ]
     return Table("compared", "Compared methods on the same images", columns, cells, notes).without_empty_columns()
 

@@ -139,6 +139,22 @@ def test_bags_are_tested_on_the_same_images(results: Path) -> None:
     }
 
 
+def test_the_control_stands_last_and_is_explained(results: Path) -> None:
+    control = results / "fold1" / "100X" / "compared" / "colour"
+    write_model(control / "predictions.csv", "Lab + LR", right(3))
+    (control / "method.json").write_text(json.dumps({"label": "colour alone (control)"}))
+    read = read_results(results)
+    comparison = compare(read, score_results(read))
+    (table,) = comparison.main
+    names = [column.name for column in table.columns]
+    row = dict(zip(names, table.rows[-1], strict=True))
+    assert row["method"] == "colour alone (control)"
+    assert isinstance(row["IL"], Estimate)
+    assert row["IL"].value == pytest.approx(70)  # 3 of 10 wrong
+    assert any("logistic regression" in note for note in table.notes)
+    assert not any("colour" in str(row[1]) for row in comparison.beside[0].rows)  # no paper has it
+
+
 def test_in_the_report(results: Path) -> None:
     path, tables = write_report(results)
     assert "compared" in [table.name for table in tables]
