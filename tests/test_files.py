@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive, reading, sha256, whole_file, whole_folder, write_text
+from pyhisto.files import exclusive, read_object, reading, sha256, whole_file, whole_folder, write_text
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -15,6 +15,18 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         tmp_path.read_bytes()
     with pytest.raises(UnicodeDecodeError), reading("net"):
         b"\xff".decode()
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"3", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"a": {"b": 1}}')
+    assert read_object(path) == {"a": {"b": 1}}
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.json: not a JSON object"):
+        read_object(path)
+    with pytest.raises(InputError, match=r"b\.json: cannot be read: No such file"):
+        read_object(tmp_path / "b.json")
 
 
 def test_a_file_appears_at_the_end(tmp_path: Path) -> None:

@@ -9,14 +9,11 @@ that there are; each network by itself, where they make no tree.
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from pyhisto.cli import Parser, run
-from pyhisto.errors import InputError
 from pyhisto.evaluation.tables import to_text
-from pyhisto.files import reading
+from pyhisto.files import read_object
 from pyhisto.hierarchy.decide import PAPERS_ROUTING, ROUTINGS
 from pyhisto.hierarchy.predictions import Predictions, read_predictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
@@ -38,7 +35,7 @@ def main() -> None:
         scores += [evaluate(system, models, predictions, routing) for routing in routings]
     evaluation = Evaluation(scores, choices, predictions, validation, args.split)
     if args.out:
-        path, tables = write_report(args.out, evaluation, read_settings(args.settings))
+        path, tables = write_report(args.out, evaluation, read_object(args.settings) if args.settings else {})
     else:
         path, tables = None, all_tables(evaluation, beside_paper=False)
     print(to_text(tables[0]))
@@ -59,20 +56,6 @@ def everything(predictions: Predictions) -> list[System]:
     if predictions.models(FLAT):
         found.append(parse_system("flat", [f"{FLAT}={','.join(predictions.models(FLAT))}"]))
     return found
-
-
-def read_settings(path: Path | None) -> dict[str, Any]:
-    """A run's settings, for the report; {} without a file."""
-    if path is None:
-        return {}
-    try:
-        with reading(path):
-            value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object")
-    return value
 
 
 def parse() -> argparse.Namespace:

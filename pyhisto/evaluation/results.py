@@ -8,7 +8,6 @@ run.json                        settings of the whole run, free-form; see `Resul
 examples/*.png                  example patches; a file's name is its caption
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from typing import Any
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import BRANCHES
 from pyhisto.evaluation.voting import LAMBDA
+from pyhisto.files import read_object
 from pyhisto.learning_curve import Point, read_points
 
 
@@ -173,15 +173,7 @@ def _number(value: Any, kind: Any) -> Any:
 
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no file."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object")
-    return value
+    return read_object(path) if path.is_file() else {}
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:
