@@ -39,6 +39,9 @@ def train(solver: Path, *more: object) -> dict[int, float]:
 
 def write_solver(path: Path, net: Path, last: int, kind: str, form: str) -> Path:
     more = "momentum: 0.9" if kind in ("SGD", "Nesterov", "Adam", "AdaDelta") else ""
+    if kind == "Adam":
+        # A bias in front of BatchNorm has no gradient but rounding, of which Adam with delta 1e-8 makes whole steps.
+        more += " delta: 0.0001"
     path.write_text(
         SOLVER.format(net=net, last=last, prefix=path.with_suffix(""), kind=kind, more=more, format=form),
         encoding="utf-8",
