@@ -12,7 +12,8 @@ CORRELATION = 0.9
 """rho, the correlation of neighbouring pixels that the decorrelation assumes."""
 
 LEVEL = 1e-6
-"""A response of no more than this is zero but for rounding, as everywhere in flat regions; and zero counts as >= 0."""
+"""A response of no more than this, times the image's range of gray levels, is zero but for rounding, as everywhere in
+flat regions; and zero counts as >= 0."""
 
 STRETCH = 1 + 1e-6
 """Makes vertical distances a trace longer. Exactly isotropic correlation gives pairs of equal eigenvalues, and any
@@ -30,9 +31,10 @@ def lpq(gray: Gray) -> NDArray[np.float32]:
     """
     margin = WINDOW // 2
     pixels = gray.astype(np.float64)
+    zero = LEVEL * max(1.0, float(np.ptp(pixels)))
     codes = np.zeros(gray.shape, np.uint8)
     for bit, kernel in enumerate(filters()):
-        codes |= np.where(cv2.filter2D(pixels, -1, kernel) >= -LEVEL, np.uint8(1 << bit), np.uint8(0))
+        codes |= np.where(cv2.filter2D(pixels, -1, kernel) >= -zero, np.uint8(1 << bit), np.uint8(0))
     inner = codes[margin:-margin, margin:-margin]
     return (np.bincount(inner.ravel(), minlength=256) / inner.size).astype(np.float32)
 
