@@ -15,7 +15,7 @@ from shutil import copytree
 
 import caffe
 
-from benchmarks.lmdb_images import ROOT, build_command, make_images, seconds
+from benchmarks.lmdb_images import ROOT, build_command, make_images, output
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 
@@ -70,12 +70,12 @@ def build_peer(prefix: Path) -> None:
 def make_network(folder: Path, source: Path | None, batch: int) -> Path:
     """The solver of the network on an LMDB of 64 images."""
     make_images(folder, source, 64)
-    seconds(build_command(folder, "lmdb", 2, "--branch", "global", "--augment", 0))
+    output(build_command(folder, "lmdb", 2, "--branch", "global", "--augment", 0))
     options = ["--variant", "paper", "--batch-size", batch, "--solver-mode", "CPU", "--random-seed", 1]
     # Of its own: the two nets of a solver would take the records of one LMDB in turn, and one of them takes none.
     copytree(folder / "lmdb/train", folder / "val")
     lmdb = ["--train-lmdb", folder / "lmdb/train", "--val-lmdb", folder / "val"]
-    seconds([sys.executable, ROOT / "prototxt/generate.py", "inception-sep", *options, *lmdb, "--out", folder / "net"])
+    output([sys.executable, ROOT / "prototxt/generate.py", "inception-sep", *options, *lmdb, "--out", folder / "net"])
     solver = folder / "net/solver.prototxt"
     with open(solver, "a", encoding="utf-8") as file:
         file.write("test_initialization: false\n")
@@ -89,11 +89,7 @@ def steps(build: Path, solver: Path, count: int) -> list[float]:
         "OPENBLAS_NUM_THREADS": "1",
         "GLOG_minloglevel": "2",
     }
-    command = [sys.executable, "-c", STEPS, str(solver), str(count)]
-    done = subprocess.run(command, env=environment, cwd=solver.parent, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{build}: {done.stderr.strip().splitlines()[-1]}")
-    return [float(line) for line in done.stdout.split()]
+    return [float(line) for line in output([sys.executable, "-c", STEPS, solver, count], environment).split()]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What the LMDB benchmarks share: a folder of real-sized images, and the time of a program."""
+"""What benchmarks share: a folder of real-sized images, and the output and time of a program that must succeed."""
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -38,12 +38,18 @@ def make_images(folder: Path, source: Path | None, count: int) -> list[Row]:
     return rows
 
 
+def output(command: Sequence[object], environment: Mapping[str, str] | None = None) -> str:
+    """What a program that must succeed prints."""
+    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise InputError(f"{command[0]}: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout
+
+
 def seconds(command: Sequence[object]) -> float:
     """Wall time of a program that must succeed."""
     began = time.perf_counter()
-    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"{command[0]}: {done.stderr.strip().splitlines()[-1]}")
+    output(command)
     return time.perf_counter() - began
 
 

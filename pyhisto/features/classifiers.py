@@ -107,7 +107,7 @@ CLASSIFIERS: Mapping[str, Classifier] = MappingProxyType(
         "LR": Classifier(_logistic, {}),
     }
 )
-"""Name, as the publication has it -> classifier."""
+"""Name (the publication's own, and LR) -> classifier."""
 
 SPANHOL_2015 = ("1-NN", "QDA", "SVM", "RF")
 """Those of the publication."""
