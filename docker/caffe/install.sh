@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# BVLC's Caffe 1.0, built unpatched from the pinned source distribution.
+# BVLC's Caffe 1.0, built from the pinned source distribution. The patch beside this file gives back what the distribution
+# took out of BVLC's tree; it says why.
 #
 #   install.sh packages          install the distribution packages (root, or sudo)
 #   install.sh key PYTHON        print the key of everything that a build depends on
@@ -40,7 +41,7 @@ print_key() {
         uname -m
         echo "cuda=${CAFFE_CUDA:-0}"
         "$python" -c 'import sys, numpy; print(sys.version_info[:2], sys.base_prefix, numpy.__version__)'
-        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt"
+        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/hdf5_weights.patch"
         dpkg-query -W $packages
     } | sha256sum | cut -c1-16
 }
@@ -55,6 +56,7 @@ build() (
     "$python" -m pip download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -r "$here/source.txt" -d "$work"
     mkdir "$work/source"
     tar -xzf "$work"/brocolli*caffe-*.tar.gz -C "$work/source" --strip-components=1 --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models'
+    patch --quiet --strip=1 --directory="$work/source" < "$here/hdf5_weights.patch" || fail "hdf5_weights.patch does not fit the source"
     echo "Building Caffe (about 10 minutes of CPU time)"
     cuda=OFF; [ "${CAFFE_CUDA:-0}" = 0 ] || cuda=ON
     {

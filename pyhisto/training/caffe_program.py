@@ -1,8 +1,10 @@
-"""Where the `caffe` program is."""
+"""The `caffe` program: where it is, in which environment it runs, and what a user's own may not be able to do."""
 
 import os
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pyhisto
@@ -27,3 +29,27 @@ def caffe_environment() -> dict[str, str]:
         "GLOG_minloglevel": "0",
         "PYTHONPATH": root + (os.pathsep + path if path else ""),
     }
+
+
+WEIGHTS_PROBE = """\
+net_param {
+  layer { name: "input" type: "DummyData" top: "input" dummy_data_param { shape { dim: 1 } } }
+  layer { name: "loss" type: "Reduction" bottom: "input" top: "loss" loss_weight: 1 }
+}
+base_lr: 0 lr_policy: "fixed" max_iter: 1 snapshot_after_train: false solver_mode: CPU
+"""
+
+
+def starts_from_weights(caffe: Path) -> bool:
+    """Whether `caffe train --weights` starts from them. Some forks parse the option and start from noise, silently.
+
+    Tried with a network that needs no data and weights that are not there: only a Caffe that looks for them fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        solver = Path(folder, "solver.prototxt")
+        solver.write_text(WEIGHTS_PROBE, encoding="utf-8")
+        for options in ([], [f"--weights={folder}/missing.caffemodel"]):
+            done = subprocess.run([caffe, "train", f"--solver={solver}", *options], capture_output=True, check=False)
+            if not options and done.returncode:
+                return True  # it cannot train at all, which is for others to say
+    return done.returncode != 0

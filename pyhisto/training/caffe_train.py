@@ -18,13 +18,12 @@ from pyhisto.errors import InputError
 from pyhisto.files import exclusive
 from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_weights
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
+from pyhisto.training.caffe_program import caffe_environment, find_caffe, starts_from_weights
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.log import LogReader, failure
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
 from pyhisto.training.solver import Solver, check_solver
-from pyhisto.training.starting import snapshot_of_weights
 
 ENDING_WITH_PARENT = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
 """Before Caffe's command: where this process is killed, Linux tells Caffe to write a snapshot and end."""
@@ -86,6 +85,11 @@ def train(
     solver = check_solver(solver_path)
     if weights is not None:
         _check_common_layers(solver, weights)
+        if not starts_from_weights(caffe := find_caffe()):
+            raise InputError(
+                f"{caffe}: this Caffe ignores --weights and would start from noise; use the one that `make setup` "
+                "builds (unset CAFFE_ROOT), or another build of BVLC's Caffe"
+            )
     folder = folder or default_folder(solver)
     with exclusive(folder, watch.note) as lock:
         return _train(solver, folder, lock, watch, weights, snapshot, restart, restart_if_changed)
@@ -116,8 +120,12 @@ def _train(
             return Outcome(start, already=True, stopped=False)
         watch.note(f"resuming from {start.state}")
     elif weights is not None:
-        start = snapshot_of_weights(solver, weights)
         watch.note(f"starting from {weights}")
+    elif not restart and record.began_from_weights():
+        raise InputError(
+            f"{solver.path}: was begun from --weights and has no snapshot yet: give --weights again, or --restart to "
+            "begin without them"
+        )
     Path(f"{solver.prefix}_").parent.mkdir(parents=True, exist_ok=True)
     record.begin(start.iteration if start else 0, caffe)
     watch.begin(start.iteration if start else 0, solver.max_iter)
@@ -125,6 +133,8 @@ def _train(
     command = [*ENDING_WITH_PARENT, str(caffe), "train", f"--solver={solver.path}"]
     if start is not None:
         command.append(f"--snapshot={start.state}")
+    elif weights is not None:
+        command.append(f"--weights={weights}")
     stopped = _run(command, lock, solver, record, watch)
 
     end = newest_whole(solver.prefix, watch.note)

@@ -41,6 +41,11 @@ class Record:
         differing = (what for what in {**now, **before} if before.get(what) != now.get(what))
         return next((what for what in differing if what != ignored), None)
 
+    def began_from_weights(self) -> bool:
+        """Whether an earlier run's record says that it began from given weights."""
+        path = self.folder / RECORD
+        return path.is_file() and WEIGHTS in _read_record(path)
+
     def _depends_on(self) -> dict[str, str]:
         own = {} if self._weights is None else {WEIGHTS: sha256(self._weights)}
         return {**self._solver.depends_on, **own}

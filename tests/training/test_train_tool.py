@@ -1,8 +1,11 @@
 """tools/train.py on real Caffe."""
 
+import itertools
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lmdb
+import numpy as np
 import pytest
 
 from pyhisto.learning_curve import read_points
-from pyhisto.proto import layer_blobs, read_weights
+from pyhisto.proto import Datum, layer_blobs, read_weights
 
 pytestmark = pytest.mark.caffe
 
@@ -98,6 +103,78 @@ def test_the_weights_are_those_that_the_training_begins_with(toy: Any) -> None:
     # The first test, of iteration 0, is of the weights too.
     first, last = (read_points(toy.folder / name / "net_training/metrics.jsonl") for name in ("still", "snap"))
     assert first[0].phase == "test" and first[0].loss != next(p.loss for p in last if p.phase == "test")
+
+
+def first_losses(log: str) -> tuple[float, float]:
+    """The test loss and the training loss that Caffe logs for iteration 0."""
+    test = re.search(r"Iteration 0, Testing net.*?loss = (\S+)", log, re.DOTALL)
+    train = re.search(r"Iteration 0 \(.*?loss = (\S+)", log)
+    assert test and train
+    return float(test[1]), float(train[1])
+
+
+@pytest.mark.parametrize("suffix", ["caffemodel", "caffemodel.h5"])
+def test_caffe_train_by_hand_starts_from_the_loss_of_the_given_weights(toy: Any, suffix: str) -> None:
+    toy.solver(max_iter="30", snapshot_format="HDF5" if suffix.endswith("h5") else "BINARYPROTO")
+    toy.train()
+    weights = f"snap/net_iter_30.{suffix}"
+    given = layer_blobs(read_weights(toy.folder / weights))
+    solver = toy.solver(max_iter="1", snapshot_prefix='"fine/net"')
+    (toy.folder / "fine").mkdir()
+    command = ["caffe", "train", f"--solver={solver.name}", f"--weights={weights}"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GLOG_logtostderr": "1"}
+    done = subprocess.run(command, cwd=toy.folder, capture_output=True, text=True, env=environment, check=True)
+    # The loss of the first batch of each LMDB (training) and of the whole of it (test), by numpy.
+    assert first_losses(done.stderr) == pytest.approx(
+        (loss(toy, given, "val", 60), loss(toy, given, "train", 10)), abs=1e-5
+    )
+
+
+def loss(toy: Any, blobs: Any, lmdb_name: str, count: int) -> float:
+    """The toy network's mean loss over the first images of an LMDB: 3x3 convolution, inner product, softmax."""
+    (kernels, bias), (matrix, offset) = blobs["conv"], blobs["ip"]
+    losses = []
+    with lmdb.open(str(toy.folder / lmdb_name), readonly=True) as database, database.begin() as transaction:
+        for _, value in itertools.islice(transaction.cursor(), count):
+            datum = Datum.FromString(value)
+            image = np.frombuffer(datum.data, np.uint8).reshape(3, 8, 8).astype(np.float64) * 0.01
+            windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
+            features = np.einsum("ocij,cyxij->oyx", kernels, windows) + bias[:, None, None]
+            scores = matrix @ features.ravel() + offset
+            losses.append(np.log(np.exp(scores - scores.max()).sum()) + scores.max() - scores[datum.label])
+    return float(np.mean(losses))
+
+
+def test_a_caffe_that_ignores_the_weights_is_refused(toy: Any) -> None:
+    toy.solver(max_iter="10")
+    toy.train()
+    toy.solver(max_iter="20", snapshot_prefix='"fine/net"')
+    caffe = shutil.which("caffe", path=str(Path(sys.executable).parent))
+    forgetful = toy.folder / "bin/caffe"
+    forgetful.parent.mkdir()
+    # Real Caffe, as forks of it are: the option is parsed, and then nobody looks at it.
+    forgetful.write_text(
+        f'#!/bin/bash\nargs=(); for a; do [[ $a == --weights=* ]] || args+=("$a"); done; exec {caffe} "${{args[@]}}"\n'
+    )
+    forgetful.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{forgetful.parent}:{os.environ['PATH']}"}
+    done = toy.train("--weights", "snap/net_iter_10.caffemodel", env=environment)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "this Caffe ignores --weights and would start from noise" in done.stderr
+    assert not (toy.folder / "fine").exists()
+    assert toy.train(env=environment).returncode == 0  # without weights it is as good as any
+
+
+def test_a_start_from_weights_that_left_no_snapshot_is_not_gone_on_from_noise(toy: Any) -> None:
+    toy.solver(max_iter="10")
+    toy.train()
+    toy.solver(max_iter="20", snapshot_prefix='"fine/net"')
+    assert toy.train("--weights", "snap/net_iter_10.caffemodel", "--out", "log").returncode == 0
+    for snapshot in (toy.folder / "fine").iterdir():  # as if it had been killed before its first one
+        snapshot.unlink()
+    done = toy.train("--out", "log")
+    assert done.returncode == 2 and "give --weights again" in done.stderr
+    assert toy.train("--weights", "snap/net_iter_10.caffemodel", "--out", "log").returncode == 0
 
 
 def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
