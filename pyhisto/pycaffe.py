@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
+from pyhisto.dialects import RoundingField
 from pyhisto.errors import InputError
 
 PROBE = "import sys, caffe; caffe.set_device(int(sys.argv[1])); caffe.set_mode_gpu()"
@@ -18,6 +19,15 @@ def load() -> Any:
     except ImportError as error:
         raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
     return caffe
+
+
+def rounding_field() -> RoundingField:
+    """In which dialect this Caffe reads how a pooling rounds."""
+    load()
+    from caffe.proto import caffe_pb2
+
+    fields = caffe_pb2.PoolingParameter.DESCRIPTOR.fields_by_name
+    return "ceil_mode" if "ceil_mode" in fields else "round_mode"
 
 
 def load_for(gpu: int | None) -> Any:

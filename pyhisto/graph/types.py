@@ -287,20 +287,30 @@ def pooling_window(layer: Any, bottom: Shape) -> Window:
     return Window(1, kernel, stride, pad, (1, 1))
 
 
-def _pooled(size: int, kernel: int, stride: int, pad: int, clip: bool, ceil_mode: bool) -> int:
-    """Pooling rounds up, then drops a last window that would begin in the padding (`clip`: only where a pad is set)."""
+def _pooled(size: int, kernel: int, stride: int, pad: int, clip: bool, up: bool) -> int:
+    """Pooling rounds `up`, then drops a last window that would begin in the padding (`clip`: if a pad is set)."""
     span = size + 2 * pad - kernel
-    steps = (-(-span // stride) if ceil_mode else span // stride) + 1
+    steps = (-(-span // stride) if up else span // stride) + 1
     if clip and (steps - 1) * stride >= size + pad:
         steps -= 1
     return steps
 
 
+def _rounds_up(parameters: Any) -> bool:
+    """What a pooling_param says in either dialect: `round_mode` (BVLC) or `ceil_mode` (forks)."""
+    _check(
+        not (parameters.HasField("round_mode") and parameters.HasField("ceil_mode")),
+        "give either round_mode or ceil_mode, not both",
+    )
+    return bool(parameters.ceil_mode and parameters.round_mode == parameters.CEIL)
+
+
 def _pooling(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     window = pooling_window(layer, bottoms[0])
     _check(tops == 1 or layer.pooling_param.pool == layer.pooling_param.MAX, "only max pooling has a second top")
+    up = _rounds_up(layer.pooling_param)
     spatial = tuple(
-        _pooled(size, kernel, stride, pad, any(window.pad), layer.pooling_param.ceil_mode)
+        _pooled(size, kernel, stride, pad, any(window.pad), up)
         for size, kernel, stride, pad in zip(bottoms[0][2:], window.kernel, window.stride, window.pad, strict=True)
     )
     _check(all(size > 0 for size in spatial), f"its kernel does not fit the bottom {dims(bottoms[0])}")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto import pycaffe
+from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, upgrade
 from pyhisto.inference.deploy import Deploy
@@ -42,7 +43,8 @@ def opencv_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
             "--sep native, or use --engine caffe"
         )
     try:
-        net = cv2.dnn.readNetFromCaffe(_bytes(deploy.model.read_bytes()), _bytes(deploy.blobs.SerializeToString()))
+        text = with_rounding(deploy.model.read_text(encoding="utf-8"), "ceil_mode")
+        net = cv2.dnn.readNetFromCaffe(_bytes(text.encode()), _bytes(deploy.blobs.SerializeToString()))
     except cv2.error as error:
         raise InputError(f"{deploy.model}: OpenCV cannot read it: {_one_line(error)}") from None
 

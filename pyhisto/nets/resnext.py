@@ -208,10 +208,11 @@ class _Builder(Builder):
     def stem_pool(self, name: str, bottom: str, side: int) -> str:
         """PyTorch's max pooling 3x3, stride 2, pad 1 of maps of `side`.
 
-        Of an even side Caffe would make one row and column more; `ceil_mode` (SSD's Caffe, OpenCV) keeps it from that.
+        Of an even side Caffe would make one row and column more; `round_mode` keeps it from that.
         """
         shape = {"pool": "MAX", "kernel_size": 3, "stride": 2, "pad": 1}
-        return self.layer("Pooling", name, bottom, pooling_param=shape if side % 2 else {**shape, "ceil_mode": False})
+        rounding = {} if side % 2 else {"round_mode": "FLOOR"}
+        return self.layer("Pooling", name, bottom, pooling_param={**shape, **rounding})
 
     def dense(self, name: str, bottom: str, num_output: int) -> str:
         """A fully connected layer, initialised as He et al. 2015 do it."""

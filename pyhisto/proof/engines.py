@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto import pycaffe
+from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.graph.network import SEP_MODULE
@@ -39,7 +40,7 @@ def available_engine(net: Net) -> EngineName | None:
     import cv2
 
     try:
-        cv2.dnn.readNetFromCaffe(np.frombuffer(to_text(net).encode(), np.uint8))
+        cv2.dnn.readNetFromCaffe(_opencv_text(net))
     except (cv2.error, AttributeError):  # AttributeError: OpenCV 5 has no Caffe reader
         return None
     return "opencv"
@@ -98,7 +99,7 @@ def _run_caffe(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...]) 
     caffe = pycaffe.load()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "net.prototxt")
-        model.write_text(to_text(net), encoding="utf-8")
+        model.write_text(with_rounding(to_text(net), pycaffe.rounding_field()), encoding="utf-8")
         network = caffe.Net(str(model), caffe.TEST)
     stored = layer_blobs(weights)
     for name, blobs in network.params.items():  # not from a file: Caffe reads none above 512 MiB, and VGG-16's is
@@ -114,7 +115,7 @@ def _run_opencv(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...])
     import cv2
 
     network = cv2.dnn.readNetFromCaffe(
-        np.frombuffer(to_text(net).encode(), np.uint8),
+        _opencv_text(net),
         np.frombuffer(_without_state(net, weights).SerializeToString(), np.uint8),
     )
     for name, values in inputs.items():
@@ -122,6 +123,10 @@ def _run_opencv(net: Net, weights: Net, inputs: Blobs, outputs: tuple[str, ...])
     makers = {top: layer.name for layer in net.layer for top in layer.top}
     results = network.forward([makers[name] for name in outputs])
     return dict(zip(outputs, results, strict=True))
+
+
+def _opencv_text(net: Net) -> NDArray[np.uint8]:
+    return np.frombuffer(with_rounding(to_text(net), "ceil_mode").encode(), np.uint8)
 
 
 def _without_state(net: Net, weights: Net) -> Net:

@@ -150,7 +150,7 @@ def test_pooling_of_any_geometry(
     fields = [("kernel", kernel), ("stride", stride), ("pad", pad)]
     geometry = " ".join(f"{name}_h: {h} {name}_w: {w}" for name, (h, w) in fields)
     text = net(
-        layer("Pooling", f"pooling_param {{ pool: {pool} {geometry} ceil_mode: {str(up).lower()} }}"),
+        layer("Pooling", f"pooling_param {{ pool: {pool} {geometry} round_mode: {'CEIL' if up else 'FLOOR'} }}"),
         a=f"2,2,{size[0]},{size[1]}",
     )
     try:
