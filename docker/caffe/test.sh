@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Caffe's own tests, as Berkeley wrote them, of the Caffe that `make setup` made: test.sh PYTHON [python | all]
+#
+#   python   pycaffe's, in seconds
+#   all      those and the C++ suite, which is compiled first (about 15 minutes of CPU time)
+#
+# Not run, and said so: what needs a card; drawing networks, without pydot and Graphviz.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=$(realpath -s "$1") which=${2:-all}
+export GLOG_minloglevel=2
+
+fail() { echo "test-caffe: $*" >&2; exit 2; }
+
+installed=$("$python" -c 'import caffe, os; print(os.path.dirname(caffe.__file__))')
+[ -d "$installed/test" ] || fail "$installed has no tests beside it; unset CAFFE_ROOT, then: make setup"
+drawing=()
+{ command -v dot && "$python" -c 'import pydot'; } >/dev/null 2>&1 || {
+    drawing=(--ignore "$installed/test/test_draw.py")
+    echo "Not run: test_draw.py (needs pydot and Graphviz)"
+}
+# Not in the project's folder: its pytest settings are not Caffe's.
+(cd "$installed/test" && "$python" -m pytest -q --rootdir . -p no:cacheprovider -W ignore "${drawing[@]}" .)
+[ "$which" = all ] || exit 0
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/test-caffe.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+"$here/install.sh" source "$python" "$work/source"
+echo "Building Caffe's C++ tests"
+{
+    cmake -S "$here" -B "$work/build" -DCAFFE_SOURCE_DIR="$work/source" -DCAFFE_TESTS=ON -DPython3_EXECUTABLE="$python" &&
+    cmake --build "$work/build" --parallel "$(nproc)" --target test_caffe
+} > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "the tests do not build; see above"; }
+# The tests name pictures that the source distribution left out: any of the same sizes do.
+mkdir -p "$work/source/examples/images"
+"$python" - "$work/source/examples/images" <<'PICTURES'
+import sys
+
+import cv2
+import numpy as np
+
+rng = np.random.default_rng(0)
+for name, shape in {"cat.jpg": (360, 480, 3), "cat gray.jpg": (360, 480), "fish-bike.jpg": (323, 481, 3)}.items():
+    cv2.imwrite(f"{sys.argv[1]}/{name}", rng.integers(0, 256, shape, dtype=np.uint8))
+PICTURES
+# The library that is tested is the installed one, not its twin in the build folder.
+export LD_LIBRARY_PATH="$(realpath "$installed/../../lib")"
+cd "$work/source" && "$work/build/test_caffe" --gtest_color=no > "$work/results" 2> "$work/errors" || true
+grep -E '^\[  (PASSED|FAILED)  \]|tests ran' "$work/results" || { tail "$work/errors" >&2; fail "the C++ suite did not end; see above"; }
+! grep -q '^\[  FAILED  \]' "$work/results"
