@@ -41,7 +41,7 @@ print_key() {
         uname -m
         echo "cuda=${CAFFE_CUDA:-0}"
         "$python" -c 'import sys, numpy; print(sys.version_info[:2], sys.base_prefix, numpy.__version__)'
-        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/hdf5_weights.patch"
+        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/berkeley.patch"
         dpkg-query -W $packages
     } | sha256sum | cut -c1-16
 }
@@ -56,7 +56,7 @@ build() (
     "$python" -m pip download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -r "$here/source.txt" -d "$work"
     mkdir "$work/source"
     tar -xzf "$work"/brocolli*caffe-*.tar.gz -C "$work/source" --strip-components=1 --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models'
-    patch --quiet --strip=1 --directory="$work/source" < "$here/hdf5_weights.patch" || fail "hdf5_weights.patch does not fit the source"
+    patch --quiet --strip=1 --directory="$work/source" < "$here/berkeley.patch" || fail "berkeley.patch does not fit the source"
     echo "Building Caffe (about 10 minutes of CPU time)"
     cuda=OFF; [ "${CAFFE_CUDA:-0}" = 0 ] || cuda=ON
     {
