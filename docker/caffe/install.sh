@@ -19,7 +19,7 @@ print_key() {
         uname -m
         echo "gpu=${GPU:-0}"
         "$python" -c 'import sys, numpy; print(sys.version_info[:2], sys.base_prefix, numpy.__version__)'
-        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/hdf5_weights.patch"
+        cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/berkeley.patch"
         [ "${GPU:-0}" = 0 ] || cat "$here/source-gpu.txt" "$here/cudnn8.h"
         dpkg-query -W $packages
     } | sha256sum | cut -c1-16
@@ -74,8 +74,8 @@ build() (
         cuda=ON about="40 minutes"
         "$python" -m pip install -q --no-deps --require-hashes -r "$here/source-gpu.txt" --target "$work/wheels"
     fi
-    # Gives back what the distribution took out of BVLC's tree (the owner of main found it: weights in HDF5 were read as nothing).
-    patch --quiet --strip=1 --directory="$work/source" < "$here/hdf5_weights.patch" || fail "hdf5_weights.patch does not fit the source"
+    # Gives back what the distribution took out of Berkeley's tree; the patch says what.
+    patch --quiet --strip=1 --directory="$work/source" < "$here/berkeley.patch" || fail "berkeley.patch does not fit the source"
     echo "Building Caffe (about $about of CPU time)"
     {
         cmake -S "$here" -B "$work/build" -DCAFFE_SOURCE_DIR="$work/source" -DCAFFE_CUDA=$cuda \
