@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ def test_packages_that_are_not_there_have_no_version() -> None:
     assert system_packages(["no-such-package-anywhere"]) == {}
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_a_commit_and_what_differs_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def git(*words: str) -> str:
         who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
