@@ -5,8 +5,9 @@ RUN := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake \
        --cores $(shell nproc) --nolock --quiet all
 WORKFLOW := $(RUN) -s workflow/Snakefile
 
-.PHONY: setup demo demo-kone test test-slow docker prototxt schema lint
+.PHONY: setup demo demo-kone test test-slow docker docker-gpu requirements prototxt schema lint
 
+# `make setup GPU=1` builds Caffe with CUDA, cuDNN and NCCL; .venv remembers it until GPU=0.
 setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 	@docker/install.sh
 
@@ -26,8 +27,14 @@ demo-kone: setup  ## the tree of Kone & Boulmane on synthetic images: runs/kone_
 test-slow: setup  ## the slow tests too
 	@$(PYTHON) -m pytest -q -n auto -m "slow or not slow"
 
-docker: setup  ## build docker/Dockerfile.cpu (needs docker, or root with buildah and debootstrap) and run the fast suite in it
-	@docker/build.sh
+docker:  ## build docker/Dockerfile.cpu (needs docker, or root with buildah and debootstrap) and run the fast suite in it
+	@docker/build.sh cpu
+
+docker-gpu:  ## the same with docker/Dockerfile.gpu, without a card; and show what the image holds for cards
+	@docker/build.sh gpu
+
+requirements:  ## pin the newest files that pyproject.toml allows and the lists do not hold already (needs uv)
+	@docker/pin_requirements.sh
 
 test: setup  ## the fast suite and a tiny end-to-end run
 	@$(PYTHON) -m pytest -q -n auto

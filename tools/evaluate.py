@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-import pyhisto
 from pyhisto.cli import Parser, natural, run, share
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Predictions, read_predictions
@@ -14,6 +13,7 @@ from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, availab
 from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
 from pyhisto.files import sha256, write_text
+from pyhisto.versions import versions
 
 
 def main() -> None:
@@ -34,14 +34,13 @@ def main() -> None:
         write_tables(args.out, [table])
         settings = {
             "program": "evaluate",
-            "pyhisto": pyhisto.__version__,
-            "numpy": np.__version__,
             "predictions": {str(path): source(path) for path in args.predictions},
             "strategies": strategies,
             "lambda": args.weight,
             "fusions": args.models,
             "magnification": args.magnification,
             "bootstrap_seed": args.seed,
+            "versions": versions(),
         }
         write_text(args.out / "run.json", json.dumps(settings, indent=2) + "\n")
 

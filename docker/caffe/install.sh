@@ -2,48 +2,60 @@
 # BVLC's Caffe 1.0, built from the pinned source distribution. The patch beside this file gives back what the distribution
 # took out of BVLC's tree; it says why.
 #
-#   install.sh packages          install the distribution packages (root, or sudo)
 #   install.sh key PYTHON        print the key of everything that a build depends on
-#   install.sh build PYTHON DIR  build for that Python (with numpy) into DIR: bin, lib, python, models; all of it or nothing
+#   install.sh build PYTHON DIR  build for that Python (with numpy) into DIR: bin, lib, python, models, LICENSE, and
+#                                build.json, what the build is; all of it or nothing
 #
-# CAFFE_CUDA=1 builds the GPU half too (needs nvidia-cuda-toolkit and g++-11).
+# GPU=1 builds the GPU half too, with cuDNN and NCCL. packages.sh installs what either build needs.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-packages=$(grep -v '^#' "$here/packages.txt")
 
 fail() { echo "caffe/install.sh: $*" >&2; exit 2; }
 
-missing_packages() {
-    local package
-    for package in $packages; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
-    done
-}
-
-install_packages() {
-    command -v dpkg-query >/dev/null || fail "needs Debian or a relative of it; elsewhere install Caffe (conda-forge has it) and set CAFFE_ROOT"
-    local missing as_root=()
-    missing=$(missing_packages)
-    [ -n "$missing" ] || return 0
-    if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || fail "needs root or sudo to install: $(echo $missing)"
-        as_root=(sudo)
-    fi
-    echo "Installing distribution packages: $(echo $missing)"
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing >/dev/null ||
-        fail "apt-get could not install: $(echo $missing)"
-}
-
 print_key() {
-    local python=$1
+    local python=$1 packages
+    packages=$("$here/packages.sh" list)
     {
         uname -m
-        echo "cuda=${CAFFE_CUDA:-0}"
+        echo "gpu=${GPU:-0}"
         "$python" -c 'import sys, numpy; print(sys.version_info[:2], sys.base_prefix, numpy.__version__)'
         cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/berkeley.patch"
+        [ "${GPU:-0}" = 0 ] || cat "$here/source-gpu.txt" "$here/cudnn8.h"
         dpkg-query -W $packages
     } | sha256sum | cut -c1-16
+}
+
+# The distribution packages of the libraries that a build in $1 names itself; not those that come with it.
+runtime_packages() {
+    local file library
+    for file in "$1"/bin/* "$1"/lib/libcaffe.so "$1"/python/caffe/_caffe.so; do
+        objdump -p "$file" | awk '$1 == "NEEDED" { print $2 }'
+    done | sort -u > "$1/needed"
+    ldd "$1/lib/libcaffe.so" "$1/python/caffe/_caffe.so" | awk '$2 == "=>" { print $1, $3 }' | sort -u |
+        while read -r library file; do
+            # dpkg knows a library by the name of its file, and not of a link to it; in /lib, or in /usr/lib.
+            file=$(realpath "$file")
+            ! grep -qxF "$library" "$1/needed" || dpkg-query -S "$file" 2>/dev/null || dpkg-query -S "${file#/usr}" 2>/dev/null || true
+        done | cut -d: -f1 | sort -u
+    rm "$1/needed"
+}
+
+# What the build in $2, of the build folder $3 and for the Python $1, is, as JSON.
+describe() {
+    "$1" - "$(print_key "$1")" "$here" "${GPU:-0}" "$3/CMakeCache.txt" $(runtime_packages "$2") <<'PYTHON'
+import json, re, sys
+from pathlib import Path
+
+key, here, gpu, cache, *packages = sys.argv[1:]
+sources = {}
+for name in ["source.txt"] + ["source-gpu.txt"] * (gpu != "0"):
+    for line in Path(here, name).read_text().splitlines():
+        source, digest = line.split(" --hash=")
+        sources[source] = digest
+cards = re.search("^CAFFE_CUDA_ARCHITECTURES:STRING=(.*)$", Path(cache).read_text(), re.M)
+architectures = [int(card) for card in cards[1].split(";")] if gpu != "0" else []
+print(json.dumps({"key": key, "sources": sources, "architectures": architectures, "packages": packages}, indent=2))
+PYTHON
 }
 
 build() (
@@ -55,15 +67,22 @@ build() (
     # pip asks a source distribution for its metadata, with setuptools from this environment; nothing of it is installed.
     "$python" -m pip download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -r "$here/source.txt" -d "$work"
     mkdir "$work/source"
-    tar -xzf "$work"/brocolli*caffe-*.tar.gz -C "$work/source" --strip-components=1 --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models'
+    tar -xzf "$work"/brocolli*caffe-*.tar.gz -C "$work/source" --strip-components=1 \
+        --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models' 'brocolli*caffe-*/LICENSE'
+    cuda=OFF about="10 minutes"
+    if [ "${GPU:-0}" != 0 ]; then
+        cuda=ON about="40 minutes"
+        "$python" -m pip install -q --no-deps --require-hashes -r "$here/source-gpu.txt" --target "$work/wheels"
+    fi
+    # Gives back what the distribution took out of Berkeley's tree; the patch says what.
     patch --quiet --strip=1 --directory="$work/source" < "$here/berkeley.patch" || fail "berkeley.patch does not fit the source"
-    echo "Building Caffe (about 10 minutes of CPU time)"
-    cuda=OFF; [ "${CAFFE_CUDA:-0}" = 0 ] || cuda=ON
+    echo "Building Caffe (about $about of CPU time)"
     {
         cmake -S "$here" -B "$work/build" -DCAFFE_SOURCE_DIR="$work/source" -DCAFFE_CUDA=$cuda \
-            -DPython3_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$work/prefix" &&
+            -DCAFFE_NVIDIA_DIR="$work/wheels/nvidia" -DPython3_EXECUTABLE="$python" -DCMAKE_INSTALL_PREFIX="$work/prefix" &&
         cmake --build "$work/build" --parallel "$(nproc)" &&
-        cmake --install "$work/build"
+        cmake --install "$work/build" &&
+        describe "$python" "$work/prefix" "$work/build" > "$work/build.json" && mv "$work/build.json" "$work/prefix/"
     } > "$prefix.log" 2>&1 || { tail -n 20 "$prefix.log" >&2; fail "the build failed; the whole log: $prefix.log"; }
     cp -r "$work/source/models" "$work/prefix/models"
     rm -rf "$prefix" "$prefix.log"
@@ -71,8 +90,7 @@ build() (
 )
 
 case "${1:-}" in
-    packages) install_packages ;;
     key) print_key "$2" ;;
     build) build "$2" "$3" ;;
-    *) fail "usage: install.sh packages | key PYTHON | build PYTHON DIR" ;;
+    *) fail "usage: install.sh key PYTHON | build PYTHON DIR" ;;
 esac

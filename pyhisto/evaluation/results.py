@@ -83,7 +83,7 @@ class Results:
     `settings` is run.json. Keys that the report understands: title; data and patients (a sentence each: what data,
     which kind of patient is counted); synthetic (true or false); dataset (breakhis or bach: the paper's tables are put
     beside); stages (their names, in the order in which they are shown); magnification; lambda; width; ratio; seconds
-    (step -> seconds).
+    (step -> seconds). It also carries versions, what two runs are compared by; see `pyhisto.versions`.
     """
 
     folder: Path

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyhisto
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, write_text
 from pyhisto.learning_curve import Point, read_points, save_curve, to_line
 from pyhisto.training.solver import Solver
+from pyhisto.versions import versions
 
 WEIGHTS = "the weights to start from"
 
@@ -63,11 +63,11 @@ class Record:
             depends_on.update({what: value for what, value in _read_record(path).items() if what == WEIGHTS})
         settings = {
             "program": "train",
-            "pyhisto": pyhisto.__version__,
             "caffe": str(caffe),
             "solver": str(self._solver.path),
             "depends_on": depends_on,
             "resumed_from_iteration": iteration,
+            "versions": versions(),
         }
         write_text(path, json.dumps(settings, indent=2) + "\n")
         if not iteration:

@@ -108,6 +108,7 @@ rule settings:
                 for name in ("data", "lmdb", "network", "solver", "compressions", "compared")
                 if name in config
             },
+            "versions": versions(),
         }
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
 
