@@ -1,5 +1,6 @@
 """Cards for programs side by side: each has its own, and a card is free when its program is gone."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -93,7 +94,7 @@ def test_two_commands_of_two_cards_each_follow_one_another(on_card: Callable[...
         assert cards == "0,1"
         spans.append((float(began), float(ended)))
     spans.sort()
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,9 @@ def test_bad_input_is_one_line_and_exit_2(toy: Any, arguments: list[str], compla
     assert complaint in done.stderr and done.stderr.count("\n") == 1
 
 
-REFUSED = re.compile(r"solver\.prototxt: solver_mode is GPU, but (Caffe \(.*\) was built for the CPU alone|no card is to be had)")
+REFUSED = re.compile(
+    r"solver\.prototxt: solver_mode is GPU, but (Caffe \(.*\) was built for the CPU alone|no card is to be had)"
+)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +293,8 @@ def test_a_solver_without_a_mode_trains_on_the_cpu(toy: Any, root: Path) -> None
     """As with `caffe train`, though the schema's default is GPU."""
     toy.solver(solver_mode=None, max_iter="4")
     assert toy.train().returncode == 0
-    command = [sys.executable, str(root / "tools/train_slimming.py"), "--solver", "solver.prototxt", "--out", "slim"]
+    command = [sys.executable, str(root / "tools/dns.py"), "--solver", "solver.prototxt", "--sparsity", "0.5"]
+    command += ["--weights", "snap/net_iter_4.caffemodel", "--out", "dns"]
     done = subprocess.run(command, cwd=toy.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -1,5 +1,5 @@
 /* A stand-in for the CUDA driver on a machine without a card: the functions that pyhisto/devices/driver.py calls, with
- * cuda.h's signatures, for STAND_IN_CARDS cards (or the error STAND_IN_ERROR). Compiled by the fixture `stand_in`. */
+ * cuda.h's signatures, for STAND_IN_CARDS cards (or the error STAND_IN_ERROR). Compiled by the fixture `stand_in` (conftest.py). */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
