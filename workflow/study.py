@@ -57,7 +57,9 @@ class Study:
             raise InputError(f"cards: {cards}: a Python layer does not run on several cards: say sep: native")
         for name, settings in self.compressions.items():
             if settings.get("method") == "DNS" or settings.get("criterion") == "slimming":
-                raise InputError(f"cards: {cards}: {name} trains in pycaffe, on one card: leave it out, or take one card")
+                raise InputError(
+                    f"cards: {cards}: {name} trains in pycaffe, on one card: leave it out, or take one card"
+                )
         return cards
 
     @property

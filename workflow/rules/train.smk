@@ -6,7 +6,10 @@ SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("me
 PRUNINGS = [name for name in COMPRESSIONS if name not in SURGERIES]
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
-GPU, CARDS = study.gpu, study.cards
+try:
+    GPU, CARDS = study.gpu, study.cards
+except InputError as error:
+    sys.exit(f"workflow: {error}")
 # A job sees its own card alone, as number 0.
 ON_CARD, ON_GPU = on_card(PYTHON, GPU), "--gpu 0" if GPU else ""
 TRAIN_ON_CARDS = on_card(PYTHON, CARDS)
