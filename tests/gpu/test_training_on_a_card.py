@@ -22,8 +22,11 @@ Succeed = Callable[..., str]
 ON_GPU = pytest.mark.gpu
 SIDE, RECORDS = 32, 60
 
-NARROW = ("inception-sep", "--width", 0.125, "--input-size", SIDE, "--batch-norm-fraction", 0.9)
-SOLVER = ("--base-lr", 0.001, "--test-interval", 25, "--display", 1, "--random-seed", 1)
+NARROW = ("inception-sep", "--width", 0.125, "--input-size", SIDE, "--batch-norm-fraction", 0.9, "--batch-size", 30)
+SOLVER = ("--base-lr", 1e-6, "--test-interval", 25, "--display", 1, "--random-seed", 1)
+"""A rate at which it learns (the loss falls from 0.69 to 0.62) and rounding stays small. Two of OpenBLAS's kernels
+(OPENBLAS_CORETYPE Haswell and Nehalem) on one CPU part by 1.6e-5 in the losses of 50 iterations, and by 9e-5 in the
+weights after 20; at a rate of 0.001 in batches of 10 it is 0.24 in the losses, which no card could be blamed for."""
 
 
 @pytest.fixture(scope="module")
