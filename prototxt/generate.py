@@ -15,7 +15,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from pyhisto.cli import Parser, run
+from pyhisto.cli import Parser, positive, run
+from pyhisto.devices.check import usable
 from pyhisto.errors import InputError
 from pyhisto.files import write_text
 from pyhisto.nets.files import LmdbFolder, network_files
@@ -40,7 +41,7 @@ COMMITTED: dict[str, list[str]] = {
     "resnext50_paper": ["resnext", "--head", "paper"],
     "resnext50_standard": ["resnext", "--head", "standard", "--num-classes", "1000"],
 }
-"""The committed folders, and the command line that makes each."""
+"""The committed folders, and the command line that makes each. They say GPU, as was published, on every machine."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,14 @@ class Data:
     train: LmdbFolder
     val: LmdbFolder
     batch_size: int
+    """Of an iteration, on all cards together."""
     val_batch_size: int
+    cards: int
+
+    @property
+    def card_batch_size(self) -> int:
+        """What the training network's file says: Caffe gives every card a batch of that size (tools/caffe.cpp)."""
+        return self.batch_size // self.cards
 
 
 Model: TypeAlias = InceptionSEP | ResNeXt | PatchCNN | MagnificationCNN
@@ -75,7 +83,7 @@ class Network:
             given["mean"] = mean
         model = self.model(**given)
         nets = {
-            "train_val": model.train_val(data.train.source, data.val.source, data.batch_size, data.val_batch_size),
+            "train_val": model.train_val(data.train.source, data.val.source, data.card_batch_size, data.val_batch_size),
             "deploy": model.deploy(),
         }
         if isinstance(model, InceptionSEP):
@@ -161,9 +169,14 @@ def main() -> None:
     """Parse, generate, write or compare."""
     if len(sys.argv) > 1 and sys.argv[1] in NETWORKS:
         arguments = _own_parser().parse_args()
+        asked = arguments.solver_mode
+        arguments.solver_mode = asked or ("GPU" if arguments.cards > 1 or usable() else "CPU")
         for name, text in generate(arguments, arguments.out).items():
             write_text(arguments.out / name, text)
             print(arguments.out / name)
+        if asked is None and arguments.solver_mode == "CPU":
+            print("solver_mode is CPU, as Caffe can use no card here; --solver-mode GPU is for a machine where it can",
+                  file=sys.stderr)  # fmt: skip
         return
     arguments = _committed_parser().parse_args()
     names = arguments.names or list(COMMITTED)
@@ -190,7 +203,9 @@ def generate(arguments: Namespace, out: Path) -> Mapping[str, str]:
     """File name -> text of the network that the command line asks for, to lie in `out`."""
     network = NETWORKS[arguments.network]
     train, val = LmdbFolder(arguments.train_lmdb), LmdbFolder(arguments.val_lmdb)
-    data = Data(train, val, arguments.batch_size, val.even_batch_size(arguments.batch_size))
+    check_cards(arguments)
+    val_batch_size = val.even_batch_size(arguments.batch_size)
+    data = Data(train, val, arguments.batch_size, val_batch_size, arguments.cards)
     given = {field.name: getattr(arguments, field.name) for field in fields(Solver)}
     return network_files(
         out,
@@ -198,6 +213,31 @@ def generate(arguments: Namespace, out: Path) -> Mapping[str, str]:
         replace(network.solver, **{name: value for name, value in given.items() if value is not None}),
         test_iter=math.ceil(val.records(default=1000) / data.val_batch_size),
         command=_command(arguments),
+        note=several_cards(data) if data.cards > 1 else "",
+    )
+
+
+def check_cards(arguments: Namespace) -> None:
+    """Raise InputError where a network cannot be trained on the cards that are asked for."""
+    cards, batch = arguments.cards, arguments.batch_size
+    if cards == 1:
+        return
+    if batch % cards:
+        raise InputError(f"--cards {cards}: does not divide the batch of {batch}: each card takes an equal part of it")
+    if "sep" in arguments and arguments.sep == "python":
+        raise InputError(
+            f"--cards {cards}: a Python layer does not run on several cards from the command line: give --sep native"
+        )
+    if arguments.solver_mode == "CPU":
+        raise InputError(f"--cards {cards}: solver-mode CPU has none: leave one of the two out")
+
+
+def several_cards(data: Data) -> str:
+    """What the solver of a network for several cards says of itself."""
+    numbers = ",".join(map(str, range(data.cards)))
+    return (
+        f"For {data.cards} cards: caffe train --gpu {numbers}; each takes {data.card_batch_size} images an iteration, "
+        f"{data.batch_size} in all"
     )
 
 
@@ -227,13 +267,15 @@ def _own_parser() -> Parser:
         network.options(sub)
         sub.add_argument("--train-lmdb", default="data/train", help="its preprocessing.json gives the mean")
         sub.add_argument("--val-lmdb", default="data/val", help="its size gives test_iter")
-        sub.add_argument("--batch-size", type=int, default=network.batch_size)
+        sub.add_argument("--batch-size", type=int, default=network.batch_size, help="of all cards together")
+        sub.add_argument("--cards", type=positive, default=1, metavar="N",
+                         help="to train on, with `caffe train --gpu 0,1,..`; N has to divide the batch")  # fmt: skip
         sub.add_argument("--out", type=Path, required=True, metavar="DIR")
         solver = sub.add_argument_group("solver", "defaults: the published settings, as far as there are any")
         for field in fields(Solver):
             option, value = f"--{field.name.replace('_', '-')}", getattr(network.solver, field.name)
             if field.name == "solver_mode":
-                solver.add_argument(option, choices=["CPU", "GPU"], help=f"default {value}")
+                solver.add_argument(option, choices=["CPU", "GPU"], help="default: GPU if Caffe can use a card here")
             elif value is None:
                 solver.add_argument(option, type=int)
             else:

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto.devices.caffe_build import find_build
+from pyhisto.devices.cards import find_cards
 from pyhisto.errors import InputError
 from pyhisto.training.caffe_program import find_caffe, starts_from_weights
 
 PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py", "scikit-image", "scikit-learn", "snakemake")
 
 SETUP = "run `make setup`"
+SETUP_GPU = "`make setup GPU=1` builds one that has"
 
 SOLVER = """\
 net_param {
@@ -59,6 +62,32 @@ def examine() -> Iterator[Finding]:
             yield Finding(what, True, check())
         except Exception as error:
             yield Finding(what, False, " ".join(str(error).split()) or type(error).__name__)
+    yield from _cards()
+
+
+def _cards() -> Iterator[Finding]:
+    """Whether Caffe was built for cards; the cards; and a training on the first, if it can be."""
+    what = "Caffe on cards"
+    try:
+        build = find_build()
+    except InputError as error:
+        yield Finding(what, False, f"{error}; {SETUP}")
+        return
+    cards = find_cards()
+    none = "" if cards.found else f"; no card is to be had here, as {cards.reason}"
+    yield Finding(what, True, f"built {build}{none}")
+    for card in cards.found:
+        runs = build.runs_on(card.capability) if build.gpu else False
+        verdict = {True: "Caffe has code for it", None: "whether Caffe has code for it is not known"}.get(
+            runs, f"Caffe has no code for it; {SETUP_GPU}"
+        )
+        # To have a card and a Caffe that leaves it alone is no fault.
+        yield Finding(f"card {card.number}", not build.gpu or runs is not False, f"{card}: {verdict}")
+    if build.gpu and cards.found:
+        try:
+            yield Finding("caffe train, card 0", True, _training("GPU"))
+        except InputError as error:
+            yield Finding("caffe train, card 0", False, str(error))
 
 
 def _opencv_reads_caffe() -> str:
@@ -88,7 +117,7 @@ def _pycaffe() -> str:
     return f"{version} with {layers} layer types, {folder}"
 
 
-def _training() -> str:
+def _training(mode: str = "CPU") -> str:
     from pyhisto.layers.activation_statistics import SAMPLES
     from pyhisto.proto import layer_blobs, read_weights
 
@@ -96,7 +125,8 @@ def _training() -> str:
         _write_lmdb(Path(folder, "lmdb"), records=4)
         solver = Path(folder, "solver.prototxt")
         prefix = Path(folder, "doctor")
-        solver.write_text(SOLVER.replace('LMDB"', f'{folder}/lmdb"').replace("PREFIX", str(prefix)), encoding="utf-8")
+        text = SOLVER.replace('LMDB"', f'{folder}/lmdb"').replace("PREFIX", str(prefix)).replace("CPU", mode)
+        solver.write_text(text, encoding="utf-8")
         done = subprocess.run([find_caffe(), "train", "--solver", solver], capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"`caffe train` with a SEP layer fails: {_last_line(done.stderr)}; {SETUP}")

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from typing import Any
 
+from pyhisto.devices.check import require_cards
 from pyhisto.dialects import RoundingField
 from pyhisto.errors import InputError
+from pyhisto.training.log import failure
 
 PROBE = "import sys, caffe; caffe.set_device(int(sys.argv[1])); caffe.set_mode_gpu()"
 
@@ -36,9 +38,12 @@ def load_for(gpu: int | None) -> Any:
     if gpu is None:
         caffe.set_mode_cpu()
         return caffe
-    # In a process of its own first: a Caffe without GPUs, or without this one, ends the process.
-    if subprocess.run([sys.executable, "-c", PROBE, str(gpu)], capture_output=True, check=False).returncode:
-        raise InputError(f"--gpu {gpu}: Caffe cannot use it; is it there (nvidia-smi), and was Caffe built for GPUs?")
+    require_cards((gpu,), f"--gpu {gpu}", "leave out --gpu")
+    # In a process of its own first: where the card is taken, or ill, Caffe ends the process.
+    done = subprocess.run([sys.executable, "-c", PROBE, str(gpu)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = failure(done.stderr.splitlines())
+        raise InputError(f"--gpu {gpu}: Caffe cannot use it: {last}")
     caffe.set_device(gpu)
     caffe.set_mode_gpu()
     return caffe

@@ -18,6 +18,7 @@ from pyhisto.training.phases import epoch_iterations, head, write_phase
 from pyhisto.training.program import add_group_options, groups_of, learning_rate
 from pyhisto.training.progress import Progress
 from pyhisto.training.schedules import Ramp
+from pyhisto.training.solver import require_solver_cards
 
 LEAST = 100
 """Iterations; an epoch may be a few only."""
@@ -27,6 +28,7 @@ def main() -> None:
     """Find the rate, and print it."""
     args = _parser().parse_args()
     solver = args.solver
+    require_solver_cards(solver)
     iterations = args.iterations or max(LEAST, epoch_iterations(solver))
     if groups := groups_of(args):
         if args.weights is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyhisto.cli import Parser, run
 from pyhisto.training.caffe_train import train
-from pyhisto.training.program import exit_if_stopped
+from pyhisto.training.program import card_numbers, exit_if_stopped
 from pyhisto.training.progress import Progress
 
 
@@ -27,6 +27,7 @@ def main() -> None:
             restart=args.restart,
             restart_if_changed=args.restart_if_changed,
             folder=args.out,
+            cards=args.gpu,
         )
     exit_if_stopped(outcome)
     if outcome.already:
@@ -50,6 +51,14 @@ def parse() -> argparse.Namespace:
         "--restart-if-changed",
         action="store_true",
         help="begin anew where the snapshots are of other solver settings, networks, data or weights (else: an error)",
+    )
+    parser.add_argument(
+        "--gpu",
+        type=card_numbers,
+        default=(),
+        metavar="N[,N...]",
+        help="train on these cards, whatever the solver says: each adds a batch of the network's file to an iteration, "
+        "so that several want a network of generate.py --cards; default: the solver's mode and device",
     )
     parser.add_argument(
         "--out",

@@ -19,11 +19,13 @@ from pyhisto.training.lr_finder import read_suggestion
 from pyhisto.training.phases import epoch_iterations, fine, head, save_schedule, write_phase
 from pyhisto.training.program import add_group_options, add_run_options, groups_of, learning_rate, train_to_the_end
 from pyhisto.training.scheduled_sgd import ScheduledSgd
+from pyhisto.training.solver import require_solver_cards
 
 
 def main() -> None:
     """Train phase by phase, and print where the weights are."""
     args = _parser().parse_args()
+    require_solver_cards(args.solver)
     rate = args.lr or read_suggestion(args.lr_from)
     groups = groups_of(args)
     if not groups:

@@ -28,6 +28,7 @@ from data_prep.lmdb_writer import encode_record
 from data_prep.make_slide_samples import SUFFIXES
 from pyhisto.cli import Parser, run
 from pyhisto.cost import as_json, layer_costs
+from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, read_manifest
@@ -102,6 +103,10 @@ def main() -> None:
     if others:
         print(f"Not estimated: {others}")
     where = "on this CPU" if arguments.gpu is None else f"on GPU {arguments.gpu}"
+    if study.gpu and arguments.gpu is None:
+        unusable = fault((0,))
+        what = f"and this machine cannot run it, as {unusable[0]}" if unusable else "--gpu 0 times it on one"
+        print(f"The config trains on cards (solver-mode: GPU): {what}.")
     print(f"In all about {duration(total)} {where}, one job after the other, and {gigabytes(disk)} on disk.")
 
 

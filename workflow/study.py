@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from cards import on_gpu
+
+from pyhisto.errors import InputError
+
 BRANCHES = ("global", "local")
 DATA_SETS = ("breakhis", "bach", "bisque")
 
@@ -33,6 +37,30 @@ class Study:
             "bag": ("bag{bag}", list(range(1, config.get("bags", 0) + 1))),
         }
         return {level: (folder, list(numbers)) for level, (folder, numbers) in every.items() if numbers}
+
+    @property
+    def gpu(self) -> int:
+        """How many cards a job on the networks takes, but for their training: 1, or 0 on the CPU."""
+        return on_gpu(self.config["solver"])
+
+    @cached_property
+    def cards(self) -> int:
+        """How many cards a training of the networks takes: the config's `cards`. Raises InputError."""
+        cards = self.config.get("cards", 1)
+        if not isinstance(cards, int) or cards < 1:
+            raise InputError(f"cards: {cards}: give the number of cards that one training takes")
+        if cards == 1:
+            return self.gpu
+        if not self.gpu:
+            raise InputError(f"cards: {cards}: solver-mode is not GPU: there are no cards to train on")
+        if self.config["network"].get("sep") != "native":
+            raise InputError(f"cards: {cards}: a Python layer does not run on several cards: say sep: native")
+        for name, settings in self.compressions.items():
+            if settings.get("method") == "DNS" or settings.get("criterion") == "slimming":
+                raise InputError(
+                    f"cards: {cards}: {name} trains in pycaffe, on one card: leave it out, or take one card"
+                )
+        return cards
 
     @property
     def experiment(self) -> str:

@@ -6,12 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
 from pyhisto.graph import layers_in_phase
 from pyhisto.lint.data import batch_size, read_source
 from pyhisto.lint.rules import RuleBook, Trap
 from pyhisto.proto import TEST, TRAIN, Net, read_net
 from pyhisto.prototext import Document
+from pyhisto.training.solver import solver_cards
 
 MAX_WEIGHT_DECAY = 0.05
 MAX_RATE = 1.0
@@ -195,6 +197,21 @@ def snapshot(solver: Solver) -> Iterator[Trap]:
             document.line_of("snapshot_prefix"),
             f"the folder '{folder}' of snapshot_prefix does not exist: Caffe stops",
         )
+
+
+@book.rule("solver-mode", "warning", "tools/caffe.cpp (train); include/caffe/util/device_alternate.hpp (NO_GPU)")
+def solver_mode(solver: Solver) -> Iterator[Trap]:
+    """With solver_mode: GPU, Caffe stops as soon as it reads the solver if it was built for the CPU alone, if there is
+    no card of the number device_id, or none that it has code for. That is found out for the Caffe and the cards of the
+    machine on which this is looked at; where there is no Caffe, nothing is said. Write solver_mode: CPU, or train where
+    there is a card. Without the field `caffe train` runs on the CPU."""
+    try:
+        cards = solver_cards(solver.solver)
+        found = fault(cards) if cards else None
+    except InputError:  # there is no Caffe here
+        return
+    if found:
+        yield solver.document.line_of("solver_mode"), f"GPU, but {found[0]}"
 
 
 @book.rule("batch-norm-decay", "warning", "src/caffe/layers/batch_norm_layer.cpp (LayerSetUp); BVLC/caffe issue 5120")

@@ -56,11 +56,14 @@ class LmdbFolder:
 
 
 def network_files(
-    folder: Path, networks: Mapping[str, Net], solver: Solver, test_iter: int, command: str
+    folder: Path, networks: Mapping[str, Net], solver: Solver, test_iter: int, command: str, note: str = ""
 ) -> dict[str, str]:
-    """File name -> text. `command` is what makes these files again; it stands at the head of each."""
+    """File name -> text. `command` is what makes these files again; it stands at the head of each.
+
+    `note` stands below it in the solver.
+    """
     head = f"# Generated: {command}\n"
     files = {f"{name}.prototxt": head + to_text(net) for name, net in networks.items()}
     message = solver.message(str(folder / "train_val.prototxt"), str(folder / "snapshot"), test_iter)
-    files["solver.prototxt"] = head + to_text(message)
+    files["solver.prototxt"] = head + (f"# {note}\n" if note else "") + to_text(message)
     return files

@@ -10,10 +10,11 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.files import exclusive
 from pyhisto.learning_curve import Point
@@ -23,7 +24,7 @@ from pyhisto.training.collapse import Collapse
 from pyhisto.training.log import LogReader, failure
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
-from pyhisto.training.solver import Solver, check_solver
+from pyhisto.training.solver import Solver, check_python_layers, check_solver, require_solver_cards
 
 ENDING_WITH_PARENT = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
 """Before Caffe's command: where this process is killed, Linux tells Caffe to write a snapshot and end."""
@@ -66,6 +67,7 @@ def train(
     restart: bool = False,
     restart_if_changed: bool = False,
     folder: Path | None = None,
+    cards: tuple[int, ...] = (),
 ) -> Outcome:
     """Train until the solver's max_iter, from the newest whole snapshot of its prefix where there is one.
 
@@ -78,11 +80,17 @@ def train(
         restart_if_changed: begin anew where the snapshots are of other settings, networks, data or weights; else that
             is an error. (A given `snapshot` is gone on from whatever has changed.)
         folder: for metrics.jsonl, learning_curve.png, caffe.log and run.json; see `default_folder`.
+        cards: the cards to train on, whatever the solver says; each takes batches of the size in the network's file.
 
     Raises InputError where the input is at fault, the loss becomes NaN or infinite, or Caffe fails. On SIGINT or
     SIGTERM Caffe writes a snapshot and ends; where this process is killed, too, and a later run waits for that.
     """
     solver = check_solver(solver_path)
+    if cards:
+        solver = _on_cards(solver, cards)
+        require_cards(cards, f"--gpu {','.join(map(str, cards))}", "leave out --gpu")
+    else:
+        require_solver_cards(solver_path)
     if weights is not None:
         _check_common_layers(solver, weights)
         if not starts_from_weights(caffe := find_caffe()):
@@ -131,6 +139,8 @@ def _train(
     watch.begin(start.iteration if start else 0, solver.max_iter)
 
     command = [*ENDING_WITH_PARENT, str(caffe), "train", f"--solver={solver.path}"]
+    if solver.cards:
+        command.append(f"--gpu={','.join(map(str, solver.cards))}")
     if start is not None:
         command.append(f"--snapshot={start.state}")
     elif weights is not None:
@@ -141,6 +151,15 @@ def _train(
     if end is None or (end.iteration < solver.max_iter and not stopped):
         raise InputError(f"{solver.path}: Caffe ended without a whole snapshot; is the disk full? See {folder / LOG}")
     return Outcome(end, already=False, stopped=stopped and end.iteration < solver.max_iter)
+
+
+def _on_cards(solver: Solver, cards: tuple[int, ...]) -> Solver:
+    """The solver, to train on these cards. Raises InputError where Caffe cannot train its network on several."""
+    if len(cards) == 1:
+        return replace(solver, cards=cards)
+    check_python_layers(solver.path, len(cards))
+    # Each card adds a batch to an iteration: with another number of them another training.
+    return replace(solver, cards=cards, depends_on={**solver.depends_on, "the number of cards": str(len(cards))})
 
 
 def _remove_states(solver: Solver, note: Callable[[str], None]) -> None:

@@ -24,7 +24,7 @@ from pyhisto.training.caffe_train import Watch
 from pyhisto.training.record import WEIGHTS
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp
-from pyhisto.training.solver import check_solver
+from pyhisto.training.solver import check_solver, require_solver_cards
 from pyhisto.training.solver_loop import SOLVER, hang_on, load_weights, open_solver, own_solver, step
 
 SMOOTHING, SETTLED, DIVERGED, SHARE = 0.98, 10, 4.0, 0.1
@@ -87,6 +87,7 @@ def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights
 
     Raises InputError where the input is at fault, or nothing can be suggested.
     """
+    require_solver_cards(solver_path)
     if ramp.iterations <= 2 * SETTLED:
         raise InputError(f"a ramp of {ramp.iterations} iterations is too short: give more than {2 * SETTLED}")
     method = ScheduledSgd(ramp)

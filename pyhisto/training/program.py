@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from pyhisto.cli import Parser
+from pyhisto.cli import Parser, natural
 from pyhisto.errors import InputError
 from pyhisto.training.caffe_train import Outcome
 from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
@@ -63,6 +63,14 @@ def groups_of(args: argparse.Namespace) -> Groups:
     if args.groups:
         return read_groups(args.groups, net, file)
     return groups_by_pattern(net, {MIDDLE: args.middle, LAST: args.last}, file)
+
+
+def card_numbers(text: str) -> tuple[int, ...]:
+    """argparse type: cards as `caffe train --gpu` takes them, as in 0,1; none twice."""
+    numbers = tuple(natural(number) for number in text.split(","))
+    if len(set(numbers)) < len(numbers):
+        raise argparse.ArgumentTypeError(f"{text} names a card twice")
+    return numbers
 
 
 def learning_rate(text: str) -> float:

@@ -9,9 +9,11 @@ from typing import Any
 
 import lmdb
 
+from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
-from pyhisto.proto import TEST, Net, read_net, read_solver
+from pyhisto.graph import layers_in_phase
+from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solver
 
 NOT_LEARNED_FROM = (
     ("net", "train_net", "test_net", "max_iter", "display", "average_loss", "debug_info", "solver_mode", "device_id")
@@ -41,6 +43,8 @@ class Solver:
     """By how much these can be off: a test reads whole batches, so that it may read some images twice."""
     depends_on: Mapping[str, str]
     """What decides the trained weights (solver's settings, networks, data) -> SHA-256."""
+    cards: tuple[int, ...]
+    """The card that it asks for; empty: it trains on the CPU."""
 
 
 def check_solver(path: Path) -> Solver:
@@ -73,8 +77,41 @@ def check_solver(path: Path) -> Solver:
             nets.append(file)
             depends_on[f"the network {file}"] = _sha256(net.SerializeToString(deterministic=True))
     return Solver(
-        path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack, depends_on
-    )
+        path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack, depends_on,
+        solver_cards(solver),
+    )  # fmt: skip
+
+
+def solver_cards(solver: Any) -> tuple[int, ...]:
+    """The card that a SolverParameter asks for, as `caffe train` reads it; empty: it trains on the CPU.
+
+    The schema's default is GPU, but `caffe train` does not take a field that is not written for one (tools/caffe.cpp).
+    """
+    gpu = solver.HasField("solver_mode") and solver.solver_mode == SolverParameter.GPU
+    return (solver.device_id,) if gpu else ()
+
+
+def check_python_layers(path: Path, cards: int) -> None:
+    """Raise InputError where several cards are to train a network that has a Python layer.
+
+    `caffe train` does not run it then, and aborts (python_layer.hpp): each card's thread would need the interpreter.
+    """
+    solver = read_solver(path)
+    trained = {solver.train_net or solver.net, str(path)}
+    for file, net in _nets(solver, path):
+        if str(file) not in trained:
+            continue
+        for layer, _ in layers_in_phase(net, TRAIN, source=file):
+            if layer.type == "Python":
+                raise InputError(
+                    f"{file}: has the Python layer '{layer.name}', which does not run on {cards} cards: generate the "
+                    "network with --sep native, or train on one card"
+                )
+
+
+def require_solver_cards(path: Path) -> None:
+    """Raise InputError where a solver asks for a card that Caffe cannot use here."""
+    require_cards(solver_cards(read_solver(path)), f"{path}: solver_mode is GPU", "write solver_mode: CPU")
 
 
 def _nets(solver: Any, path: Path) -> Iterator[tuple[Path, Net]]:

@@ -39,7 +39,7 @@ from pyhisto.training.collapse import Collapse
 from pyhisto.training.log import failure
 from pyhisto.training.record import Record
 from pyhisto.training.snapshots import Snapshot, newest_whole
-from pyhisto.training.solver import Solver, check_solver
+from pyhisto.training.solver import Solver, check_solver, require_solver_cards, solver_cards
 
 Net: TypeAlias = Any
 """A pycaffe Net; `net.params[layer][index].data` and `.diff` are float32 arrays in Caffe's own memory."""
@@ -52,8 +52,8 @@ NEVER = 2**31 - 1
 PROBE = """
 import sys
 import caffe
-if sys.argv[2] == "GPU":
-    caffe.set_device(int(sys.argv[3]))
+for card in sys.argv[2:]:
+    caffe.set_device(int(card))
     caffe.set_mode_gpu()
 caffe.get_solver(sys.argv[1])
 """
@@ -129,6 +129,7 @@ def train(
     Raises InputError where the input is at fault, Caffe refuses it, or the loss becomes NaN or infinite. SIGINT and
     SIGTERM write a snapshot and end.
     """
+    require_solver_cards(solver_path)
     with exclusive(folder, watch.note):
         return _train(solver_path, method, watch, folder, weights, iterations, restart, restart_if_changed)
 
@@ -331,8 +332,8 @@ def open_solver(path: Path, message: Any) -> Any:
     """Caffe's solver for the file `path`, which holds `message`. Raises InputError where Caffe refuses it."""
     caffe = pycaffe.load()
     _probe(path, message)
-    if message.solver_mode == SolverParameter.GPU:
-        caffe.set_device(message.device_id)
+    for card in solver_cards(message):
+        caffe.set_device(card)
         caffe.set_mode_gpu()
     return caffe.get_solver(str(path))
 
@@ -365,8 +366,7 @@ def step(solver: Any, seed: int) -> float:
 
 def _probe(path: Path, message: Any) -> None:
     """Make the solver in a process of its own first: what Caffe refuses, it refuses by aborting. Raises InputError."""
-    mode = "GPU" if message.solver_mode == SolverParameter.GPU else "CPU"
-    command = [sys.executable, "-c", PROBE, str(path), mode, str(message.device_id)]
+    command = [sys.executable, "-c", PROBE, str(path), *map(str, solver_cards(message))]
     done = subprocess.run(command, capture_output=True, text=True, env=caffe_environment(), check=False)
     if done.returncode:
         raise InputError(f"{path}: Caffe refuses it: {failure(done.stderr.splitlines())}")

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.training.caffe_program import caffe_environment, find_caffe
 
@@ -27,6 +28,7 @@ def caffe_time(model: Path, batch: int, iterations: int, gpu: int | None = None)
     """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError where Caffe refuses it."""
     command = [str(find_caffe()), "time", "--model", str(model), "--iterations", str(iterations)]
     if gpu is not None:
+        require_cards((gpu,), f"--gpu {gpu}", "leave out --gpu")
         command += ["--gpu", str(gpu)]
     done = subprocess.run(command, capture_output=True, text=True, env=caffe_environment(), check=False)
     totals = {what: float(value) for what, value in TOTAL.findall(done.stderr)}

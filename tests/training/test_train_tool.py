@@ -337,6 +337,62 @@ def test_bad_input_is_one_line_and_exit_2(toy: Any, arguments: list[str], compla
     assert complaint in done.stderr and done.stderr.count("\n") == 1
 
 
+REFUSED = re.compile(
+    r"solver\.prototxt: solver_mode is GPU, but (Caffe \(.*\) was built for the CPU alone|no card is to be had)"
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("train", []),
+        ("train", ["--out", "log"]),
+        ("dns", ["--weights", "w", "--sparsity", "0.5", "--iterations", "4", "--out", "log"]),
+        ("train_slimming", ["--out", "log"]),
+        ("find_lr", ["--weights", "w", "--last", "ip", "--out", "log"]),
+        ("train_phases", ["--weights", "w", "--last", "ip", "--lr", "0.1", "--out", "log"]),
+    ],
+)
+def test_a_card_that_is_not_there_is_refused_before_anything_is_written(
+    toy: Any, root: Path, program: str, arguments: list[str]
+) -> None:
+    toy.solver(solver_mode="GPU")
+    before = sorted(toy.folder.rglob("*"))
+    command = [sys.executable, str(root / f"tools/{program}.py"), "--solver", "solver.prototxt", *arguments]
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, cwd=toy.folder, env=hidden, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and REFUSED.search(done.stderr), done.stderr
+    assert "solver_mode: CPU" in done.stderr and sorted(toy.folder.rglob("*")) == before
+
+
+def test_a_solver_without_a_mode_trains_on_the_cpu(toy: Any, root: Path) -> None:
+    """As with `caffe train`, though the schema's default is GPU."""
+    toy.solver(solver_mode=None, max_iter="4")
+    assert toy.train().returncode == 0
+    command = [sys.executable, str(root / "tools/dns.py"), "--solver", "solver.prototxt", "--sparsity", "0.5"]
+    command += ["--weights", "snap/net_iter_4.caffemodel", "--out", "dns"]
+    done = subprocess.run(command, cwd=toy.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_python_layers_do_not_train_on_several_cards(toy: Any) -> None:
+    layer = 'layer { name: "sep" type: "Python" bottom: "data" top: "f" python_param { module: "m" layer: "L" } }'
+    toy.net(layer, "f")
+    done = toy.train("--gpu", "0,1")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "net.prototxt: has the Python layer 'sep', which does not run on 2 cards" in done.stderr
+    assert "--sep native" in done.stderr and not (toy.folder / "snap").exists()
+    # Only the training net runs on every card.
+    toy.net(layer.replace("bottom", "include { phase: TEST } bottom"), "data")
+    assert "Python layer" not in toy.train("--gpu", "0,1").stderr
+
+
+@pytest.mark.parametrize("cards", ["0,0", "-1", "all", "0,"])
+def test_cards_are_numbers(toy: Any, cards: str) -> None:
+    done = toy.train(f"--gpu={cards}")
+    assert done.returncode == 2 and "argument --gpu" in done.stderr and done.stderr.count("\n") == 1
+
+
 def wait_for_points(metrics: Path, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 60
     while not (metrics.is_file() and metrics.read_text()) and process.poll() is None and time.monotonic() < deadline:

@@ -104,7 +104,7 @@ if "spanhol2016" in COMPARED:
         output:
             directory(f"{PATCH_MODEL}/net"),
         params:
-            options=options(PATCHES["solver"]),
+            options=options({"solver-mode": "CPU", **PATCHES["solver"]}),
         shell:
             "{PYTHON} prototxt/generate.py patch-cnn --patch {wildcards.patch} {params.options} "
             "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
@@ -179,7 +179,7 @@ if "bayramoglu2016" in COMPARED:
         output:
             directory(f"{ALL}/{{task}}/net"),
         params:
-            options=options({**TOGETHER["network"], **TOGETHER["solver"]}),
+            options=options({"solver-mode": "CPU", **TOGETHER["network"], **TOGETHER["solver"]}),
         shell:
             "{PYTHON} prototxt/generate.py magnification-cnn --task {wildcards.task} {params.options} "
             "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
@@ -237,6 +237,14 @@ if "collapse" in COMPARED:
 
 # What the networks of both have in common: <place>/net is trained on an LMDB that lies in <place>, or beside it.
 
+
+
+def cards_compared(wildcards):
+    """How many cards the training of such a network takes."""
+    method = "spanhol2016" if "/compared/" in wildcards.place else "bayramoglu2016"
+    return on_gpu(COMPARED[method]["solver"])
+
+
 PLACES = r"(.*/compared/spanhol2016/[0-9]+_[a-z]+|.*/all/[a-z]+)"
 
 
@@ -250,13 +258,14 @@ rule train_compared:
     wildcard_constraints:
         place=PLACES,
     resources:
-        gpu=GPU,
+        gpu=cards_compared,
     benchmark:
         "{place}/seconds/train.tsv"
     params:
+        on_card=lambda wildcards: on_card(PYTHON, cards_compared(wildcards)),
         folder="{place}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
+        "model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
         "--out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
 
 

@@ -6,9 +6,14 @@ SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("me
 PRUNINGS = [name for name in COMPRESSIONS if name not in SURGERIES]
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
-GPU = int(config["solver"].get("solver-mode") == "GPU")
-# As Caffe itself numbers them; several are given to jobs by the cluster, or each Snakemake gets its CUDA_VISIBLE_DEVICES.
-ON_GPU = "--gpu 0" if GPU else ""
+try:
+    GPU, CARDS = study.gpu, study.cards
+except InputError as error:
+    sys.exit(f"workflow: {error}")
+# A job sees its own card alone, as number 0.
+ON_CARD, ON_GPU = on_card(PYTHON, GPU), "--gpu 0" if GPU else ""
+TRAIN_ON_CARDS = on_card(PYTHON, CARDS)
+ON_GPUS = f"--gpu {','.join(map(str, range(CARDS)))}" if CARDS > 1 else ""
 PRUNED = "|".join([*PRUNINGS, *(f"loops/{name}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(SURGERIES) or "none"
 
@@ -51,7 +56,7 @@ rule network:
     output:
         directory(f"{EXPERIMENT}/before/{{branch}}/net"),
     params:
-        options=options({**config["network"], **config["solver"]}),
+        options=options({"solver-mode": "CPU", **config["network"], **config["solver"], "cards": max(1, CARDS)}),
     shell:
         "{PYTHON} prototxt/generate.py inception-sep {params.options} --train-lmdb {input}/train --val-lmdb {input}/val "
         "--out {output}"
@@ -99,7 +104,7 @@ rule slimming:
         folder=f"{PLACE}/slimming/training",
         options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
     shell:
-        "{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
+        "{ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
         "{params.options} --out {params.folder} && cp {params.folder}/model.caffemodel {output}"
 
 
@@ -113,15 +118,15 @@ rule train:
     wildcard_constraints:
         stage=f"before|{PRUNED}",
     resources:
-        gpu=GPU,
+        gpu=CARDS,
     benchmark:
         f"{EXPERIMENT}/seconds/train_{{stage}}_{{branch}}.tsv"
     params:
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt {params.weights} "
-        "--out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
+        "model=$({TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
+        "{params.weights} {ON_GPUS} --out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
 
 
 rule surgery_network:
@@ -155,7 +160,7 @@ rule surgery:
             {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
         ),
     shell:
-        "{PYTHON} tools/dns.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
+        "{ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
         "{params.options} --out {params.folder} && "
         "cp {params.folder}/metrics.jsonl {output.metrics} && cp {params.folder}/model.caffemodel {output.model}"
 
@@ -172,8 +177,8 @@ rule importance:
     benchmark:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     shell:
-        "{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} {ON_GPU} "
-        "--out {output}"
+        "{ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} "
+        "{ON_GPU} --out {output}"
 
 
 rule predict:
@@ -191,5 +196,5 @@ rule predict:
         tree=shlex.quote(TREE),
         name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in study.levels else "",
     shell:
-        "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe {ON_GPU} "
-        "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"
+        "{ON_CARD}{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
+        "{ON_GPU} --manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"

@@ -1,0 +1,75 @@
+"""What Caffe was built for: its record, and CUDA's rule of which code runs where."""
+
+from pathlib import Path
+
+import pytest
+
+from pyhisto.devices.caffe_build import CaffeBuild, find_build
+from pyhisto.errors import InputError
+
+PAPER, TURING, HOPPER = (6, 1), (7, 5), (9, 0)
+
+
+@pytest.mark.parametrize(
+    ("architectures", "capability", "runs"),
+    [
+        (("61",), PAPER, True),
+        (("61",), HOPPER, True),  # its PTX, compiled by the driver
+        (("61-real",), HOPPER, False),
+        (("60-real",), PAPER, True),  # the same major version, an older minor one
+        (("61-real",), (6, 0), False),
+        (("70-virtual",), TURING, True),
+        (("70-virtual",), PAPER, False),
+        (("61-real", "90-real"), HOPPER, True),
+        (("61-real", "90-real"), TURING, False),
+        (("120-real",), (12, 0), True),
+        ((), PAPER, None),
+    ],
+)
+def test_which_code_runs_on_which_card(
+    architectures: tuple[str, ...], capability: tuple[int, int], runs: bool | None
+) -> None:
+    assert CaffeBuild(Path("caffe"), True, architectures).runs_on(capability) is runs
+
+
+def program(folder: Path, text: str, status: int) -> None:
+    """A `caffe` that says `text` and ends with `status`, as a shell program."""
+    path = folder / "caffe"
+    path.write_text(f"#!/bin/sh\necho '{text}' >&2\nexit {status}\n")
+    path.chmod(0o755)
+
+
+CPU_ONLY = "F1125 00:32:08 24244 common.cpp:66] Cannot use GPU in CPU-only Caffe: check mode."
+NO_CARD = "F1125 10:00:00 1 common.cpp:152] Check failed: error == cudaSuccess (100 vs. 0)  no CUDA-capable device"
+"""What Caffe's two kinds say (common.cpp): the first as this machine's Caffe said it, the second by CUDA_CHECK."""
+
+
+def test_its_record_says_for_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "python/caffe").mkdir(parents=True)
+    (tmp_path / "python/caffe/__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path / "python")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, NO_CARD, 134)
+    assert str(find_build()) == "for cards (of which compute capability is not known)"
+    record = tmp_path / "build.json"
+    record.write_text('{"cuda": "11.8", "cudnn": null, "nccl": "2.21.5", "architectures": "61;90-virtual"}')
+    assert str(find_build()) == "for cards of compute capability 6.1, 9.0 (PTX) with cuda 11.8, nccl 2.21.5"
+    for other in ("", "[]", "{}", '{"architectures": 61}', '{"architectures": "native"}', "[" * 100_000):
+        record.write_text(other)
+        build = find_build()
+        assert build.gpu and build.architectures == ()
+    program(tmp_path, CPU_ONLY, 134)
+    assert str(find_build()) == "for the CPU alone"
+
+
+def test_a_caffe_that_does_not_start_is_no_caffe_for_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    program(tmp_path, "caffe: error while loading shared libraries: libcudart.so.11.0: cannot open", 127)
+    with pytest.raises(InputError, match=r"caffe does not start: .*libcudart\.so\.11\.0"):
+        find_build()
+
+
+@pytest.mark.caffe
+def test_this_caffe(tmp_path: Path) -> None:
+    build = find_build()
+    assert build.program.is_file() and (build.gpu or str(build) == "for the CPU alone")
