@@ -109,7 +109,7 @@ def test_verify_accepts_what_was_built_and_finds_what_was_altered(root: Path, tr
     pixels, label = decode_record(record)
     darker = pixels.copy()
     darker[:8, :8] //= 2
-    for altered in (encode_record(pixels, 1 - label, "jpeg"), encode_record(darker, label, "jpeg"), None):
+    for altered in (encode_record(pixels, 1 - label, "png"), encode_record(darker, label, "png"), None):
         with lmdb.open(str(out / "val")) as environment, environment.begin(write=True) as transaction:
             transaction.put(key.encode(), altered) if altered else transaction.delete(key.encode())
         with pytest.raises(InputError, match="build the LMDB again"):
