@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
 from data_prep.lmdb_writer import Spool, encode_record, lmdb_bytes
-from data_prep.parallel import with_progress
 from data_prep.splits import check_classes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.parallel import with_progress
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing

@@ -14,7 +14,6 @@ import cv2
 
 from data_prep.annotations import CLASSES, Region, read_annotations
 from data_prep.dataset import table
-from data_prep.parallel import with_progress
 from data_prep.slides import (
     MAP_ROWS,
     SCALES,
@@ -32,6 +31,7 @@ from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import Row, write_manifest
+from pyhisto.parallel import with_progress
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif")
 

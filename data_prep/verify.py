@@ -10,11 +10,11 @@ import numpy as np
 
 from data_prep.build import MANIFEST_FILE, record_pixels
 from data_prep.lmdb_writer import decode_record, encode_record, read_lmdb
-from data_prep.parallel import with_progress
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
+from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 

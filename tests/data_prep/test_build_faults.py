@@ -66,7 +66,7 @@ def test_killed_at_any_moment(root: Path, tree: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_workers_end_with_their_parent(root: Path, tree: Path, tmp_path: Path) -> None:
     script = (
-        "import time\nfrom data_prep.parallel import ordered_map\n"
+        "import time\nfrom pyhisto.parallel import ordered_map\n"
         "if __name__ == '__main__':\n    for _ in ordered_map(time.sleep, [0.01] * 10**6, 2): pass\n"
     )
     (tmp_path / "work.py").write_text(script)
