@@ -1,7 +1,7 @@
 """What the encoding of an LMDB's records does to a trained network's decisions, to their size and to their speed.
 
 Every network input of a manifest's images is given to the network as it is, and as each encoding gives it back. Printed
-for each: bytes a record, milliseconds to encode and to decode one, the largest and the mean difference of a level,
+for each: bytes a record, milliseconds of processor to encode and to decode one, the largest and the mean difference of a level,
 decisions (the class of the largest probability) that differ from those on the pixels as they are, with the largest
 difference of a probability, and the accuracy.
 """
@@ -55,9 +55,9 @@ def main() -> None:
         inputs += pixels
         labels += [row.label] * len(pixels)
     truth = np.array(labels)
-    began = time.perf_counter()
+    began = time.process_time()
     clean = probabilities(engine, recipe, inputs)
-    forward = 1e3 * (time.perf_counter() - began) / len(inputs)
+    forward = 1e3 * (time.process_time() - began) / len(inputs)
     print(f"{len(rows)} images, {len(inputs)} inputs of {recipe.size} pixels, {forward:.1f} ms each in the network;")
     print(f"as they are: {right(clean, truth)} right. Records of this network's training LMDB: {recipe.record}")
     print("| records | kB | encode, ms | decode, ms | largest, mean difference | decisions that differ |"
@@ -72,11 +72,11 @@ def measured(
     ending: str, parameters: list[int],
 ) -> str:  # fmt: skip
     """The cells of one encoding's line."""
-    began = time.perf_counter()
+    began = time.process_time()
     files = [cv2.imencode(ending, pixels, parameters)[1] for pixels in inputs]
-    encoded = time.perf_counter()
+    encoded = time.process_time()
     back = [np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), np.uint8) for file in files]
-    decoded = time.perf_counter()
+    decoded = time.process_time()
     apart = [np.abs(one.astype(int) - other) for one, other in zip(back, inputs, strict=True)]
     found = probabilities(engine, recipe, back)
     differ = np.count_nonzero(found.argmax(1) != clean.argmax(1))
