@@ -1,9 +1,9 @@
 """What the encoding of an LMDB's records does to a trained network's decisions, to their size and to their speed.
 
 Every network input of a manifest's images is given to the network as it is, and as each encoding gives it back. Printed
-for each: bytes a record, milliseconds of processor to encode and to decode it, the largest and mean difference of a level,
-decisions (the class of the largest probability) that differ from those on the pixels as they are, with the largest
-difference of a probability, and the accuracy.
+for each: size of a record, milliseconds of processor to encode and to decode it, the largest and mean difference of a
+level, decisions (the class of the largest probability) that differ from those on the pixels as they are, with the
+largest difference of a probability, and the accuracy.
 """
 
 import time
