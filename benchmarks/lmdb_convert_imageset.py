@@ -41,7 +41,7 @@ def main() -> None:
                 folder / "theirs",
             ]
         )
-        plain = ["--branch", "global", "--size", arguments.size, "--stain", "none", "--augment", 0]
+        plain = ["--branch", "global", "--size", arguments.size, "--stain", "none", "--augment", 0, "--record", "jpeg"]
         ours = seconds(build_command(folder, "ours", arguments.workers, *plain))
         pixels = {
             key[11:].removesuffix("_"): decode_record(record)[0] for key, record in read_lmdb(folder / "ours/train")

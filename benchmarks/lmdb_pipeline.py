@@ -93,7 +93,8 @@ def main() -> None:
         slow = _rate(straight, paths[: arguments.slow_images], arguments.workers, folder / "straightforward")
         table = np.tile(np.arange(256, dtype=np.uint8)[:, np.newaxis], (1, 3))[np.newaxis]
         bare = _rate(partial(bare_calls, table=table), paths, arguments.workers, None)
-        build = build_command(folder, "ours", arguments.workers, "--branch", "local", "--stain-target", paths[0])
+        how = ["--branch", "local", "--stain-target", paths[0], "--record", "jpeg"]  # as the other two encode
+        build = build_command(folder, "ours", arguments.workers, *how)
         ours = len(paths) / seconds(build)
         children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"images a second, {arguments.workers} processes: build_lmdb.py {ours:.2f} (start, mean and LMDB included),")

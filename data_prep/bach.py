@@ -1,4 +1,7 @@
-"""BACH (ICIAR 2018), the photos: 100 TIFF of 2048x1536 per class, Photos/<class>/<letters><number>.tif, no patients."""
+"""BACH (ICIAR 2018), the photos: 100 TIFF of 2048x1536 per class, Photos/<class>/<letters><number>.tif, no patients.
+
+Copies of it are found as PNG and as JPEG, too.
+"""
 
 import csv
 import re
@@ -9,7 +12,7 @@ from data_prep.dataset import DataSet, find_files
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row
 
-FILE_NAME = re.compile(r"(?P<class>n|b|is|iv)\d{3}\.tif")
+FILE_NAME = re.compile(r"(?P<class>n|b|is|iv)\d{3}\.(?i:tiff?|png|jpe?g)")
 CLASSES = {"n": "Normal", "b": "Benign", "is": "InSitu", "iv": "Invasive"}
 IMAGES_PER_CLASS = 100
 GROUND_TRUTH = "microscopy_ground_truth.csv"
@@ -20,12 +23,16 @@ MICRONS_PER_PIXEL = 0.42
 def load(root: Path) -> DataSet:
     """All photos under `root`, four classes (0 Normal, 1 Benign, 2 InSitu, 3 Invasive), no splits.
 
-    Raises InputError where there is none, and where a name, its folder and the ground-truth file contradict each other.
+    Raises InputError where there is none, where a photo is there twice, and where a name, its folder and the
+    ground-truth file contradict each other.
     """
     names = list(CLASSES.values())
     rows = []
-    for path, match in find_files(root, FILE_NAME, "*.tif"):
+    found: dict[str, Path] = {}
+    for path, match in find_files(root, FILE_NAME, "n001.tif, b001.tif, is001.tif, iv001.tif (or .png, .jpg)"):
         kind = CLASSES[match["class"]]
+        if (first := found.setdefault(path.stem, path)) != path:
+            raise InputError(f"{Path(root) / path}: the photo is there as {first}, too; remove one of the two")
         if path.parent.name in names and path.parent.name != kind:
             raise InputError(
                 f"{Path(root) / path}: in the folder {path.parent.name}, and its name says {kind}; move it"
@@ -47,7 +54,7 @@ def two_classes(rows: list[Row]) -> list[Row]:
 
 
 def _check_ground_truth(table: Path, rows: list[Row]) -> None:
-    kinds = {Path(row.path).name: row.subtype for row in rows}
+    kinds = {Path(row.path).stem: row.subtype for row in rows}
     try:
         lines = list(csv.reader(table.read_text(encoding="utf-8-sig").splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error):
@@ -55,7 +62,6 @@ def _check_ground_truth(table: Path, rows: list[Row]) -> None:
     for number, fields in enumerate(lines, 1):
         if len(fields) != 2 or fields[1] not in CLASSES.values():
             raise InputError(f"{table} line {number}: not `file,class` with a class of {', '.join(CLASSES.values())}")
-        if kinds.get(fields[0], fields[1]) != fields[1]:
-            raise InputError(
-                f"{table} line {number}: says {fields[1]} for {fields[0]}, which is named {kinds[fields[0]]}"
-            )
+        named = kinds.get(Path(fields[0]).stem, fields[1])
+        if named != fields[1]:
+            raise InputError(f"{table} line {number}: says {fields[1]} for {fields[0]}, which is named {named}")

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
-from data_prep.lmdb_writer import Encoding, Spool, encode_record, lmdb_bytes
-from data_prep.parallel import with_progress
+from data_prep.lmdb_writer import Spool, encode_record, lmdb_bytes
 from data_prep.splits import check_classes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.parallel import with_progress
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -44,8 +44,6 @@ class Settings:
 
     copies: int = COPIES
     """Augmented images per training image, instead of it; 0: the training image itself."""
-    encoding: Encoding = "jpeg"
-    """png and raw hold what a prediction sees to the last bit; jpeg is a tenth of the size and a level or two off."""
     seed: int = 0
     workers: int = 1
     mean: tuple[float, float, float] | None = None
@@ -85,8 +83,8 @@ def _measure(path: Path, method: stains.Method) -> Statistics | None:
 def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:
     """Build the LMDBs of every split that has images; returns the finished recipe, with its mean.
 
-    `recipe` says branch, size, interpolation and stain; its mean is replaced. Raises InputError for a class without
-    training images, patients in two splits, a file that is missing or does not decode, and an `out` that exists.
+    `recipe` says branch, size, interpolation, stain and encoding; its mean is replaced. Raises InputError for a class
+    without training images, patients in two splits, a file that is missing or does not decode, an `out` that exists.
     """
     rows = [row for row in rows if row.split]
     check_classes(rows)
@@ -103,7 +101,6 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
             mean=settings.mean or (blue, green, red),
             provenance={
                 "seed": settings.seed,
-                "record": settings.encoding,
                 "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
                 "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
                 "records": {split: written[split].count for split in splits},
@@ -192,11 +189,11 @@ def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed
 def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings) -> Built:
     """All records of a job's images, encoded."""
     records = []
-    # Before encoding: what a prediction sees. JPEG moves the mean by hundredths of a level, and decoding every record
-    # to follow it there would take a third of the time.
+    # Before encoding: JPEG moves the mean by hundredths of a level, and decoding every record to follow it there would
+    # take a third of the time.
     total = np.zeros((recipe.size, recipe.size, 3), np.float64)
     for row in rows:
         for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
-            records.append((name, encode_record(pixels, row.label, settings.encoding)))
+            records.append((name, encode_record(pixels, row.label, recipe.record)))
             cv2.accumulate(pixels, total)
     return Built(records, total.astype(np.uint64))

@@ -8,12 +8,12 @@ from data_prep import breakhis
 from data_prep.augment import COPIES
 from data_prep.build import Settings, build, stain_target
 from data_prep.dataset import summary
-from data_prep.lmdb_writer import ENCODINGS
 from data_prep.options import add_manifest_options, manifest_rows
 from data_prep.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row
+from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import MAX_RANDOM_PATCHES, RANDOM_PATCHES
@@ -51,8 +51,10 @@ def main() -> None:
         "the tree has it, else the mean of the training images)",
     )  # fmt: skip
     parser.add_argument(
-        "--record", choices=ENCODINGS, default="jpeg", help="jpeg: small, loses a little; png, raw: exact"
-    )
+        "--record", choices=encoding.ENCODINGS, default=encoding.DEFAULT,
+        help="how records are encoded, which predictions then imitate: jpeg444, jpeg (as Caffe's convert_imageset: "
+        "colour at half the resolution); png or raw, exact, if others will run the network (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--mean", type=float, nargs=3, metavar=("B", "G", "R"),
         help="of the images on which the weights to start from were trained (default: that of the training records)",
@@ -80,9 +82,10 @@ def main() -> None:
         stain=stain,
         interpolation=arguments.interpolation,
         random_patches=arguments.random_patches,
+        record=arguments.record,
     )
     mean = arguments.mean and tuple(arguments.mean)
-    settings = Settings(arguments.augment, arguments.record, arguments.seed, arguments.workers, mean)
+    settings = Settings(arguments.augment, arguments.seed, arguments.workers, mean)
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)

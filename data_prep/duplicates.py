@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.parallel import with_progress
 from pyhisto.manifest import Row, resolve
+from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import read_image
 
 SIDE = 32

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 
 from data_prep import synthetic
-from data_prep.parallel import with_progress
 from pyhisto.cli import Parser, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
+from pyhisto.parallel import with_progress
 
 
 def main() -> None:

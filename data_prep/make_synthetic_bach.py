@@ -9,13 +9,13 @@ from pathlib import Path
 
 import cv2
 
-from data_prep.parallel import with_progress
 from data_prep.synthetic_bach import Photo, draw, make_photos
 from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.hierarchy.tree import LEAVES
 from pyhisto.manifest import Row, write_manifest
+from pyhisto.parallel import with_progress
 
 
 def main() -> None:

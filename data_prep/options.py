@@ -51,7 +51,8 @@ def add_manifest_options(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--val-fraction", type=float, default=0.2, metavar="F",
-        help="part of each class's training patients to be validation in a fold; 0: none (default 0.2)",
+        help="part of each class's training patients to be validation in a fold, subtypes in proportion; 0: none "
+        "(default 0.2)",
     )  # fmt: skip
 
 
@@ -92,15 +93,22 @@ def manifest_rows(arguments: argparse.Namespace) -> list[Row]:
         _within("--kfold", arguments.kfold, 100, least=2)
         _within("--fold", arguments.fold, arguments.kfold)
         rows = k_fold(rows, arguments.kfold, arguments.fold, arguments.seed)
-        rows = carve_validation(rows, arguments.val_fraction, arguments.seed)
+        rows = _with_validation(rows, arguments)
     elif arguments.folds is not None:
         check_classes(rows)
-        rows = carve_validation(rows, arguments.val_fraction, arguments.seed)
+        rows = _with_validation(rows, arguments)
     elif arguments.manifest is None:
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)
     check_disjoint(rows)
     return rows
+
+
+def _with_validation(rows: list[Row], arguments: argparse.Namespace) -> list[Row]:
+    carved, notes = carve_validation(rows, arguments.val_fraction, arguments.seed)
+    for note in notes:
+        print(f"note: {note}")
+    return carved
 
 
 def _need(arguments: argparse.Namespace, option: str, *names: str) -> None:

@@ -30,6 +30,10 @@ MIN_COVER = 0.5
 TRIES = 20_000
 """Places tried per class."""
 
+SCALES = (0.05, 10.0)
+"""Micrometres per pixel that a slide's level 0 can have. Light resolves no finer than 0.2, and nobody scans below an
+objective of 1x, some 10. What image programs write by default lies outside: 72 to 1200 dots an inch are 353 to 21."""
+
 COLOURS = ((80, 160, 80), (200, 140, 0), (0, 140, 255), (40, 40, 220))
 """Of the classes on the overview, B, G, R."""
 
@@ -48,8 +52,12 @@ class Place:
 class Slide:
     """A whole slide through OpenSlide."""
 
-    def __init__(self, path: Path, microns_per_pixel: float | None = None) -> None:
-        """Open a slide; `microns_per_pixel` counts where the file does not say. InputError where neither does."""
+    def __init__(self, path: Path, *otherwise: float | None) -> None:
+        """Open a slide.
+
+        Its micrometres per pixel are what the file says, or, if it says nothing or nothing within SCALES, the first of
+        `otherwise` within them. Raises InputError if there is none, and for a file that OpenSlide cannot read.
+        """
         import openslide
 
         self.path = Path(path)
@@ -61,11 +69,21 @@ class Slide:
             raise InputError(f"{path}: OpenSlide cannot read it: {error or 'not a slide'}") from None
         self._error = openslide.OpenSlideError
         self.width, self.height = self._file.dimensions
-        said = self._file.properties.get(openslide.PROPERTY_NAME_MPP_X)
-        scale = float(said) if said else microns_per_pixel
-        if scale is None or not 0.01 <= scale <= 100:
-            raise InputError(f"{path}: does not say its micrometres per pixel; give --slide-mpp")
-        self.microns_per_pixel = scale
+        self.said: str | None = self._file.properties.get(openslide.PROPERTY_NAME_MPP_X)
+        """What the file itself says of its micrometres per pixel, believed or not."""
+        known = [scale for scale in (_number(self.said), *otherwise) if scale is not None and is_scale(scale)]
+        if not known:
+            self.close()
+            says = f"says {self.said}" if self.said else "does not say its"
+            raise InputError(
+                f"{path}: {says} micrometres per pixel (believed: {SCALES[0]:g} to {SCALES[1]:g}); give --slide-mpp"
+            )
+        self.microns_per_pixel = known[0]
+
+    @property
+    def is_believed(self) -> bool:
+        """Whether the scale is the one that the file says."""
+        return self.microns_per_pixel == _number(self.said)
 
     def read(self, x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Image:
         """The part of level 0 at (x, y), `width` x `height`, resized to `size` (width, height); outside is white.
@@ -107,6 +125,18 @@ class Slide:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def is_scale(microns_per_pixel: float) -> bool:
+    """Whether a slide can have so many micrometres per pixel: see SCALES."""
+    return SCALES[0] <= microns_per_pixel <= SCALES[1]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
 
 
 def tissue_mask(picture: Image) -> Mask:

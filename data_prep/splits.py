@@ -1,32 +1,98 @@
 """Splits by patient: seeded, and never a patient (a slide where there is no patient) on two sides."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, class_counts
 
+Kinds: TypeAlias = frozenset[tuple[int, str]]
+"""What a patient has images of: labels, each with a subtype (empty if it is not known)."""
 
-def carve_validation(rows: Sequence[Row], fraction: float, seed: int) -> list[Row]:
-    """Move `fraction` of each class's training patients (at least one, never all) to validation; test is not touched.
 
-    `fraction` 0 leaves the rows as they are. Raises InputError where a class has fewer than two training patients.
+def carve_validation(rows: Sequence[Row], fraction: float, seed: int) -> tuple[list[Row], list[str]]:
+    """Move `fraction` of each class's training patients (at least one) to validation; test is not touched.
+
+    A patient with images of several classes counts in each. Subtypes are taken in proportion. The last training patient
+    of a class stays, and so does that of a subtype if others can be taken. Also returned: a line for each class that
+    gives nobody, and for each subtype that is left without. `fraction` 0 leaves the rows as they are.
     """
     if fraction == 0:
-        return list(rows)
-    chosen: set[str] = set()
-    for label, groups in groups_by_class([row for row in rows if row.split == "train"]).items():
-        if len(groups) < 2:
-            raise InputError(
-                f"class {label} has {len(groups)} training patient: none left to validate on; use --val-fraction 0"
-            )
-        count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
-        chosen.update(shuffled(groups, seed, f"validation {label}")[:count])
-    carved = [replace(row, split="val") if row.split == "train" and row.group in chosen else row for row in rows]
+        return list(rows), []
+    patients = _Patients([row for row in rows if row.split == "train"])
+    notes = []
+    for label in sorted(patients.classes):
+        members = patients.of_class(label)
+        wanted = min(max(1, round(fraction * len(members))), len(members) - 1)
+        by_kinds: dict[Kinds, deque[str]] = defaultdict(deque)
+        for group in shuffled(set(members) - patients.taken, seed, f"validation {label}"):
+            by_kinds[patients.kinds[group]].append(group)
+        while patients.validating(label) < wanted:
+            spare = [kinds for kinds, groups in by_kinds.items() if groups and patients.can_spare(kinds)]
+            if not spare:
+                break
+            kinds = min(spare, key=lambda kinds: patients.cost(kinds, label, fraction))
+            lost = sorted(subtype for _, subtype in patients.lost(kinds) if subtype)
+            notes += [f"subtype {subtype} has no training patient left: the only one validates" for subtype in lost]
+            patients.take(by_kinds[kinds].popleft())
+        if not patients.validating(label):
+            notes.append(f"class {label} has {len(members)} training patient(s), none to spare: none of it validates")
+    carved = [
+        replace(row, split="val") if row.split == "train" and row.group in patients.taken else row for row in rows
+    ]
     check_disjoint(carved)
-    return carved
+    return carved, notes
+
+
+class _Patients:
+    """Training patients (slides), of whom some are taken for validation."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        images: dict[str, set[tuple[int, str]]] = defaultdict(set)
+        for row in rows:
+            images[row.group].add((row.label, row.subtype))
+        self.kinds: dict[str, Kinds] = {group: frozenset(kinds) for group, kinds in images.items()}
+        self.taken: set[str] = set()
+        self._all = Counter(kind for kinds in self.kinds.values() for kind in kinds)
+        self._left = Counter(self._all)
+        self.classes = Counter(label for kinds in self.kinds.values() for label in _labels(kinds))
+        self._left_of_class = Counter(self.classes)
+
+    def of_class(self, label: int) -> list[str]:
+        """Those with images of a class, taken or not."""
+        return [group for group, kinds in self.kinds.items() if label in _labels(kinds)]
+
+    def validating(self, label: int) -> int:
+        """How many of a class are taken."""
+        return self.classes[label] - self._left_of_class[label]
+
+    def can_spare(self, kinds: Kinds) -> bool:
+        """Whether every class keeps somebody if one of these kinds is taken."""
+        return all(self._left_of_class[label] > 1 for label in _labels(kinds))
+
+    def lost(self, kinds: Kinds) -> list[tuple[int, str]]:
+        """The kinds of which nobody is left then."""
+        return [kind for kind in kinds if self._left[kind] == 1]
+
+    def cost(self, kinds: Kinds, label: int, fraction: float) -> tuple[int, float]:
+        """Least for those to take next: nothing is lost, and their subtype is the furthest below its share."""
+        missing = (
+            fraction * self._all[kind] - (self._all[kind] - self._left[kind]) for kind in kinds if kind[0] == label
+        )
+        return len(self.lost(kinds)), -max(missing)
+
+    def take(self, group: str) -> None:
+        """Take one for validation."""
+        self.taken.add(group)
+        self._left.subtract(self.kinds[group])
+        self._left_of_class.subtract(_labels(self.kinds[group]))
+
+
+def _labels(kinds: Kinds) -> set[int]:
+    return {label for label, _ in kinds}
 
 
 def k_fold(rows: Sequence[Row], folds: int, fold: int, seed: int) -> list[Row]:
@@ -89,17 +155,6 @@ def _with_splits(rows: Sequence[Row], held: dict[str, str]) -> list[Row]:
     split = [replace(row, split=held.get(row.path, "train")) for row in rows]
     check_disjoint(split)
     return split
-
-
-def groups_by_class(rows: Sequence[Row]) -> dict[int, list[str]]:
-    """The patients (slides) of each class in name order; one with images of several classes counts for the highest."""
-    label: dict[str, int] = {}
-    for row in rows:
-        label[row.group] = max(row.label, label.get(row.group, 0))
-    groups: dict[int, list[str]] = defaultdict(list)
-    for group in sorted(label):
-        groups[label[group]].append(group)
-    return dict(sorted(groups.items()))
 
 
 def shuffled(names: Collection[str], seed: int, purpose: str) -> list[str]:

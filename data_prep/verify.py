@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from data_prep.build import MANIFEST_FILE, record_pixels
-from data_prep.lmdb_writer import Encoding, decode_record, encode_record, read_lmdb
-from data_prep.parallel import with_progress
+from data_prep.lmdb_writer import decode_record, encode_record, read_lmdb
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
+from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 
@@ -31,7 +31,7 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     recipe = Preprocessing.load(folder)
     built, manifest = recipe.provenance, folder / MANIFEST_FILE
     try:
-        seed, encoding, copies = built["seed"], built["record"], built["augmentation"]["copies"]
+        seed, copies = built["seed"], built["augmentation"]["copies"]
         records, checksum = built["records"][folder.name], built["manifest_sha256"]
     except (KeyError, TypeError):
         raise InputError(f"{folder}: its preprocessing.json does not say how the LMDB was built") from None
@@ -39,7 +39,7 @@ def verify(folder: Path, root: Path, workers: int) -> int:
         raise InputError(f"{manifest}: not the manifest that the LMDB was built from")
     rows = [row for row in read_manifest(manifest) if row.split == folder.name]
     copies = copies if folder.name == "train" else 0
-    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed, encoding=encoding)
+    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed)
     for row in rows:
         resolve(root, row.path)
     expected: dict[str, bytes] = {}
@@ -84,12 +84,10 @@ def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
                 yield planes.transpose(1, 2, 0).astype(np.uint8), int(label)
 
 
-def _digests(
-    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, encoding: Encoding
-) -> list[tuple[str, bytes]]:
+def _digests(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> list[tuple[str, bytes]]:
     """(key's end, digest) of the records that one image gives, after the loss of the encoding."""
     return [
-        (name, _digest(*decode_record(encode_record(pixels, row.label, encoding))))
+        (name, _digest(*decode_record(encode_record(pixels, row.label, recipe.record))))
         for name, pixels in record_pixels(row, root, recipe, copies, seed)
     ]
 

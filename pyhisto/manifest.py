@@ -73,6 +73,10 @@ def _row(record: dict[str | None, str | None], where: str) -> Row:
     if None in record or None in record.values():
         raise InputError(f"{where}: more or fewer fields than the header has columns")
     fields = {str(key): str(value) for key, value in record.items()}
+    if not fields["label"].strip():
+        raise InputError(
+            f"{where}: has no label; this program needs one for every image, its class from 0: give labels"
+        )
     if not (fields["label"].isascii() and fields["label"].isdigit()):
         raise InputError(f"{where}: label '{fields['label']}' is not a whole number from 0")
     if fields["split"] and fields["split"] not in SPLITS:

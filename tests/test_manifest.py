@@ -52,6 +52,7 @@ def test_own_columns_are_kept(tmp_path: Path) -> None:
         (HEADER + "a,0,p\n", "line 2: more or fewer fields"),
         (HEADER + "a,0,p,s,100,A,train,extra\n", "line 2: more or fewer fields"),
         (HEADER + "a,-1,p,s,100,A,train\n", "label '-1'"),
+        (HEADER + "a,0,p,s,100,A,train\nb,,p,s,100,A,train\n", "line 3: has no label; this program needs one"),
         (HEADER + "a,0,p,s,100,A,learn\n", "split 'learn'"),
         (HEADER + "../a,0,p,s,100,A,train\n", "not inside the root"),
         (HEADER + "b/../../a,0,p,s,100,A,train\n", "not inside the root"),

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Measure channel importance: the mean activation factor of every SEP channel over the training set (eq. 5)."""
 
+import os
 from pathlib import Path
 
 from tqdm import tqdm
 
-from pyhisto.cli import Parser, run
-from pyhisto.pruning.measure import measure
+from pyhisto.cli import Parser, positive, run
+from pyhisto.pruning.measure import JOB, measure
+
+MOST_WORKERS = 8
+"""By default: each holds the whole network."""
 
 
 def main() -> None:
@@ -15,13 +19,18 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, metavar="F", help="the network's statistics.prototxt")
     parser.add_argument("--weights", type=Path, required=True, metavar="F", help="caffemodel")
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
+    parser.add_argument(
+        "--workers", type=positive, default=min(os.cpu_count() or 1, MOST_WORKERS),
+        help=f"processes on the CPU, each with the network (default: one a core, {MOST_WORKERS} at most)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="importance.json")
     arguments = parser.parse_args()
     importance = measure(
         arguments.model,
         arguments.weights,
-        lambda steps: tqdm(steps, desc="channel importance", unit="batch"),
+        lambda sums, total: tqdm(sums, "channel importance", total, unit=" batches", unit_scale=JOB),
         arguments.gpu,
+        arguments.workers,
     )
     importance.save(arguments.out)
     print(f"{importance.samples} samples")

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import pyhisto
-from data_prep.parallel import with_progress
 from pyhisto.cli import Parser, positive, run
 from pyhisto.features.descriptors import DESCRIPTORS, SPANHOL_2015
 from pyhisto.features.extract import extract_image
 from pyhisto.features.store import Features, write_features
 from pyhisto.files import sha256, write_text
 from pyhisto.manifest import read_manifest, resolve
+from pyhisto.parallel import with_progress
 
 LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "mahotas")
 

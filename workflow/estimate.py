@@ -32,6 +32,7 @@ from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, read_manifest
+from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -195,10 +196,16 @@ def measure(study: Study, name: str, example: Path, folder: Path, gpu: int | Non
     image = read_image(example)
     method = settings.get("stain", "reinhard")
     stain = None if method == "none" else stains.target([stains.measure(image, method)], method, "itself")
-    recipe = Preprocessing(name, settings["size"], stain=stain, interpolation=settings.get("interpolation", "linear"))
+    recipe = Preprocessing(
+        name,
+        settings["size"],
+        stain=stain,
+        interpolation=settings.get("interpolation", "linear"),
+        record=settings.get("record", encoding.DEFAULT),
+    )
     began = time.monotonic()
     records = [
-        len(encode_record(pixels, 0, settings.get("record", "jpeg")))
+        len(encode_record(pixels, 0, recipe.record))
         for _, pixels in record_pixels(Row(example.name, 0), example.parent, recipe, 0, 0)
     ]
     preparing = time.monotonic() - began

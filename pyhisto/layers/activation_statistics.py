@@ -35,14 +35,12 @@ def accumulate(high: Array, low: Array, samples: Array, factors: Array, limit: i
     seen = int(samples[0])
     if limit is not None:
         factors = factors[: max(0, limit - seen)]
-    total = high.astype(np.float64) + low + factors.sum(axis=0, dtype=np.float64)
-    high[...] = total
-    low[...] = total - high
+    new = total(high, low) + factors.sum(axis=0, dtype=np.float64)
+    high[...] = new
+    low[...] = new - high
     samples[0] = seen + len(factors)
 
 
-def importance(high: Array, low: Array, samples: Array) -> NDArray[np.float64]:
-    """The mean activation factor of each channel (eq. 5), float64. Raises ValueError where nothing was seen yet."""
-    if not samples[0]:
-        raise ValueError("no samples seen")
-    return np.asarray((high.astype(np.float64) + low) / float(samples[0]))
+def total(high: Array, low: Array) -> NDArray[np.float64]:
+    """The sum of each channel's activation factors; over the number of samples it is the importance of eq. 5."""
+    return np.asarray(high.astype(np.float64) + low)

@@ -1,4 +1,8 @@
-"""What turns an image into network input: one recipe for LMDBs and for predictions, so that they agree to the bit."""
+"""What turns an image into network input: one recipe for LMDBs and for predictions, so that they agree to the bit.
+
+A prediction's input is the pixels that Caffe's Data layer reads from the LMDB's record of the same image: where records
+are JPEG it is encoded as they are, and decoded.
+"""
 
 import json
 import math
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.files import reading, write_text
 from pyhisto.preprocessing import stain as stains
+from pyhisto.preprocessing.encoding import ENCODINGS, Encoding, as_read
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import (
     CENTRE,
@@ -65,6 +70,8 @@ class Preprocessing:
     """Where it comes from (seed, counts per class, manifest's SHA-256 ...): kept in the file, not used here."""
     random_patches: int = RANDOM_PATCHES
     """How many patches of an image the branch random cuts."""
+    record: Encoding = "raw"
+    """How the records of the training LMDB are encoded."""
 
     @classmethod
     def load(cls, path: Path) -> "Preprocessing":
@@ -101,11 +108,14 @@ class Preprocessing:
             )
         if not isinstance(provenance, dict):
             raise InputError(f"{where}: provenance is not an object")
+        record = value.get("record", provenance.get("record", "raw"))  # older files say it there
+        if record not in ENCODINGS:
+            raise InputError(f"{where}: record is {record!r}, not one of {', '.join(ENCODINGS)}")
         if not isinstance(mean, list) or [_is_number(level) for level in mean] != [True] * 3:
             raise InputError(f"{where}: mean is not three numbers (B, G, R)")
         stain = None if value.get("stain") is None else stains.from_json(value["stain"], where)
         blue, green, red = map(float, mean)
-        return cls(branch, size, (blue, green, red), stain, interpolation, provenance, patches)
+        return cls(branch, size, (blue, green, red), stain, interpolation, provenance, patches, record)
 
     def save(self, path: Path) -> None:
         """Write a preprocessing.json (into a folder: under that name), whole or not at all."""
@@ -120,21 +130,25 @@ class Preprocessing:
             "size": self.size,
             "mean": list(self.mean),
             "interpolation": self.interpolation,
+            "record": self.record,
             "stain": None if self.stain is None else self.stain.to_json(),
             **({"random_patches": self.random_patches} if self.branch == "random" else {}),
             "provenance": dict(self.provenance),
         }
 
     def inputs(self, image: Image) -> list[tuple[str, Image]]:
-        """The (patch id, size x size x 3 uint8 BGR) pairs of an image, `patches_per_image` of them (global: id "")."""
-        return self.cut(self.normalise(image))
+        """The (patch id, size x size x 3 uint8 BGR) pairs of an image, `patches_per_image` of them (global: id "").
+
+        They are what the records of this image would be read as.
+        """
+        return [(patch, as_read(pixels, self.record)) for patch, pixels in self.cut(self.normalise(image))]
 
     def normalise(self, image: Image) -> Image:
         """The first step of `inputs`: stain normalisation at the image's own size."""
         return image if self.stain is None else self.stain(image)
 
     def cut(self, image: Image) -> list[tuple[str, Image]]:
-        """The second step of `inputs`, after what training augments: resize and cut into patches."""
+        """The second step of `inputs`, after what training augments: resize and cut into patches, not yet encoded."""
         if self.branch == "global":
             return [("", self._resize(image, self.size, self.size))]
         if self.branch in ("centre", "crops"):

@@ -1,11 +1,22 @@
-"""Running a network's statistics stage: channel importance over a training set (fig. 4 and eq. 5). Needs Caffe."""
+"""Running a network's statistics stage: channel importance over a training set (fig. 4 and eq. 5). Needs Caffe.
+
+The work is one forward pass of every record, as far as the last SEP layer, and Caffe's forward pass keeps little more
+than one core busy: on the CPU, processes share the records. Each runs its Data layer alone over those of the others.
+"""
 
 import json
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import lmdb
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
@@ -13,21 +24,46 @@ from pyhisto.files import sha256
 from pyhisto.graph import Graph, Node, check_weights
 from pyhisto.graph.network import SEP_MODULE
 from pyhisto.layers import activation_statistics as statistics
+from pyhisto.parallel import WorkerDiedError, ordered_map
 from pyhisto.proto import Net, read_net, read_weights, to_text
 from pyhisto.pruning.importance import Importance
+
+JOB = 8
+"""Batches whose sums are taken together. They are added up in the order of the records, whoever took them, so that the
+result does not depend on the number of processes."""
+
+Sums: TypeAlias = list[NDArray[np.float64]]
+"""Per SEP layer: the sum of its channels' activation factors, and behind them the number of samples."""
+Progress: TypeAlias = Callable[[Iterator[Sums], int], Iterator[Sums]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every process has to know."""
+
+    model: Path
+    """The statistics prototxt, its SEP layers limited to the records that there are."""
+    weights: Path
+    data: str
+    """Name of the Data layer."""
+    layers: tuple[str, ...]
+    """Names of the SEP layers, in the network's order."""
+    batch: int
+    gpu: int | None
 
 
 def measure(
     model: Path,
     weights: Path,
-    progress: Callable[[range], "object"] = lambda steps: steps,
+    progress: Progress = lambda sums, total: sums,
     gpu: int | None = None,
+    workers: int = 1,
 ) -> Importance:
     """The mean activation factor of every channel of every SEP block, over all records of the network's LMDB.
 
     `model` is a statistics prototxt: a Data layer and SEP layers in the stage `statistics`. Each record counts once,
-    whatever the batch size: what the last batch repeats is left out. `progress` may wrap the batches in a bar.
-    Raises InputError.
+    whatever the batch size: what the last batch repeats is left out. `progress` may wrap the sums of the jobs, whose
+    number it is told, in a bar. On the CPU `workers` processes share the work. Raises InputError.
     """
     net = read_net(model)
     graph = Graph.build(net, source=model)
@@ -37,27 +73,84 @@ def measure(
     data = [node for node in graph.nodes if node.type == "Data"]
     if len(data) != 1:
         raise InputError(f"{model}: has {len(data)} Data layers where one is needed")
-    samples = _records(model, data[0].layer.data_param.source)
+    source, batch = data[0].layer.data_param.source, data[0].layer.data_param.batch_size
+    samples = _records(model, source)
     _check(net, model, weights)
 
-    caffe = pycaffe.load_for(gpu)
+    batches = range(-(-samples // batch))
+    jobs = [batches[first : first + JOB] for first in range(0, len(batches), JOB)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "statistics.prototxt")
         path.write_text(to_text(_limited(net, samples)), encoding="utf-8")
-        network = caffe.Net(str(path), caffe.TEST, weights=str(weights))
-    for name in layers:
-        for blob in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES):
-            network.params[name][blob].data[...] = 0  # a snapshot of an earlier measurement carries its sums
-    batch = data[0].layer.data_param.batch_size
-    for _ in progress(range(-(-samples // batch))):  # type: ignore[attr-defined]
-        network.forward()
-    blocks = {}
-    for name, node in layers.items():
-        state = [
-            network.params[name][blob].data for blob in (statistics.SUM_HIGH, statistics.SUM_LOW, statistics.SAMPLES)
+        task = Task(path, weights, data[0].name, tuple(layers), batch, gpu)
+        try:
+            total: Sums = [sum(parts) for parts in zip(*progress(_sums(task, jobs, workers), len(jobs)), strict=True)]
+        except WorkerDiedError:
+            raise InputError(
+                f"{source}: Caffe died over its records: build the LMDB again, or use fewer --workers (out of memory?)"
+            ) from None
+    means = [factors[:-1] / factors[-1] for factors in total]
+    return Importance(
+        {_gate(layers[name]).name: mean for name, mean in zip(layers, means, strict=True)}, samples, sha256(weights)
+    )
+
+
+def _sums(task: Task, jobs: Sequence[range], workers: int) -> Iterator[Sums]:
+    """The sums of every job, in order. The first one is done here: a network that Caffe refuses is refused once."""
+    here = Measurement(task)
+    yield here(jobs[0])
+    if task.gpu is not None or len(jobs) <= workers:
+        workers = 1
+    if workers == 1:
+        yield from map(here, jobs[1:])
+    else:
+        del here
+        yield from ordered_map(partial(_in_worker, task), jobs[1:], workers)
+
+
+class Measurement:
+    """The network, at some batch of its LMDB, from which it goes on."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        caffe = pycaffe.load_for(task.gpu)
+        # With more threads sums would round otherwise; and most of a forward pass is not BLAS.
+        threadpool_limits(1, "blas")
+        self._net: Any = caffe.Net(str(task.model), caffe.TEST, weights=str(task.weights))
+        names = list(self._net._layer_names)
+        self._data, self._last = names.index(task.data), max(map(names.index, task.layers))
+        self._next = 0
+
+    def __call__(self, batches: range) -> Sums:
+        """The sums over batches that are not behind those it has seen."""
+        for _ in range(self._next, batches.start):
+            self._net._forward(self._data, self._data)
+        state = [self._net.params[name] for name in self._task.layers]
+        before = batches.start * self._task.batch
+        for blobs in state:
+            blobs[statistics.SUM_HIGH].data[...] = blobs[statistics.SUM_LOW].data[...] = 0
+            blobs[statistics.SAMPLES].data[...] = before  # counts what is left until the limit
+        for _ in batches:
+            self._net._forward(0, self._last)
+        self._next = batches.stop
+        return [
+            np.append(
+                statistics.total(blobs[statistics.SUM_HIGH].data, blobs[statistics.SUM_LOW].data),
+                blobs[statistics.SAMPLES].data[0] - before,
+            )
+            for blobs in state
         ]
-        blocks[_gate(node).name] = statistics.importance(*state)
-    return Importance(blocks, samples, sha256(weights))
+
+
+def _in_worker(task: Task, batches: range) -> Sums:
+    return _own(task)(batches)
+
+
+@cache
+def _own(task: Task) -> Measurement:
+    """A worker process's."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says where it aborts is not for the user
+    return Measurement(task)
 
 
 def _measures(node: Node) -> bool:

@@ -21,6 +21,7 @@ from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_weights
 from pyhisto.training.caffe_program import caffe_environment, find_caffe, starts_from_weights
 from pyhisto.training.collapse import Collapse
+from pyhisto.training.last_test import solver_of_last_test
 from pyhisto.training.log import LogReader, failure
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
@@ -69,7 +70,7 @@ def train(
     folder: Path | None = None,
     cards: tuple[int, ...] = (),
 ) -> Outcome:
-    """Train until the solver's max_iter, from the newest whole snapshot of its prefix where there is one.
+    """Train until the solver's max_iter, from the newest whole snapshot of its prefix where there is one; test the end.
 
     Args:
         solver_path: the solver's prototxt.
@@ -125,6 +126,8 @@ def _train(
                 f"anew, --snapshot {start.state} goes on all the same"
             )
         if start.iteration >= solver.max_iter:
+            if record.take_up():
+                _test_last(caffe, start, lock, solver, record, watch)
             return Outcome(start, already=True, stopped=False)
         watch.note(f"resuming from {start.state}")
     elif weights is not None:
@@ -150,6 +153,8 @@ def _train(
     end = newest_whole(solver.prefix, watch.note)
     if end is None or (end.iteration < solver.max_iter and not stopped):
         raise InputError(f"{solver.path}: Caffe ended without a whole snapshot; is the disk full? See {folder / LOG}")
+    if not stopped:
+        _test_last(caffe, end, lock, solver, record, watch)
     return Outcome(end, already=False, stopped=stopped and end.iteration < solver.max_iter)
 
 
@@ -160,6 +165,17 @@ def _on_cards(solver: Solver, cards: tuple[int, ...]) -> Solver:
     check_python_layers(solver.path, len(cards))
     # Each card adds a batch to an iteration: with another number of them another training.
     return replace(solver, cards=cards, depends_on={**solver.depends_on, "the number of cards": str(len(cards))})
+
+
+def _test_last(caffe: Path, end: Snapshot, lock: int, solver: Solver, record: Record, watch: Watch) -> None:
+    """Test the trained network if it has tests and no test of it is recorded yet."""
+    if not solver.tests or record.has_test(end.iteration):
+        return
+    with solver_of_last_test(solver.path, end) as path:
+        command = [*ENDING_WITH_PARENT, str(caffe), "train", f"--solver={path}", f"--snapshot={end.state}"]
+        if solver.cards:
+            command.append(f"--gpu={solver.cards[0]}")
+        _run(command, lock, solver, record, watch)
 
 
 def _remove_states(solver: Solver, note: Callable[[str], None]) -> None:

@@ -73,6 +73,16 @@ class Record:
         if not iteration:
             (self.folder / LOG).unlink(missing_ok=True)
 
+    def take_up(self) -> bool:
+        """Go on behind all that an earlier run recorded; False if there is nothing."""
+        metrics = self.folder / METRICS
+        self._points = read_points(metrics) if metrics.is_file() else []
+        return bool(self._points)
+
+    def has_test(self, iteration: int) -> bool:
+        """Whether a test of that iteration is recorded."""
+        return any(point.phase == "test" and point.iteration == iteration for point in self._points)
+
     def log(self) -> Any:
         """Caffe's log, open at its end."""
         return open(self.folder / LOG, "a", encoding="utf-8", buffering=1)

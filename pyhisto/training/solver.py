@@ -35,6 +35,8 @@ class Solver:
     prefix: str
     """snapshot_prefix: snapshots are <prefix>_iter_N.caffemodel and .solverstate."""
     nets: tuple[Path, ...]
+    tests: bool
+    """Whether it has a test net."""
     accuracy: str | None
     """The test net's output that is its accuracy: the top of its last Accuracy layer."""
     shares: tuple[float, ...]
@@ -76,9 +78,10 @@ def check_solver(path: Path) -> Solver:
         if file != path:
             nets.append(file)
             depends_on[f"the network {file}"] = _sha256(net.SerializeToString(deterministic=True))
+    tests = bool(solver.test_iter)
     return Solver(
-        path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), accuracy, shares, slack, depends_on,
-        solver_cards(solver),
+        path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), tests, accuracy, shares, slack,
+        depends_on, solver_cards(solver),
     )  # fmt: skip
 
 

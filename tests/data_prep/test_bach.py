@@ -50,3 +50,29 @@ def test_contradictions_are_named(photos: Path) -> None:
     (photos / "Photos/Normal/b007.tif").touch()
     with pytest.raises(InputError, match=r"b007\.tif: in the folder Normal, and its name says Benign"):
         bach.load(photos)
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".JPEG", ".tiff"])
+def test_photos_in_other_formats(photos: Path, ending: str) -> None:
+    before = bach.load(photos)
+    for path in photos.rglob("*.tif"):
+        path.rename(path.with_suffix(ending))
+    data = bach.load(photos)  # the ground truth still speaks of .tif
+    assert [(Path(row.path).stem, row.label) for row in data.rows] == [
+        (Path(row.path).stem, row.label) for row in before.rows
+    ]
+    assert data.notes == before.notes
+    (photos / "Photos" / bach.GROUND_TRUTH).write_text("n001.tif,Benign\n")
+    with pytest.raises(InputError, match=r"says Benign for n001\.tif, which is named Normal"):
+        bach.load(photos)
+
+
+def test_a_photo_in_two_formats_is_named(photos: Path) -> None:
+    (photos / "Photos/Normal/n001.png").touch()
+    with pytest.raises(InputError, match=r"n001\.tif: the photo is there as Photos/Normal/n001\.png, too"):
+        bach.load(photos)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no image named n001\.tif, .*or \.png, \.jpg"):
+        bach.load(tmp_path)

@@ -66,7 +66,7 @@ def test_killed_at_any_moment(root: Path, tree: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_workers_end_with_their_parent(root: Path, tree: Path, tmp_path: Path) -> None:
     script = (
-        "import time\nfrom data_prep.parallel import ordered_map\n"
+        "import time\nfrom pyhisto.parallel import ordered_map\n"
         "if __name__ == '__main__':\n    for _ in ordered_map(time.sleep, [0.01] * 10**6, 2): pass\n"
     )
     (tmp_path / "work.py").write_text(script)
@@ -109,7 +109,7 @@ def test_verify_accepts_what_was_built_and_finds_what_was_altered(root: Path, tr
     pixels, label = decode_record(record)
     darker = pixels.copy()
     darker[:8, :8] //= 2
-    for altered in (encode_record(pixels, 1 - label, "jpeg"), encode_record(darker, label, "jpeg"), None):
+    for altered in (encode_record(pixels, 1 - label, "png"), encode_record(darker, label, "png"), None):
         with lmdb.open(str(out / "val")) as environment, environment.begin(write=True) as transaction:
             transaction.put(key.encode(), altered) if altered else transaction.delete(key.encode())
         with pytest.raises(InputError, match="build the LMDB again"):

@@ -129,6 +129,70 @@ def test_bad_slides_are_one_line(root: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"slides"}
 
 
+def write_tiff(path: Path, source: Path, microns_per_pixel: float | None) -> None:
+    """Tissue of a real slide as a tiled TIFF that says so many micrometres per pixel, or nothing."""
+    tissue = Slide(source).read(500, 500, 1200, 1000, (1200, 1000))[:, :, ::-1]
+    said: dict[str, Any] = {}
+    if microns_per_pixel is not None:
+        said = {"resolution": (1e4 / microns_per_pixel,) * 2, "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, tissue, tile=(256, 256), photometric="rgb", **said)
+
+
+@pytest.mark.parametrize("said", [None, 896.0, 25400 / 300, 0.001])  # the third: 300 dots an inch
+def test_slide_mpp_counts_where_the_file_says_nothing_or_nonsense(
+    root: Path, shared_data: Path, tmp_path: Path, said: float | None
+) -> None:
+    (tmp_path / "slides").mkdir()
+    write_tiff(tmp_path / "slides/A01.tif", shared_data / "slides/CMU-1-Small-Region.svs", said)
+    options = ["--mpp", 0.5, "--samples", 2, "--balance", "1,0,0,0", "--workers", 1]
+    without = cut(root, tmp_path / "slides", tmp_path / "out", *options)
+    assert without.returncode == 2
+    assert "A01.tif: " in without.stderr and "(believed: 0.05 to 10); give --slide-mpp" in without.stderr
+    done = cut(root, tmp_path / "slides", tmp_path / "out", *options, "--slide-mpp", 0.499)
+    assert done.returncode == 0, done.stderr
+    assert ("which no slide has; 0.499 taken" in done.stdout) == (said is not None)
+    assert len(read_manifest(tmp_path / "out/manifest.csv")) >= 1
+    assert "give 0.05 to 10" in cut(root, tmp_path / "slides", tmp_path / "o", "--slide-mpp", 896).stderr
+
+
+def test_what_a_slide_says_and_can_have_is_believed(shared_data: Path, tmp_path: Path) -> None:
+    assert Slide(shared_data / "slides/CMU-1-Small-Region.svs", 0.25).microns_per_pixel == pytest.approx(0.499)
+    write_tiff(tmp_path / "a.tif", shared_data / "slides/CMU-1-Small-Region.svs", 896.0)
+    assert Slide(tmp_path / "a.tif", None, 0.3).microns_per_pixel == 0.3
+    assert Slide(tmp_path / "a.tif", 0.0, 0.3).microns_per_pixel == 0.3
+
+
+def test_an_unreadable_slide_stops_the_folder_or_is_named(root: Path, shared_data: Path, tmp_path: Path) -> None:
+    slides, source = tmp_path / "slides", shared_data / "slides/CMU-1-Small-Region.svs"
+    slides.mkdir()
+    (slides / "A01.svs").write_bytes(b"not a slide")
+    write_tiff(slides / "A02.tif", source, 896.0)
+    (slides / "A03.svs").write_bytes(source.read_bytes())
+    data = bytearray(source.read_bytes())
+    data[300_000:400_000] = bytes(100_000)  # opens, and is damaged where its pixels are
+    (slides / "A04.svs").write_bytes(data)
+    options = ["--mpp", 0.5, "--samples", 3, "--balance", "1,0,0,0", "--workers", 1]
+    done = cut(root, slides, tmp_path / "out", *options)
+    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (2, 1, "")
+    assert "A01.svs: OpenSlide cannot read it" in done.stderr
+    assert f"(2 of 4 slides under {slides} cannot be used; mend or remove them, or give --allow-unr" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+    done = cut(root, slides, tmp_path / "out", *options, "--allow-unreadable")
+    assert done.returncode == 0, done.stderr
+    left_out = [line for line in done.stdout.splitlines() if line.startswith("note: left out: ")]
+    assert [Path(line.split(": ")[2]).name for line in left_out] == ["A01.svs", "A02.tif", "A04.svs"]
+    assert {row.slide for row in read_manifest(tmp_path / "out/manifest.csv")} == {"A03"}
+    assert [path.name for path in (tmp_path / "out/images").iterdir()] == ["A03"]
+    assert [path.name for path in (tmp_path / "out/overview").iterdir()] == ["A03.png"]
+
+    for name in ("A02.tif", "A03.svs", "A04.svs"):
+        (slides / name).unlink()
+    done = cut(root, slides, tmp_path / "none", *options, "--allow-unreadable")
+    assert done.returncode == 2
+    assert "1 of 1 slides" in done.stderr
+
+
 def write_pyramid(path: Path, width: int, height: int, tile: Any, *, microns_per_pixel: float) -> None:
     """A tiled pyramid TIFF, JPEG, of one tile over and over: levels of 1, 1/4 and 1/16."""
 

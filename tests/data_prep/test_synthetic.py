@@ -78,7 +78,7 @@ def test_program_writes_a_tree_that_the_reader_takes(tmp_path: Path, root: Path)
     for fold in breakhis.FOLDS:
         data = breakhis.load(tmp_path / "a/BreaKHis_v1", tmp_path / "a/breakhis_folds", fold, 100)
         assert data.notes == []
-        assert {row.split for row in carve_validation(data.rows, 0.2, 0)} == {"train", "val", "test"}
+        assert {row.split for row in carve_validation(data.rows, 0.2, 0)[0]} == {"train", "val", "test"}
     assert read_image(next((tmp_path / "a").rglob("*.png"))).shape == (460, 700, 3)
     again = subprocess.run([*program, "--out", str(tmp_path / "a")], check=False, capture_output=True, text=True)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pyhisto.errors import InputError
+from pyhisto.preprocessing.encoding import ENCODINGS, decode, encode
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.macenko import Macenko
 from pyhisto.preprocessing.patches import IDS, grid_patches, patch_box, random_places, window_places
@@ -128,6 +129,24 @@ def test_blob_is_what_caffe_s_transformer_makes() -> None:
     assert blob[0, :, 1, 1].tolist() == [-1.0, -2.0, -3.5]
 
 
+def test_a_network_sees_the_pixels_that_are_left_of_a_jpeg_record() -> None:
+    seen = {record: Preprocessing("global", 16, record=record).inputs(picture())[0][1] for record in ENCODINGS}
+    assert np.array_equal(seen["raw"], cv2.resize(picture(), (16, 16)))
+    assert np.array_equal(seen["png"], seen["raw"])
+    for record in ("jpeg444", "jpeg"):
+        assert np.array_equal(seen[record], decode(encode(seen["raw"], record)))
+    # Colour at half the resolution is further off.
+    off = {record: np.abs(pixels.astype(int) - seen["raw"]).mean() for record, pixels in seen.items()}
+    assert 0 < off["jpeg444"] < off["jpeg"]
+
+
+def test_the_record_of_an_older_file(tmp_path: Path) -> None:
+    older = Preprocessing("global", provenance={"record": "jpeg"}).to_json()
+    del older["record"]
+    (tmp_path / "p.json").write_text(json.dumps(older))
+    assert Preprocessing.load(tmp_path / "p.json").record == "jpeg"
+
+
 @pytest.mark.parametrize(
     "stain",
     [
@@ -137,7 +156,7 @@ def test_blob_is_what_caffe_s_transformer_makes() -> None:
     ],
 )
 def test_what_is_saved_is_loaded(tmp_path: Path, stain: Stain | None) -> None:
-    recipe = Preprocessing("local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", {"seed": 3})
+    recipe = Preprocessing("local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", {"seed": 3}, record="jpeg444")
     recipe.save(tmp_path)
     assert Preprocessing.load(tmp_path) == recipe
     assert Preprocessing.load(tmp_path / "preprocessing.json") == recipe
@@ -156,6 +175,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, stain: Stain | None) -> None:
         ({"channel_order": "RGB"}, "channel_order"),
         ({"interpolation": ["linear"]}, "interpolation"),
         ({"stain": {}}, "stain"),
+        ({"record": "jpg"}, "record"),
         ({"provenance": []}, "provenance"),
         ({"branch": "window", "size": 200}, "size"),
     ],

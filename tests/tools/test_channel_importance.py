@@ -36,9 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measure(root: Path, folder: Path, model: str, weights: str = "net.caffemodel") -> subprocess.CompletedProcess[str]:
+def measure(
+    root: Path, folder: Path, model: str, weights: str = "net.caffemodel", *options: str
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, root / "tools" / "channel_importance.py", "--model", folder / model,
-               "--weights", folder / weights, "--out", folder / f"{model}.json"]  # fmt: skip
+               "--weights", folder / weights, "--out", folder / f"{model}.json", *options]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -63,6 +65,43 @@ def test_the_mean_over_all_samples_whatever_the_batch(root: Path, folder: Path) 
         for name in ("inception_3a", "inception_4e"):
             expected = np.mean([gate[name].astype(np.float64) for gate in gates], axis=0)
             assert np.abs(np.array(content["blocks"][f"{name}_scale"]) - expected).max() < 1e-6
+
+
+def many_records(folder: Path, records: int) -> None:
+    """An LMDB of noise, and the statistics network for it with batches of two."""
+    rng = np.random.default_rng(1)
+    with (
+        lmdb.open(str(folder / "many"), map_size=1 << 27) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        for index in range(records):
+            image = rng.integers(0, 40 + index % 200, (3, 32, 32), np.uint8)
+            datum = Datum(channels=3, height=32, width=32, data=image.tobytes(), label=0)
+            transaction.put(b"%010d" % index, datum.SerializeToString())
+    (folder / "many.prototxt").write_text(to_text(NETWORK.statistics(str(folder / "many"), 2)))
+
+
+def test_the_number_of_processes_changes_nothing(root: Path, folder: Path) -> None:
+    many_records(folder, 145)  # 73 batches, the last half full: ten jobs
+    found = []
+    for workers in ("1", "2", "3"):
+        done = measure(root, folder, "many.prototxt", "net.caffemodel", "--workers", workers)
+        assert done.returncode == 0, done.stderr
+        found.append((folder / "many.prototxt.json").read_bytes())
+    assert found[0] == found[1] == found[2]
+    assert json.loads(found[0])["samples"] == 145
+
+
+def test_a_process_that_caffe_ends_is_one_line(root: Path, folder: Path) -> None:
+    many_records(folder, 145)
+    with lmdb.open(str(folder / "many")) as environment, environment.begin(write=True) as transaction:
+        broken = Datum(data=b"\xff\xd8 no JPEG", label=0, encoded=True)
+        transaction.put(b"%010d" % 100, broken.SerializeToString())
+    done = measure(root, folder, "many.prototxt", "net.caffemodel", "--workers", "2")
+    assert done.returncode == 2
+    said = [line for line in done.stderr.replace("\r", "\n").splitlines() if "batches" not in line and line.strip()]
+    assert len(said) == 1
+    assert f"{folder}/many: Caffe died over its records: build the LMDB again" in said[0]
 
 
 def test_bad_input_is_one_line(root: Path, folder: Path) -> None:

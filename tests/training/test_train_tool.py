@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import Datum, layer_blobs, read_weights
+from pyhisto.training.caffe_program import caffe_environment, find_caffe
 
 pytestmark = pytest.mark.caffe
 
@@ -39,6 +41,46 @@ def test_trains_records_and_finishes_once(toy: Any) -> None:
     again = toy.train()
     assert (again.returncode, again.stdout) == (0, done.stdout) and "finished already" in again.stderr
     assert (toy.folder / "snap/net_iter_100.caffemodel").stat().st_mtime_ns == before
+
+
+def test_the_trained_network_is_tested_whatever_the_interval(toy: Any) -> None:
+    toy.solver(test_interval="30", display="0", snapshot="0")  # Caffe itself tests at 0, 30, 60 and 90 of 100
+    done = toy.train()
+    assert done.returncode == 0, done.stderr
+    metrics = toy.folder / "snap/net_training/metrics.jsonl"
+    points = read_points(metrics)
+    assert [point.iteration for point in points] == [0, 30, 60, 90, 100]
+    last = points[-1]
+    assert f"test loss {last.loss:.4f}, test {100 * last.accuracy:.1f}%" in done.stderr.splitlines()[-1]
+    assert "iteration 100 of 100" in done.stderr.splitlines()[-1]
+    assert (last.accuracy, last.loss) == pytest.approx(scores_by_caffe(toy, "snap/net_iter_100.caffemodel"), abs=1e-4)
+    assert len(list((toy.folder / "snap").glob("*.solverstate"))) == 1
+
+    # Killed before that test: the same command makes up for it, once.
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
+    for _ in range(2):
+        again = toy.train()
+        assert again.returncode == 0 and "finished already" in again.stderr
+        assert [replace(point, seconds=0) for point in read_points(metrics)] == [
+            replace(point, seconds=0) for point in points
+        ]
+
+
+def scores_by_caffe(toy: Any, weights: str) -> tuple[float, float]:
+    """Accuracy and loss that `caffe test` reports over the 60 validation images."""
+    command = [str(find_caffe()), "test", "--model=net.prototxt", f"--weights={weights}", "--iterations=6"]
+    said = subprocess.run(
+        command, cwd=toy.folder, capture_output=True, text=True, env=caffe_environment(), check=True
+    ).stderr
+    accuracy, loss = (re.findall(rf"\] {name} = (\S+)", said)[-1] for name in ("accuracy", "loss"))
+    return float(accuracy), float(loss)
+
+
+def test_a_solver_without_tests_stays_without(toy: Any) -> None:
+    toy.solver(test_iter=None, test_interval=None, max_iter="10")
+    done = toy.train()
+    assert done.returncode == 0, done.stderr
+    assert {point.phase for point in read_points(toy.folder / "snap/net_training/metrics.jsonl")} == {"train"}
 
 
 def test_resumes_from_the_newest_whole_snapshot_to_the_same_weights(toy: Any) -> None:

@@ -172,13 +172,14 @@ rule importance:
         model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/importance.json",
+    threads: 1 if GPU else workflow.cores
     resources:
         gpu=GPU,
     benchmark:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     shell:
         "{ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} "
-        "{ON_GPU} --out {output}"
+        "{ON_GPU} --workers {threads} --out {output}"
 
 
 rule predict:

@@ -22,10 +22,14 @@ AHEAD = 2
 """Jobs in flight or waiting to be taken, per worker."""
 
 
+class WorkerDiedError(InputError):
+    """A worker process ended in the middle of a job."""
+
+
 def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
     """Yield function(job) in order. What comes out does not depend on `workers`; one worker means this process.
 
-    An exception in a job comes out at its place, and the jobs behind it are given up.
+    An exception in a job comes out at its place, and the jobs behind it are given up. Raises WorkerDiedError.
     """
     if workers <= 1:
         yield from map(function, jobs)
@@ -41,7 +45,7 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise InputError(
+            raise WorkerDiedError(
                 f"one of {workers} worker processes was killed (out of memory?); use fewer --workers"
             ) from None
         finally:
