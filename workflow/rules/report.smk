@@ -11,14 +11,16 @@ rule cost:
         "{PYTHON} tools/cost.py --model {input.net}/deploy.prototxt --weights {input.model} --json > {output}"
 
 
-rule time:
+rule times:
     input:
-        f"{PLACE}/net",
+        [f"{EXPERIMENT}/{stage}/{branch}/net" for stage in STAGES for branch in BRANCHES],
     output:
-        f"{PLACE}/time.json",
-    threads: workflow.cores  # nothing else runs while it measures
+        [f"{EXPERIMENT}/{stage}/{branch}/time.json" for stage in STAGES for branch in BRANCHES],
+    threads: workflow.cores  # nothing else of the workflow runs while it measures
+    params:
+        models=lambda wildcards, input: [f"{net}/deploy.prototxt" for net in input],
     shell:
-        "{PYTHON} tools/caffe_time.py --model {input}/deploy.prototxt --out {output}"
+        "{PYTHON} tools/caffe_time.py --model {params.models:q} --out {output:q}"
 
 
 rule examples:
@@ -99,14 +101,18 @@ rule settings:
                 else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
             ),
             "stages": STAGES,
+            "root": study.tree,
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
             "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
             "seconds": seconds,
             "settings": {
-                name: config[name]
-                for name in ("data", "lmdb", "network", "solver", "compressions", "compared")
-                if name in config
+                "data": study.data_used,
+                **{
+                    name: config[name]
+                    for name in ("lmdb", "network", "solver", "compressions", "compared")
+                    if name in config
+                },
             },
         }
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
