@@ -30,7 +30,18 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
     assert read_points(path) == POINTS[:-1]
 
 
-@pytest.mark.parametrize("text", ["x\n", "[]\n", "{}\n", '{"iteration": 1, "phase": "test", "split": "x"}\n', '{"iteration": "1", "phase": "train"}\n', "1\n", "null\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x\n",
+        "[]\n",
+        "{}\n",
+        '{"iteration": 1, "phase": "test", "split": "x"}\n',
+        '{"iteration": "1", "phase": "train"}\n',
+        "1\n",
+        "null\n",
+    ],
+)
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(text)
