@@ -43,7 +43,11 @@ def patient_table(found: Sequence[JudgedPatient], results: Results) -> Table:
         ]
         for one in found
     ]
-    notes = [STANDS, "The patient level rate PL is the mean of a fold's patients (eq. 9, 10)."]
+    notes = [
+        STANDS,
+        "images: of all folds and bags together; one that several of them tested counts as often.",
+        "The patient level rate PL is the mean of a fold's patients (eq. 9, 10).",
+    ]
     return Table("patients", "Every tested patient", columns, rows, notes).without_empty_columns()
 
 

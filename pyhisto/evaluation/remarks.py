@@ -97,9 +97,10 @@ def about_rates(scored: Sequence[Scored]) -> Iterator[str]:
     if inverted:
         patients = len(frozenset().union(*(one.patients for one in scored)))
         yield (
-            f"AUC below 0.5, the value of chance. {_listed(inverted)}. Benign images tend to get the higher "
-            "probability of malignant here: what the network has learnt of its training patients points the wrong way "
-            f"for these {patients} patients. To turn its answers round because of that would be to fit the test images."
+            f"AUC below 0.5, the value of chance. {_listed(inverted)}. Benign images get the higher probability of "
+            f"malignant more often than malignant ones do: what was learnt of the training patients does not hold for "
+            f"these {patients} patients, if it is more than chance. To turn the answers round because of that would be "
+            "to fit the test images."
         )
 
 

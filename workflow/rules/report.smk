@@ -89,7 +89,9 @@ rule settings:
             words = [part for part in path.relative_to(RESULTS).with_suffix("").parts if part != "seconds"]
             seconds[" ".join(words).replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
         kind = "synthetic images" if study.synthetic else "BACH slides" if study.slides else KINDS[study.data_set][0]
-        parts = [f"{level} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()]
+        parts = [
+            f"{level}{'s'[: len(numbers) > 1]} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()
+        ]
         content = {
             "title": config["title"],
             "data": ", ".join([kind, *parts]),
