@@ -45,7 +45,8 @@ def load(root: Path) -> DataSet:
         count = sum(row.label == label for row in rows)
         if count < IMAGES_PER_CLASS:
             notes.append(f"{IMAGES_PER_CLASS - count} of the {IMAGES_PER_CLASS} {kind} images are missing")
-    return DataSet(rows, notes)
+    expected = IMAGES_PER_CLASS * len(names)
+    return DataSet(rows, notes, expected, max(0, expected - len(rows)))
 
 
 def two_classes(rows: list[Row]) -> list[Row]:

@@ -23,4 +23,4 @@ def load(root: Path) -> DataSet:
         label = CLASSES.index(match["class"])
         rows.append(Row(path.as_posix(), label, slide=match["slide"], subtype=match["class"]))
     notes = [f"{IMAGES - len(rows)} of the data set's {IMAGES} images are missing"] if len(rows) < IMAGES else []
-    return DataSet(rows, notes)
+    return DataSet(rows, notes, IMAGES, max(0, IMAGES - len(rows)))

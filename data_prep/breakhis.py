@@ -102,7 +102,10 @@ def load_all(root: Path, magnification: int | None = None) -> DataSet:
     rows = [row for row in rows if magnification is None or row.magnification == str(magnification)]
     if not rows:
         raise InputError(f"{root}: holds no image {_at(magnification)}")
-    return DataSet(rows, [*nested_folders(Path(row.path) for row in rows), *_two_types(rows)])
+    wanted = IMAGES.values() if magnification is None else [IMAGES[str(magnification)]]
+    expected = sum(map(sum, wanted))
+    notes = [*nested_folders(Path(row.path) for row in rows), *_two_types(rows)]
+    return DataSet(rows, notes, expected, max(0, expected - len(rows)))
 
 
 def load(root: Path, folds: Path, fold: int, magnification: int | None, allow_missing: bool = False) -> DataSet:
@@ -140,7 +143,7 @@ def load(root: Path, folds: Path, fold: int, magnification: int | None, allow_mi
     else:
         notes += _two_types(rows)
     check_disjoint(rows)
-    return DataSet(rows, notes)
+    return DataSet(rows, notes, len(roles), len(missing))
 
 
 def _at(magnification: int | None) -> str:

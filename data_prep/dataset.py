@@ -16,6 +16,10 @@ class DataSet:
 
     rows: list[Row]
     notes: list[str]
+    expected: int | None = None
+    """How many images the whole data set has (at the magnifications asked for); None: not known."""
+    missing: int = 0
+    """How many of them are not there."""
 
 
 def find_files(root: Path, file_name: re.Pattern[str], what: str) -> list[tuple[Path, re.Match[str]]]:

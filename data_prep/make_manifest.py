@@ -1,22 +1,41 @@
-"""Write the manifest of a data set, with its splits, without building anything."""
+"""Write the manifest of a data set, with its splits, without building anything.
 
+Beside it, F.json says what the manifest itself cannot: how many images the whole data set has, how many are missing,
+and the notes that are printed.
+"""
+
+import argparse
+import json
 from pathlib import Path
 
+import pyhisto
 from data_prep.dataset import summary
-from data_prep.options import add_manifest_options, manifest_rows
+from data_prep.options import add_manifest_options, split_data
 from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
+from pyhisto.files import write_text
 from pyhisto.manifest import write_manifest
 
 
 def main() -> None:
     """Parse, read, write."""
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_manifest_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="F", help="manifest to write (CSV)")
     arguments = parser.parse_args()
-    rows = manifest_rows(arguments)
-    write_manifest(arguments.out, rows)
-    for line in summary(rows):
+    if arguments.out.suffix == ".json":
+        raise InputError(f"{arguments.out}: is where the notes go; give the manifest another name, as manifest.csv")
+    data = split_data(arguments)
+    facts = {
+        "program": "make_manifest",
+        "pyhisto": pyhisto.__version__,
+        "expected": data.expected,
+        "missing": data.missing,
+        "notes": data.notes,
+    }
+    write_text(arguments.out.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
+    write_manifest(arguments.out, data.rows)
+    for line in summary(data.rows):
         print(line)
 
 

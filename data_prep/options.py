@@ -1,6 +1,7 @@
 """The options by which every program of this folder is told which images, and how they are split."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from data_prep import bach, bisque, breakhis
@@ -64,7 +65,7 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
         return bisque.load(arguments.root)
     if arguments.dataset == "bach":
         data = bach.load(arguments.root)
-        return DataSet(bach.two_classes(data.rows), data.notes) if arguments.classes == 2 else data
+        return replace(data, rows=bach.two_classes(data.rows)) if arguments.classes == 2 else data
     if arguments.folds is None:
         return breakhis.load_all(arguments.root, arguments.magnification)
     _need(arguments, "--folds", "fold")
@@ -76,6 +77,11 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
 
 def manifest_rows(arguments: argparse.Namespace) -> list[Row]:
     """The rows that the options name, split and verified; prints what is to be known about them."""
+    return split_data(arguments).rows
+
+
+def split_data(arguments: argparse.Namespace) -> DataSet:
+    """The images that the options name, split and verified; prints what is to be known about them."""
     for name in ("val_fraction", "test_fraction"):
         if not 0 <= getattr(arguments, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} {getattr(arguments, name)}: give 0 or more, less than 1")
@@ -101,7 +107,7 @@ def manifest_rows(arguments: argparse.Namespace) -> list[Row]:
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)
     check_disjoint(rows)
-    return rows
+    return replace(data, rows=rows)
 
 
 def _with_validation(rows: list[Row], arguments: argparse.Namespace) -> list[Row]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
+from pyhisto.manifest import SPLITS
 
 TRAIN_COLOUR, TEST_COLOUR, ACCURACY_COLOUR = "#9aa5b1", "#c2410c", "#1d4ed8"
 
@@ -28,6 +29,8 @@ class Point:
     lr: float | None = None
     accuracy: float | None = None
     """Of the test net, as a fraction; of its last Accuracy layer where it has several."""
+    split: str | None = None
+    """Of the test phase: the split of the images that were tested on, val or test; None: not known."""
     seconds: float = 0.0
     """Since this run of the program began."""
 
@@ -57,16 +60,20 @@ def to_line(point: Point) -> str:
 
 
 def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
-    """Draw losses (left axis) and test accuracy in percent (right axis) over the iterations."""
+    """Draw losses (left axis) and the accuracy of Caffe's test phase in percent (right axis) over the iterations.
+
+    The test phase is called validation if its images are the validation images.
+    """
+    tested = "validation" if {p.split for p in points if p.phase == "test"} == {"val"} else "test"
     train, test = _series(points, "train", "loss"), _series(points, "test", "loss")
     # Before BatchNorm has seen much, a test loss can be a hundred times what follows, which would flatten all the rest.
     top = 1.15 * max([*train[1], 2 * median(test[1]) if test[1] else 0.0, 0.1])
     loss.plot(*train, color=TRAIN_COLOUR, linewidth=1, label="train loss")
     if test[0]:
-        label = "test loss" if max(test[1]) <= top else "test loss (highest cut off)"
+        label = f"{tested} loss" if max(test[1]) <= top else f"{tested} loss (highest cut off)"
         loss.plot(*test, color=TEST_COLOUR, linewidth=1.5, marker="o", markersize=3, label=label)
     loss.set(xlabel="iteration", ylabel="loss")
-    loss.set_title(title, pad=24)  # the legend lies between title and axes, where it hides nothing
+    loss.set_title(title, pad=24, parse_math=False)  # the legend lies between title and axes, where it hides nothing
     loss.set_ylim(0, top)
     loss.locator_params(axis="x", nbins=6)
     loss.grid(alpha=0.25)
@@ -76,10 +83,16 @@ def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
         right = loss.twinx()
         percent = [100 * rate for rate in rates[1]]
         (line,) = right.plot(
-            rates[0], percent, color=ACCURACY_COLOUR, linewidth=1.5, marker="s", markersize=3, label="test accuracy"
+            rates[0],
+            percent,
+            color=ACCURACY_COLOUR,
+            linewidth=1.5,
+            marker="s",
+            markersize=3,
+            label=f"{tested} accuracy",
         )
-        right.set(ylabel="test accuracy, %", ylim=(0, 102))
-        handles, labels = [*handles, line], [*labels, "test accuracy"]
+        right.set(ylabel=f"{tested} accuracy, %", ylim=(0, 102))
+        handles, labels = [*handles, line], [*labels, line.get_label()]
     loss.legend(
         handles,
         labels,
@@ -109,4 +122,8 @@ def _point(value: Any) -> Point:
     if value["phase"] not in ("train", "test") or type(value["iteration"]) is not int:
         raise ValueError
     numbers = {key: value[key] for key in ("loss", "lr", "accuracy", "seconds") if key in value}
-    return Point(value["iteration"], value["phase"], **{key: float(number) for key, number in numbers.items()})
+    split = value.get("split")
+    if split not in (None, *SPLITS):
+        raise ValueError
+    numbers = {key: float(number) for key, number in numbers.items()}
+    return Point(value["iteration"], value["phase"], split=split, **numbers)

@@ -15,7 +15,11 @@ def main() -> None:
     """Write the report; print its summary."""
     parser = Parser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="see pyhisto/evaluation/results.py")
-    path, tables = write_report(parser.parse_args().results, progress)
+    parser.add_argument(
+        "--root", type=Path, metavar="DIR", help="folder of the images, for pictures of mistakes (default: run.json's)"
+    )
+    arguments = parser.parse_args()
+    path, tables = write_report(arguments.results, progress, arguments.root)
     print(to_text(tables[0]))
     print(path)
 

@@ -94,6 +94,18 @@ class Study:
             return f"{self.results}/data/breakhis_folds"
         return None if self.slides else self.config.get("folds_dir", self.data.get("folds"))
 
+    @property
+    def data_used(self) -> dict[str, Any]:
+        """The config's section `data` with the folders that are really read, whatever names them."""
+        used = dict(self.data)
+        if self.slides:
+            used["slides"] = self.slides
+        elif not self.synthetic:
+            used[self.data_set] = self.tree
+            if self.folds:
+                used["folds"] = self.folds
+        return used
+
     def splits(self, place: Mapping[str, Any]) -> list[str]:
         """Which images, and how they are split: make_manifest.py's options for an experiment, or for all of a level."""
         words = ["--manifest", f"{self.tree}/manifest.csv"] if self.slides else ["--dataset", self.data_set]

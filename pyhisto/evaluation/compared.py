@@ -21,10 +21,18 @@ from pyhisto.errors import InputError
 from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.metrics import Scores, mean_and_spread
 from pyhisto.evaluation.predictions import Predictions, read_predictions
-from pyhisto.evaluation.reference import ASSEMBLING, COST, MAGNIFICATIONS, Printed, read_printed
+from pyhisto.evaluation.reference import (
+    ASSEMBLING,
+    BESIDE_NOTE,
+    COST,
+    MAGNIFICATIONS,
+    Printed,
+    majority_row,
+    read_printed,
+)
 from pyhisto.evaluation.results import LEVELS, Results
 from pyhisto.evaluation.strategies import FUSIONS, scores_of
-from pyhisto.evaluation.study import MEASURES, Scored
+from pyhisto.evaluation.study import INTERVALS, MEASURES, Scored
 from pyhisto.evaluation.tables import (
     MAIN_COLUMNS,
     SCORE_NOTES,
@@ -33,6 +41,7 @@ from pyhisto.evaluation.tables import (
     Estimate,
     Spread,
     Table,
+    central,
     main_cells,
     percent,
 )
@@ -278,7 +287,7 @@ def table_8(rows: Sequence[Line]) -> Table:
         columns += [Column(f"{magnification}X"), Column(f"{magnification}X paper"), Column(f"{magnification}X diff")]
     printed = {(record["metric"], record["method"]): record for record in read_printed(PLACES)}
     names = PRINTED_AS | {"hybrid": "zhu2019 compact hybrid"}
-    cells: list[list[Cell]] = []
+    cells: list[list[Cell]] = [majority_row([_majority(rows, magnification) for magnification in present])]
     for measure in ("PL", "IL"):
         for name, label in dict.fromkeys((line.name, line.label) for line in rows if line.name in names):
             record = printed.get((measure, names[name]))
@@ -353,6 +362,7 @@ def compared_drawing(rows: Sequence[Line]) -> Drawing | None:
         majority = float(np.mean([100 * s.majority for line in own for s in line.scores]))
         place.axvline(majority, color=COLOURS[0], linestyle="--", linewidth=1, label="always the larger class")
         place.set_yticks(range(len(own)), [line.label for line in reversed(own)], fontsize="small")
+        place.set_ylim(-0.6, len(own) - 0.4)
         place.set(title="" if magnification is None else f"{magnification}X", xlabel="%", xlim=(0, 102))
         place.grid(axis="x", alpha=0.25)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -397,10 +407,7 @@ def _beside_tables(results: Results, judged: Sequence[Judged], rows: Sequence[Li
         yield table_9(judged)
 
 
-_BESIDE_NOTES = (
-    "Mean ± standard deviation over folds (ours: n - 1; of one fold, its value). diff: ours minus paper's. Dashes: not "
-    "printed, or not run.",
-)
+_BESIDE_NOTES = (f"{BESIDE_NOTE} Dashes: not printed, or not run.",)
 
 
 def _printed_at(record: Mapping[str, str], magnification: str) -> tuple[float, float]:
@@ -408,8 +415,14 @@ def _printed_at(record: Mapping[str, str], magnification: str) -> tuple[float, f
 
 
 def _beside(line: Line | None, measure: str, paper: Spread | None) -> list[Cell]:
-    ours = None if line is None else _spread(line, measure)
-    return [ours, paper, None if ours is None or paper is None else ours.mean - paper.mean]
+    ours = None if line is None else _over_folds(line, INTERVALS[measure])
+    return [ours, paper, None if ours is None or paper is None else central(ours) - paper.mean]
+
+
+def _majority(rows: Sequence[Line], magnification: str) -> float | None:
+    """That of the methods' test images at a magnification: they are the same."""
+    rates = [s.majority for line in rows if line.magnification == magnification for s in line.scores]
+    return 100 * float(np.mean(rates)) if rates else None
 
 
 def _spread(line: Line, measure: str) -> Spread:
@@ -420,7 +433,7 @@ def _mean(line: Line, measure: str) -> Cell:
     return float(np.mean([MEASURES[measure](s) for s in line.scores]))
 
 
-def _over_folds(line: Line, of: Callable[[Scores], Estimate]) -> Cell:
+def _over_folds(line: Line, of: Callable[[Scores], Estimate]) -> Estimate | Spread:
     """One fold: the value with its interval; several: mean and spread."""
     estimates = [of(s) for s in line.scores]
     if len(estimates) == 1:

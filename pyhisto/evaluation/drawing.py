@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from pyhisto.files import whole_file
 
@@ -23,6 +24,7 @@ class Drawing:
 
 def save(drawing: Drawing, folder: Path) -> Path:
     """Write folder/figures/<name>.png and .svg; returns the PNG's path."""
+    _take_literally(drawing.figure)
     png = folder / "figures" / f"{drawing.name}.png"
     with mpl.rc_context({"svg.hashsalt": drawing.name}):
         for path, metadata in ((png, {"Software": None}), (png.with_suffix(".svg"), {"Date": None})):
@@ -41,3 +43,17 @@ def grid(count: int, columns: int, width: float, height: float) -> tuple[Figure,
     for place in axes[count:]:
         place.set_visible(False)
     return figure, axes
+
+
+def _take_literally(figure: Figure) -> None:
+    """No text is a formula, whatever a stage or a patient is called, but for the numbers of logarithmic axes."""
+    numbers = {
+        id(text)
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        if axis.get_scale() != "linear"
+        for text in axis.findobj(Text)
+    }
+    for text in figure.findobj(Text):
+        if id(text) not in numbers:
+            text.set_parse_math(False)

@@ -38,7 +38,7 @@ def learning_curves(results: Results) -> Drawing | None:
             figure, axes = grid(len(curves), 2, 5.6, 3.5)
             for (title, points), place in zip(curves, axes, strict=False):
                 draw(place, points, title)
-            caption = f"Learning curves{_which(experiment)}: loss, and accuracy on the validation images."
+            caption = f"Learning curves{_which(experiment)}: loss, and accuracy on images that are not trained on."
             return Drawing("learning_curves", caption, figure)
     return None
 

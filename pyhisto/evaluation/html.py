@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabul
 th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { border-bottom: 2px solid var(--line); font-weight: 600; } tbody tr:hover { background: var(--card); }
 th.name, td.name { text-align: left; }
+ul.remarks { background: var(--warn-page); color: var(--warn); padding: .7rem 1rem .7rem 2.2rem; border-radius: .4rem;
+  max-width: 60rem; } ul.remarks li { margin: .25rem 0; }
 ul.notes { color: var(--soft); font-size: .85rem; padding-left: 1.2rem; margin: .5rem 0; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .87rem; }
 figure img { background: #fff; max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: .3rem; }
@@ -51,6 +53,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 
 LONG = 30
 """A table of more rows is closed until it is opened."""
+MOST = 1000
+"""A table of more rows is not on the page, but in its file alone."""
 
 
 def table_html(table: Table) -> str:
@@ -73,7 +77,9 @@ def table_html(table: Table) -> str:
 
 
 def folded(table: Table) -> str:
-    """A table, closed where it is long."""
+    """A table, closed if it is long; if it is very long, where it is."""
+    if len(table.rows) > MOST:
+        return paragraph(f"{table.title}: {len(table.rows):,} rows, in tables/{table.name}.csv.")
     if len(table.rows) <= LONG:
         return table_html(table)
     return f"<details><summary>{escape(table.title)}: {len(table.rows)} rows</summary>{table_html(table)}</details>"
@@ -84,6 +90,12 @@ def figure(path: Path, caption: str) -> str:
     data = base64.b64encode(path.read_bytes()).decode("ascii")
     text = escape(caption)
     return f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
+def remarks(sentences: Iterable[str]) -> str:
+    """What a reader is to know before the figures; nothing where there is nothing."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="remarks">{items}</ul>' if items else ""
 
 
 def paragraph(text: str) -> str:

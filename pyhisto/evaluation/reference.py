@@ -5,16 +5,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from pyhisto.evaluation.metrics import majority_rate
 from pyhisto.evaluation.results import Results
 from pyhisto.evaluation.strategies import PRINTED
-from pyhisto.evaluation.study import Scored, groups, spread_over_folds
-from pyhisto.evaluation.tables import Cell, Column, Spread, Table
+from pyhisto.evaluation.study import Scored, groups, over_folds
+from pyhisto.evaluation.tables import Cell, Column, Spread, Table, central
 
 FOLDER = Path(__file__).parent / "paper"
 """The printed tables, transcribed: one CSV a table."""
 
+BESIDE_NOTE = (
+    "Mean ± standard deviation over folds (ours: n - 1); of one fold its value, IL and PL with their 95% intervals. "
+    "diff: ours minus paper's."
+)
+
 MAGNIFICATIONS = ("40", "100", "200", "400")
 
+MAJORITY = "majority rate"
 BENIGN_PPV = "PPV (benign)"
 MEASURE_OF = {BENIGN_PPV: "NPV"}
 """Rows that stand beside the printed numbers of another name; see CONTRADICTIONS."""
@@ -145,6 +154,8 @@ def _by_magnification(printed: Printed, folds: dict[str | None, list[Scored]]) -
             cells += _beside(folds[magnification], strategy, measure, paper)
         if any(cell is not None for cell in cells[::3]):
             rows.append([measure, strategy, *cells])
+    if any(row[0] == "IL" for row in rows):
+        rows.insert(0, majority_row([mean_majority(folds[magnification]) for magnification in present]))
     for magnification in present:
         columns += [
             Column(f"{magnification}X"),
@@ -163,6 +174,8 @@ def _bach(folds: list[Scored]) -> Table:
             cells = _beside(folds, record["strategy"], measure, paper)
             if cells[0] is not None:
                 rows.append([measure, record["strategy"], *cells])
+    if rows:
+        rows.insert(0, majority_row([mean_majority(folds)]))
     return _finished(BACH, columns, rows)
 
 
@@ -201,8 +214,18 @@ def _beside(
 ) -> list[Cell]:
     """Ours, the paper's, and the difference; all None where we have no such value."""
     names = {printed: name for name, printed in PRINTED.items()}
-    ours = spread_over_folds(folds, names.get(strategy, strategy), MEASURE_OF.get(measure, measure), fusion)
-    return [None, None, None] if ours is None else [ours, paper, ours.mean - paper.mean]
+    ours = over_folds(folds, names.get(strategy, strategy), MEASURE_OF.get(measure, measure), fusion)
+    return [None, None, None] if ours is None else [ours, paper, central(ours) - paper.mean]
+
+
+def mean_majority(folds: Sequence[Scored]) -> float:
+    """The mean over folds of what always naming the most frequent class reaches, in percent."""
+    return 100 * float(np.mean([majority_rate(one.labels) for one in folds]))
+
+
+def majority_row(rates: Sequence[float | None]) -> list[Cell]:
+    """The row of a table beside the paper that no network is needed for; the paper prints none."""
+    return [MAJORITY, None, *(cell for rate in rates for cell in (rate, None, None))]
 
 
 def _with_benign_ppv(records: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -211,7 +234,9 @@ def _with_benign_ppv(records: list[dict[str, str]]) -> list[dict[str, str]]:
 
 def _finished(printed: Printed, columns: list[Column], rows: list[list[Cell]]) -> Table:
     """The table, kappa with three decimals, as it is printed."""
-    notes = ["Mean ± standard deviation over folds (ours: n - 1; of one fold, its value). diff: ours minus paper's."]
+    notes = [BESIDE_NOTE]
+    if any(row[0] == MAJORITY for row in rows):
+        notes.append("majority rate: IL of always naming the most frequent class of the test images.")
     if any(row[0] == BENIGN_PPV for row in rows):
         notes.append(f"{BENIGN_PPV}: our TN / (TN + FN) beside the PPV that is printed; see the contradictions.")
     kappa = frozenset(number for number, row in enumerate(rows) if row[0] == "kappa")

@@ -1,18 +1,26 @@
 """The report: one HTML file that needs nothing else, no script and no network; and the tables and figures in it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from pyhisto.errors import InputError
+from pyhisto.evaluation.breakdown import Mistake, confusions, judged_patients, mistakes
+from pyhisto.evaluation.breakdown_figures import confusion_drawing, mistakes_sheet
+from pyhisto.evaluation.breakdown_tables import confusion_table, mistakes_table, patient_table
 from pyhisto.evaluation.collapse import collapse_drawing, collapse_table, read_collapse
 from pyhisto.evaluation.compared import compare
 from pyhisto.evaluation.compression import compression_drawings
-from pyhisto.evaluation.drawing import save
-from pyhisto.evaluation.figures import drawings
-from pyhisto.evaluation.html import SYNTHETIC, figure, folded, page, paragraph, table_html
+from pyhisto.evaluation.drawing import Drawing, save
+from pyhisto.evaluation.figures import MAX_STAGES, drawings
+from pyhisto.evaluation.html import SYNTHETIC, figure, folded, page, paragraph, remarks, table_html
 from pyhisto.evaluation.orderings import orderings_table
+from pyhisto.evaluation.protocol import protocol_table
 from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
+from pyhisto.evaluation.remarks import about_missing, about_paper, about_rates, about_splits, about_times
 from pyhisto.evaluation.results import Results, Stage, read_results
+from pyhisto.evaluation.splits_tables import missing_table, splits_table
 from pyhisto.evaluation.study import (
     Scored,
     assembled_table,
@@ -32,72 +40,147 @@ PATCH = 400
 """An example image of more pixels a side is a sheet of several."""
 
 
+@dataclass(frozen=True)
+class Content:
+    """All that a report shows, before it is a page."""
+
+    main: Sequence[Table]
+    data: Sequence[Table]
+    beside: Sequence[Table]
+    orderings: Sequence[Table]
+    breakdown: Sequence[Table]
+    details: Sequence[Table]
+    figures: Sequence[Drawing]
+    wrong: Sequence[Drawing]
+    """Those of the decisions that were wrong."""
+    remarks: Mapping[str, Sequence[str]]
+    """Section -> what a reader is to know before its figures; "" is the whole page."""
+
+    @property
+    def tables(self) -> list[Table]:
+        """All tables, the summary first."""
+        return [*self.main, *self.orderings, *self.data, *self.breakdown, *self.details, *self.beside]
+
+
 def write_report(
-    folder: Path, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter
+    folder: Path, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter, root: Path | None = None
 ) -> tuple[Path, list[Table]]:
     """Read a results folder and write its tables, figures and report.html.
 
-    Returns the report's path and its tables, the summary first. Raises InputError where the folder, or a file in it, is
-    at fault.
+    `root` is where the test images lie, if not where run.json says. Returns the report's path and its tables, the
+    summary first. Raises InputError where the folder, or a file in it, is at fault, or an image is not under `root`.
     """
     results = read_results(folder)
     scored = score_results(results, progress)
-    main = [summary_table(scored)]
-    details = [score_table(scored), *([mean_table(scored)] if several_folds(scored) else [])]
+    content = gather(results, scored, root)
+    files = write_tables(folder, content.tables)
+    figures, wrong = (
+        [(drawing.caption, save(drawing, folder)) for drawing in drawn] for drawn in (content.figures, content.wrong)
+    )
+    path = folder / "report.html"
+    write_text(path, to_html(results, scored, content, figures, wrong))
+    replace_written(folder, files, [png for _, png in [*figures, *wrong]])
+    return path, content.tables
+
+
+def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Content:
+    """Everything that the results folder has the data for."""
     assembled = score_assembled(results)
-    if assembled:
-        main.append(assembled_table(scored, assembled))
     compared = compare(results, scored)
-    main += compared.main
-    details += compared.details
-    collapse = read_collapse(folder)
-    if collapse:
-        details.append(collapse_table(collapse))
+    collapse = read_collapse(results.folder)
     orderings = orderings_table(results, scored)
     beside = [*comparisons(results, scored, assembled), *compared.beside]
-    tables = [*main, *([orderings] if orderings else []), *details, *beside]
-    files = write_tables(folder, tables)
-    drawn = [*compared.drawings, *compression_drawings(results, scored), *drawings(results, scored)]
-    if collapse:
-        drawn.append(collapse_drawing(collapse))
-    figures = [(drawing.caption, save(drawing, folder)) for drawing in drawn]
-    path = folder / "report.html"
-    write_text(path, to_html(results, scored, main, orderings, details, beside, figures))
-    replace_written(folder, files, [png for _, png in figures])
-    return path, tables
+    protocol = protocol_table(results) if beside else None
+    matrices, errors = confusions(scored), list(mistakes(scored))
+    shown = set(list(dict.fromkeys(one.stage.label for one in scored))[:MAX_STAGES])
+    sheet, no_pictures = _sheet(errors, results, root)
+    return Content(
+        main=[summary_table(scored), *([assembled_table(scored, assembled)] if assembled else []), *compared.main],
+        data=[table for table in (missing_table(results), splits_table(results)) if table is not None],
+        beside=[*([protocol] if protocol else []), *beside],
+        orderings=[orderings] if orderings else [],
+        breakdown=[
+            confusion_table(matrices, results),
+            patient_table(judged_patients(scored), results),
+            mistakes_table(errors, results),
+        ],
+        details=[
+            score_table(scored),
+            *([mean_table(scored)] if several_folds(scored) else []),
+            *compared.details,
+            *([collapse_table(collapse)] if collapse else []),
+        ],
+        figures=[
+            *compared.drawings,
+            *compression_drawings(results, scored),
+            *drawings(results, scored),
+            *([collapse_drawing(collapse)] if collapse else []),
+        ],
+        wrong=[
+            confusion_drawing([one for one in matrices if one.stage in shown], results),
+            *([sheet] if sheet else []),
+        ],
+        remarks={
+            "": [*about_missing(results)],
+            "result": [*about_rates(scored), *about_times(scored)],
+            "data": [*about_splits(results)],
+            "paper": [*about_paper(beside, scored, protocol is not None)],
+            "wrong": no_pictures,
+        },
+    )
+
+
+def _sheet(errors: Sequence[Mistake], results: Results, root: Path | None) -> tuple[Drawing | None, list[str]]:
+    """Pictures of the first stage's mistakes, or why there are none."""
+    first = [mistake for mistake in errors if mistake.stage == errors[0].stage]
+    named = results.settings.get("root")
+    if not first:
+        return None, []
+    if root is None and not isinstance(named, str):
+        return None, ["No pictures of the mistakes: give tools/report.py --root, the folder of the images."]
+    try:
+        return mistakes_sheet(first, results, root or Path(str(named))), []
+    except InputError as error:
+        if root is not None:
+            raise
+        return None, [f"No pictures of the mistakes: {error}. Give tools/report.py --root, the folder of the images."]
 
 
 def to_html(
     results: Results,
     scored: Sequence[Scored],
-    main: Sequence[Table],
-    orderings: Table | None,
-    details: Sequence[Table],
-    beside: Sequence[Table],
+    content: Content,
     figures: Sequence[tuple[str, Path]],
+    wrong: Sequence[tuple[str, Path]],
 ) -> str:
-    """The report as HTML, images embedded."""
+    """The report as HTML, images (caption, file) embedded."""
     settings = results.settings
     title = str(settings.get("title", "Results"))
     synthetic = bool(settings.get("synthetic"))
-    paper = "".join(map(table_html, beside)) or paragraph(
+    paper = "".join(map(table_html, content.beside)) or paragraph(
         "Not compared: the data are synthetic."
         if synthetic
         else 'Not compared: run.json does not say "dataset": "breakhis" or "bach".'
     )
     sections = [
-        ("result", "Result", "".join(map(table_html, main))),
+        ("result", "Result", "".join(map(table_html, content.main))),
+        ("data", "Data", "".join(map(folded, content.data))),
         ("paper", "Beside the paper", paper),
-        ("orderings", "The paper's orderings", table_html(orderings) if orderings else ""),
-        ("figures", "Figures", "".join(figure(path, caption) for caption, path in figures)),
+        ("orderings", "The paper's orderings", "".join(map(table_html, content.orderings))),
+        ("wrong", "What was named wrongly", _figures(wrong) + "".join(map(folded, content.breakdown))),
+        ("figures", "Figures", _figures(figures)),
         ("examples", "Example patches", _examples(results.examples)),
-        ("strategies", "All measures", "".join(map(folded, details))),
+        ("strategies", "All measures", "".join(map(folded, content.details))),
         ("contradictions", "Contradictions in the paper", _contradictions()),
         ("time", "Time", _times(settings.get("seconds"))),
     ]
-    return page(
-        title, SYNTHETIC if synthetic else "", _lead(results, scored), sections, settings, program="tools/report.py"
-    )
+    with_remarks = [(key, head, body and remarks(content.remarks.get(key, ())) + body) for key, head, body in sections]
+    lead = _lead(results, scored) + remarks(content.remarks[""])
+    return page(title, SYNTHETIC if synthetic else "", lead, with_remarks, settings, program="tools/report.py")
+
+
+def _figures(saved: Sequence[tuple[str, Path]]) -> str:
+    return "".join(figure(path, caption) for caption, path in saved)
 
 
 def _lead(results: Results, scored: Sequence[Scored]) -> str:

@@ -2,6 +2,7 @@
 
 run.json                        settings of the whole run, free-form; see `Results.settings`
 [fold<k>/][<magnification>X/][bag<k>/]   a study has many experiments; a single one lies in the folder itself
+    manifest.csv, .json         its images and splits; how many the data set has, and what else make_manifest.py noted
     before/ after/ ...          stages: the network as trained, pruned and retrained, ...
         stage.json              optional: label, ratio, loops, method
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
@@ -10,7 +11,7 @@ examples/*.png                  example patches; a file's name is its caption
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,18 @@ from pyhisto.evaluation.predictions import BRANCHES
 from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.files import read_object
 from pyhisto.learning_curve import Point, read_points
+from pyhisto.manifest import Row, read_manifest
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a forward time was measured; None: not noted."""
+
+    rounds: tuple[float, ...] = ()
+    """Milliseconds of each round; between two of them the other networks had their turns."""
+    cores: int | None = None
+    others: float | None = None
+    """How many of the machine's cores other processes used meanwhile, on average."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Branch:
     """Of the same weights where zeros take a bit each."""
     forward_ms: float | None
     """A forward pass of one batch, as `caffe time` measures it."""
+    timing: Timing
+    """How that was measured."""
     batch: int | None
     importance: Mapping[str, list[float]]
     """SEP block -> mean activation factor of each channel."""
@@ -61,6 +76,20 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """How much of a data set is there."""
+
+    expected: int
+    """Images of the whole data set, at the experiment's magnification."""
+    missing: int
+
+    @property
+    def found(self) -> int:
+        """How many are there."""
+        return self.expected - self.missing
+
+
+@dataclass(frozen=True)
 class Experiment:
     """One fold at one magnification, or one bag of it."""
 
@@ -69,6 +98,11 @@ class Experiment:
     bag: str | None
     """Of the paper's bagging: the bags of a fold are tested on the same images."""
     stages: tuple[Stage, ...]
+    manifest: tuple[Row, ...] = field(default=(), compare=False, repr=False)
+    """Its images and splits; empty where the folder has no manifest.csv."""
+    missing: Missing | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What else was noted when its manifest was made."""
 
     @property
     def place(self) -> tuple[str | None, str | None, str | None]:
@@ -82,8 +116,10 @@ class Results:
 
     `settings` is run.json. Keys that the report understands: title; data and patients (a sentence each: what data,
     which kind of patient is counted); synthetic (true or false); dataset (breakhis or bach: the paper's tables are put
-    beside); stages (their names, in the order in which they are shown); magnification; lambda; width; ratio; seconds
-    (step -> seconds). It also carries versions, what two runs are compared by; see `pyhisto.versions`.
+    beside); classes (their names, from class 0); root (the folder that the manifests' paths count from, for pictures);
+    stages (their names, in the order in which they are shown); magnification; lambda; width; ratio; seconds
+    (step -> seconds); settings (the sections lmdb, network and solver of the config: what differs from the paper). It
+    also carries versions, what two runs are compared by; see `pyhisto.versions`.
     """
 
     folder: Path
@@ -98,6 +134,11 @@ class Results:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise InputError(f"{self.folder / 'run.json'}: lambda is {value!r}, not a number from 0 to 1")
         return value
+
+    def class_name(self, label: int) -> str:
+        """What a class is called: as run.json says, else benign and malignant for 0 and 1, else by its number."""
+        names = self.settings.get("classes", ["benign", "malignant"])
+        return str(names[label]) if isinstance(names, list) and label < len(names) else f"class {label}"
 
 
 def read_results(folder: Path) -> Results:
@@ -131,11 +172,32 @@ def _experiments(folder: Path, place: Experiment, names: Sequence[str]) -> Itera
 
     stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
     if stages:
-        yield replace(place, stages=tuple(_read_stage(path) for path in sorted(stages, key=order)))
+        read = tuple(_read_stage(path) for path in sorted(stages, key=order))
+        yield replace(place, stages=read, **_read_manifest(folder / "manifest.csv"))
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
                 yield from _experiments(path, replace(place, **{level: match[1]}), names)  # type: ignore[arg-type]
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """What an experiment has of its manifest: fields of Experiment."""
+    if not path.is_file():
+        return {}
+    noted = path.with_suffix(".json")
+    facts = _read_object(noted)
+    try:
+        expected, missing = _number(facts.get("expected"), int), int(facts.get("missing", 0))
+        if expected is not None and not 0 <= missing <= expected:
+            raise ValueError
+        notes = tuple(map(str, facts.get("notes", ())))
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{noted}: not what make_manifest.py writes; make the manifest again") from None
+    return {
+        "manifest": tuple(read_manifest(path)),
+        "missing": None if expected is None else Missing(expected, missing),
+        "notes": notes,
+    }
 
 
 def _read_stage(folder: Path) -> Stage:
@@ -157,6 +219,11 @@ def _read_branch(folder: Path) -> Branch:
             caffemodel_bytes=_number(cost.get("caffemodel_bytes"), int),
             sparse_bytes=_number(cost.get("sparse_bytes"), int),
             forward_ms=_number(time.get("forward_ms"), float),
+            timing=Timing(
+                tuple(map(float, time.get("forward_ms_rounds", ()))),
+                _number(time.get("cores"), int),
+                _number(time.get("cores_used_by_others"), float),
+            ),
             batch=_number(time.get("batch"), int),
             importance={
                 str(name): [float(factor) for factor in factors]

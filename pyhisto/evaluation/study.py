@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 
@@ -47,12 +48,30 @@ class Scored:
     patient_of: tuple[str, ...]
     """Each image's patient."""
     labels: NDArray[np.int64]
-    correct: Mapping[str, NDArray[np.bool_]]
-    """Strategy of SUMMARY -> whether it names each image's class."""
-    positive: Mapping[str, NDArray[np.floating]]
-    """Strategy of SUMMARY -> the probability of class 1 of each image; two classes only."""
+    probabilities: Mapping[str, NDArray[np.floating]]
+    """Strategy of SUMMARY -> the probabilities of each image, shape (n, c)."""
     sweep: Sequence[float]
     """IL of the hybrid at each of LAMBDAS; empty without both branches."""
+
+    @cached_property
+    def decided(self) -> Mapping[str, NDArray[np.int64]]:
+        """Strategy of SUMMARY -> the class that it names for each image."""
+        return {strategy: values.argmax(axis=1) for strategy, values in self.probabilities.items()}
+
+    @cached_property
+    def correct(self) -> Mapping[str, NDArray[np.bool_]]:
+        """Strategy of SUMMARY -> whether it names each image's class."""
+        return {strategy: classes == self.labels for strategy, classes in self.decided.items()}
+
+    @property
+    def positive(self) -> Mapping[str, NDArray[np.floating]]:
+        """Strategy of SUMMARY -> the probability of class 1 of each image; two classes only."""
+        return {strategy: p[:, POSITIVE] for strategy, p in self.probabilities.items() if p.shape[1] == 2}
+
+    @property
+    def best(self) -> str:
+        """The strategy that stands for the stage: the hybrid, else the branch that there is."""
+        return list(self.probabilities)[-1]
 
     @property
     def patients(self) -> frozenset[str]:
@@ -104,8 +123,7 @@ def _score(experiment: Experiment, stage: Stage, files: Sequence[Path], weight: 
         predictions.images,
         predictions.patients,
         predictions.labels,
-        {strategy: values.argmax(axis=1) == predictions.labels for strategy, values in merged.items()},
-        {strategy: values[:, POSITIVE] for strategy, values in merged.items() if predictions.classes == 2},
+        merged,
         lambda_sweep(predictions, LAMBDAS) if "3" in strategies else (),
     )
 
@@ -221,6 +239,13 @@ MEASURES: Mapping[str, Callable[[Scores], float]] = {
 """The measures that are averaged over folds, in the units of the paper's tables."""
 
 
+INTERVALS: Mapping[str, Callable[[Scores], Estimate]] = {
+    "IL": lambda s: percent(s.il, s.il_interval),
+    "PL": lambda s: percent(s.pl, s.pl_interval),
+}
+"""The measures that one fold alone has an interval of."""
+
+
 def spread_over_folds(folds: Sequence[Scored], strategy: str, measure: str, fusion: str | None = None) -> Spread | None:
     """Mean and standard deviation over folds of one measure of one strategy; None where no fold has it."""
     values = [
@@ -230,6 +255,21 @@ def spread_over_folds(folds: Sequence[Scored], strategy: str, measure: str, fusi
         if result.strategy == strategy and fusion in (None, result.fusion)
     ]
     return Spread(*mean_and_spread(np.array(values))) if values else None
+
+
+def over_folds(
+    folds: Sequence[Scored], strategy: str, measure: str, fusion: str | None = None
+) -> Estimate | Spread | None:
+    """As `spread_over_folds`; IL and PL of one fold alone with their intervals."""
+    found = [
+        result.scores
+        for one in folds
+        for result in one.results
+        if result.strategy == strategy and fusion in (None, result.fusion)
+    ]
+    if len(found) == 1 and measure in INTERVALS:
+        return INTERVALS[measure](found[0])
+    return spread_over_folds(folds, strategy, measure, fusion)
 
 
 def mean_table(scored: Sequence[Scored]) -> Table:

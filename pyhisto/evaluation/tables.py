@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,11 @@ class Spread:
 
     mean: float
     std: float
+
+
+def central(cell: Estimate | Spread) -> float:
+    """The value, or the mean."""
+    return cell.value if isinstance(cell, Estimate) else cell.mean
 
 
 Cell: TypeAlias = str | int | float | Estimate | Spread | None
@@ -186,5 +192,9 @@ def _csv_text(value: str | int | float | None) -> str:
     return "" if _missing(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+_MARKDOWN = re.compile(r"[\\|<*`]")
+"""What a name in a cell must not mean in Markdown: a column, an element, emphasis, code."""
+
+
 def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(_MARKDOWN.sub(r"\\\g<0>", " ".join(cell.splitlines())) for cell in cells) + " |"

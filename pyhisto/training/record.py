@@ -90,7 +90,8 @@ class Record:
     def add(self, point: Point) -> Point:
         """Record a point, with its time; draw the curve now and then."""
         now = time.monotonic()
-        point = replace(point, seconds=now - self._began)
+        split = self._solver.tested_on if point.phase == "test" else None
+        point = replace(point, seconds=now - self._began, split=split)
         self._points.append(point)
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(to_line(point))

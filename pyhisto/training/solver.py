@@ -13,6 +13,7 @@ from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import layers_in_phase
+from pyhisto.manifest import SPLITS
 from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solver
 
 NOT_LEARNED_FROM = (
@@ -47,6 +48,8 @@ class Solver:
     """What decides the trained weights (solver's settings, networks, data) -> SHA-256."""
     cards: tuple[int, ...]
     """The card that it asks for; empty: it trains on the CPU."""
+    tested_on: str | None
+    """The split, val or test, of the images that the test net reads; None where the data do not say."""
 
 
 def check_solver(path: Path) -> Solver:
@@ -66,6 +69,7 @@ def check_solver(path: Path) -> Solver:
     accuracy = None
     shares: tuple[float, ...] = ()
     slack = 0.0
+    tested_on = None
     for file, net in _nets(solver, path):
         for layer in net.layer:
             _check_sources(layer, file)
@@ -75,13 +79,14 @@ def check_solver(path: Path) -> Solver:
                 accuracy = layer.top[0]
             if layer.type == "Data" and _is_for_test(layer) and solver.test_iter:
                 shares, slack = _shares(layer.data_param, solver.test_iter[0])
+                tested_on = _split(Path(layer.data_param.source))
         if file != path:
             nets.append(file)
             depends_on[f"the network {file}"] = _sha256(net.SerializeToString(deterministic=True))
     tests = bool(solver.test_iter)
     return Solver(
         path, solver.max_iter, solver.base_lr, solver.snapshot_prefix, tuple(nets), tests, accuracy, shares, slack,
-        depends_on, solver_cards(solver),
+        depends_on, solver_cards(solver), tested_on,
     )  # fmt: skip
 
 
@@ -175,11 +180,23 @@ def _shares(data: Any, iterations: int) -> tuple[tuple[float, ...], float]:
     """The classes' shares of an LMDB by the preprocessing.json in it, and how far a test over it may be off them."""
     folder = Path(data.source)
     try:
-        images = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))["provenance"]["images"]
-        counts = [int(count) for count in images[folder.name].values()]
+        counts = [int(count) for count in _images_by_split(folder)[folder.name].values()]
         with lmdb.open(str(folder), readonly=True, lock=False) as database:
             records = int(database.stat()["entries"])
         read = iterations * int(data.batch_size)
         return tuple(count / sum(counts) for count in counts), (read % records) / read
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, lmdb.Error):
         return (), 0.0  # not built by data_prep: a warning less
+
+
+def _split(folder: Path) -> str | None:
+    """Which split of its images an LMDB holds: data_prep names its folder so; None where it is not data_prep's."""
+    try:
+        return folder.name if folder.name in SPLITS and folder.name in _images_by_split(folder) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _images_by_split(folder: Path) -> Any:
+    """Split -> class -> images, by the preprocessing.json in an LMDB's folder."""
+    return json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))["provenance"]["images"]

@@ -1,9 +1,14 @@
-"""How long a network takes, by `caffe time`, per layer and in total."""
+"""How long a network takes, by `caffe time`, per layer and in total; and how busy the machine was with other things."""
 
+import os
 import re
+import resource
 import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
@@ -40,3 +45,57 @@ def caffe_time(model: Path, batch: int, iterations: int, gpu: int | None = None)
         layers.setdefault(name, {})[what] = float(value)
     rows = tuple((name, times.get("forward", 0.0), times.get("backward", 0.0)) for name, times in layers.items())
     return Timing(totals["Forward"], totals["Backward"], rows, batch)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Several timings of one network, between which the others had their turns."""
+
+    timings: tuple[Timing, ...]
+
+    @property
+    def median(self) -> Timing:
+        """The median of every figure; one slow round does not move it."""
+        layers = zip(*(timing.layers for timing in self.timings), strict=True)
+        return Timing(
+            median(timing.forward_ms for timing in self.timings),
+            median(timing.backward_ms for timing in self.timings),
+            tuple((same[0][0], median(f for _, f, _ in same), median(b for _, _, b in same)) for same in layers),
+            self.timings[0].batch,
+        )
+
+
+def time_in_turns(
+    models: Sequence[tuple[Path, int]], rounds: int, iterations: int
+) -> tuple[list[Rounds], float | None]:
+    """Run `caffe time` on each (deploy prototxt, its batch) in turns, so that what slows the machine slows all alike.
+
+    Returns each network's rounds, and how many cores the machine's other processes used meanwhile, on average (None
+    where the system does not say). Raises InputError where Caffe refuses a network.
+    """
+    taken: list[list[Timing]] = [[] for _ in models]
+    began, all_before, own_before = time.monotonic(), _all_processes(), _own_processes()
+    for _ in range(rounds):
+        for (model, batch), timings in zip(models, taken, strict=True):
+            timings.append(caffe_time(model, batch, iterations))
+    all_after, own, seconds = _all_processes(), _own_processes() - own_before, time.monotonic() - began
+    others = None
+    if all_before is not None and all_after is not None:
+        others = max(0.0, all_after - all_before - own) / seconds
+    return [Rounds(tuple(timings)) for timings in taken], others
+
+
+def _all_processes() -> float | None:
+    """CPU seconds of all processes of the machine since it started (Linux), and what a hypervisor gave to others."""
+    try:
+        fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        user, nice, system, _, _, interrupts, soft_interrupts, stolen = map(int, fields[:8])
+    except (OSError, ValueError):
+        return None
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_processes() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)

@@ -1,10 +1,17 @@
 """Made-up stages of a results folder."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
 
 from pyhisto.evaluation.predictions import Row, write_predictions
 from pyhisto.learning_curve import Point, to_line
+from pyhisto.manifest import Row as Image
+from pyhisto.manifest import write_manifest
 
 COST = {"weights": 3770274, "flops": 2920262208}
 
@@ -43,3 +50,28 @@ def write_stage(
             )
             points = [Point(0, "train", 0.7, 0.01), Point(0, "test", 0.7, None, 0.5), Point(10, "test", 0.5, None, 0.8)]
             (folder / branch / "metrics.jsonl").write_text("".join(map(to_line, points)))
+
+
+def write_splits(experiment: Path, facts: Mapping[str, Any] | None = None, *, images: int = 10) -> list[Image]:
+    """The manifest of `write_stage`'s images, which are the test part, and of three others: two train, one validates.
+
+    Malignant images are DC; benign ones A in test, F in training. Of the two training images one is malignant.
+    """
+    rows = [Image(f"i{n}", n % 2, f"p{n // 2}", subtype=("A", "DC")[n % 2], split="test") for n in range(images)]
+    rows += [Image("t0", 0, "q0", subtype="F", split="train"), Image("t1", 1, "q1", subtype="DC", split="train")]
+    rows += [Image("v0", 0, "q2", subtype="F", split="val")]
+    experiment.mkdir(parents=True, exist_ok=True)
+    write_manifest(experiment / "manifest.csv", rows)
+    if facts is not None:
+        (experiment / "manifest.json").write_text(json.dumps(facts))
+    return rows
+
+
+def write_images(root: Path, rows: list[Image]) -> Path:
+    """A grey picture for every row; returns the folder."""
+    root.mkdir()
+    for number, row in enumerate(rows):
+        (root / row.path).write_bytes(
+            cv2.imencode(".png", np.full((46, 70, 3), 10 * number % 256, np.uint8))[1].tobytes()
+        )
+    return root

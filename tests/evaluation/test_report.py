@@ -1,10 +1,12 @@
 """Results folders, their tables, figures and report."""
 
+import base64
 import csv
 import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_up import write_stage
+from made_up import write_images, write_splits, write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.results import read_results
+from pyhisto.manifest import write_manifest
 
 
-def report(root: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(root / "tools" / "report.py"), "--results", str(folder)]
+def report(root: Path, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "tools" / "report.py"), "--results", str(folder), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -90,7 +93,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else(root: Path, single: Path
     assert not page.open
     assert not [tag for tag, _ in page.seen if tag in ("script", "link", "iframe", "object")]
     sources = [attributes.get("src") or "" for tag, attributes in page.seen if tag == "img"]
-    assert len(sources) == 6 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert len(sources) == 7 and all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"""(href|src)=["']?(https?:|//|file:)""", text)
     assert "Synthetic data." in text and "A &lt;demo&gt;" in text and "&lt;script&gt;alert" in text
     assert "Not compared: the data are synthetic." in text
@@ -234,3 +237,58 @@ def test_a_hostile_note_removes_nothing_outside(root: Path, single: Path) -> Non
     (single / "report.json").write_text(json.dumps({"files": names}))
     assert report(root, single).returncode == 0
     assert outside.is_file() and (single / "before/global/predictions.csv").is_file()
+
+
+def test_the_data_and_what_was_wrong(root: Path, single: Path) -> None:
+    rows = write_splits(single, {"expected": 2081, "missing": 1659, "notes": []})
+    images = write_images(single.parent / "images", rows)
+    done = report(root, single, "--root", images)
+    assert done.returncode == 0, done.stderr
+    text = (single / "report.html").read_text()
+    assert "1,659 of the data set&#x27;s 2,081 images are missing" in text
+    assert "In the test part and not in the training part: A (benign; 5 images, 5 patients)." in text
+    for name in ("missing", "splits", "confusion", "patients", "mistakes"):
+        assert (single / f"tables/{name}.csv").is_file() and (single / f"tables/{name}.md").is_file()
+    sheet = (single / "figures/mistakes.png").read_bytes()
+    assert sheet.startswith(b"\x89PNG") and base64.b64encode(sheet).decode() in text
+    assert not Tags(text).open
+
+
+def test_pictures_are_where_run_json_says_or_it_is_said_that_they_are_not(root: Path, single: Path) -> None:
+    settings = json.loads((single / "run.json").read_text())
+    write_splits(single)
+    assert report(root, single).returncode == 0
+    assert "give tools/report.py --root" in (single / "report.html").read_text()
+    (single / "run.json").write_text(json.dumps({**settings, "root": str(single / "nowhere")}))
+    assert report(root, single).returncode == 0
+    assert "No pictures of the mistakes: " in (single / "report.html").read_text()
+    done = report(root, single, "--root", single / "nowhere")
+    assert done.returncode == 2 and "no such file; is" in done.stderr and done.stderr.count("\n") == 1
+
+
+HOSTILE = "<img src=x onerror=alert(1)>$\\undefined{$|_a_"
+
+
+def test_hostile_names_are_only_text(root: Path, single: Path) -> None:
+    """In HTML no element, in figures no formula, in Markdown no column."""
+    for stage in ("before", "after"):
+        (single / stage / "stage.json").write_text(json.dumps({"label": f"{stage}{HOSTILE}", "ratio": 0.5}))
+        for branch in ("global", "local"):
+            path = single / stage / branch / "predictions.csv"
+            path.write_text(re.sub(r",p0,(?=\d)", lambda _: f",{HOSTILE},", path.read_text()))
+            importance = json.dumps({"blocks": {HOSTILE: [0.1, 0.5]}})
+            (single / stage / branch / "importance.json").write_text(importance)
+    rows = [replace(row, subtype=HOSTILE) for row in write_splits(single, {"notes": [HOSTILE]})]
+    write_manifest(single / "manifest.csv", rows)
+    images = write_images(single.parent / "images", rows)
+    settings = {"title": HOSTILE, "data": HOSTILE, "patients": HOSTILE, "classes": [HOSTILE, "b"], "root": str(images)}
+    (single / "run.json").write_text(json.dumps({**settings, "dataset": "breakhis"}))
+    done = report(root, single)
+    assert done.returncode == 0, done.stderr
+    page = Tags((single / "report.html").read_text())
+    assert not page.open
+    assert not [1 for _, attributes in page.seen if "onerror" in attributes or attributes.get("src") == "x"]
+    for path in (single / "tables").glob("*.md"):
+        lines = [line for line in path.read_text().splitlines() if line.startswith("|")]
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, path
+        assert not re.search(r"(?<!\\)<img", path.read_text()), path

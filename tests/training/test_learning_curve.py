@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
-from pyhisto.learning_curve import Point, read_points, save_curve, to_line
+from pyhisto.learning_curve import Point, draw, read_points, save_curve, to_line
 
 POINTS = [
     Point(0, "test", loss=0.7, accuracy=0.5, seconds=0.25),
@@ -17,8 +19,9 @@ POINTS = [
 
 def test_lines_come_back(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(map(to_line, POINTS)))
-    assert read_points(path) == POINTS
+    points = [*POINTS, Point(30, "test", loss=0.3, accuracy=0.75, split="val", seconds=4)]
+    path.write_text("".join(map(to_line, points)))
+    assert read_points(path) == points
 
 
 def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
@@ -27,7 +30,18 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
     assert read_points(path) == POINTS[:-1]
 
 
-@pytest.mark.parametrize("text", ["x\n", "[]\n", "{}\n", '{"iteration": "1", "phase": "train"}\n', "1\n", "null\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x\n",
+        "[]\n",
+        "{}\n",
+        '{"iteration": 1, "phase": "test", "split": "x"}\n',
+        '{"iteration": "1", "phase": "train"}\n',
+        "1\n",
+        "null\n",
+    ],
+)
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(text)
@@ -45,3 +59,13 @@ def test_the_curve_is_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_a_curve_needs_no_test_points(tmp_path: Path) -> None:
     save_curve(tmp_path / "a.png", POINTS[1:2], "net")
     save_curve(tmp_path / "b.png", [], "net")
+
+
+@pytest.mark.parametrize(("split", "name"), [("val", "validation"), ("test", "test"), (None, "test")])
+def test_the_legend_says_which_images_were_tested_on(split: str | None, name: str) -> None:
+    axes = Figure().subplots()
+    draw(axes, [replace(point, split=split) if point.phase == "test" else point for point in POINTS], "net")
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["train loss", f"{name} loss", f"{name} accuracy"]
+    assert axes.figure.axes[1].get_ylabel() == f"{name} accuracy, %"

@@ -16,13 +16,14 @@ def test_what_training_needs_to_know(in_toy: Write) -> None:
     assert (solver.max_iter, solver.prefix) == (100, "snap/net")
     assert solver.base_lr == pytest.approx(0.01)
     assert solver.nets == (Path("net.prototxt"),) and solver.accuracy == "accuracy"
-    assert (solver.shares, solver.slack) == ((), 0)
+    assert (solver.shares, solver.slack, solver.tested_on) == ((), 0, None)
 
 
 def test_the_accuracy_of_naming_one_class(in_toy: Write) -> None:
     counts = {"provenance": {"images": {"train": {"0": 1}, "val": {"0": 45, "1": 15}}}}
     Path("val/preprocessing.json").write_text(json.dumps(counts))
     assert check_solver(in_toy()).shares == (0.75, 0.25)
+    assert check_solver(in_toy()).tested_on == "val"
     assert check_solver(in_toy()).slack == 0  # 6 batches of 10 are the 60 records
     assert check_solver(in_toy(test_iter="7")).slack == pytest.approx(10 / 70)
 

@@ -42,10 +42,11 @@ rule manifest:
         f"{RESULTS}/data" if study.synthetic or study.slides else [],
     output:
         f"{EXPERIMENT}/manifest.csv",
+        f"{EXPERIMENT}/manifest.json",
     params:
         splits=splits,
     shell:
-        "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output}"
+        "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output[0]}"
 
 
 rule lmdb:

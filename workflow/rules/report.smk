@@ -11,14 +11,16 @@ rule cost:
         "{PYTHON} tools/cost.py --model {input.net}/deploy.prototxt --weights {input.model} --json > {output}"
 
 
-rule time:
+rule times:
     input:
-        f"{PLACE}/net",
+        [f"{EXPERIMENT}/{stage}/{branch}/net" for stage in STAGES for branch in BRANCHES],
     output:
-        f"{PLACE}/time.json",
-    threads: workflow.cores  # nothing else runs while it measures
+        [f"{EXPERIMENT}/{stage}/{branch}/time.json" for stage in STAGES for branch in BRANCHES],
+    threads: workflow.cores  # nothing else of the workflow runs while it measures
+    params:
+        models=lambda wildcards, input: [f"{net}/deploy.prototxt" for net in input],
     shell:
-        "{PYTHON} tools/caffe_time.py --model {input}/deploy.prototxt --out {output}"
+        "{PYTHON} tools/caffe_time.py --model {params.models:q} --out {output:q}"
 
 
 rule examples:
@@ -87,7 +89,9 @@ rule settings:
             words = [part for part in path.relative_to(RESULTS).with_suffix("").parts if part != "seconds"]
             seconds[" ".join(words).replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
         kind = "synthetic images" if study.synthetic else "BACH slides" if study.slides else KINDS[study.data_set][0]
-        parts = [f"{level} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()]
+        parts = [
+            f"{level}{'s'[: len(numbers) > 1]} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()
+        ]
         content = {
             "title": config["title"],
             "data": ", ".join([kind, *parts]),
@@ -99,14 +103,18 @@ rule settings:
                 else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
             ),
             "stages": STAGES,
+            "root": study.tree,
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
             "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
             "seconds": seconds,
             "settings": {
-                name: config[name]
-                for name in ("data", "lmdb", "network", "solver", "compressions", "compared")
-                if name in config
+                "data": study.data_used,
+                **{
+                    name: config[name]
+                    for name in ("lmdb", "network", "solver", "compressions", "compared")
+                    if name in config
+                },
             },
             "versions": versions(),
         }
