@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pyhisto
+from pyhisto.errors import InputError
 from pyhisto.files import read_object
 
 COMMIT_VARIABLE = "PYHISTO_COMMIT"
 """Where an image, which has no .git, says what it was made of."""
+
+KEYS = {"key", "sources", "architectures", "packages"}
+"""What a build.json of ours holds."""
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -43,13 +47,19 @@ def versions() -> dict[str, Any]:
 
 
 def caffe_build() -> dict[str, Any] | None:
-    """What the Caffe that would be imported says of its build; its folder if it says nothing; None if there is none."""
+    """What the Caffe that would be imported says of its build, as docker/caffe/install.sh writes it; None: no Caffe.
+
+    A Caffe that says nothing, or in a build.json of another make, is known by its folder alone.
+    """
     spec = importlib.util.find_spec("caffe")
     if spec is None or spec.origin is None:
         return None
     prefix = Path(spec.origin).resolve().parents[2]
-    description = prefix / "build.json"
-    return read_object(description) if description.is_file() else {"folder": str(prefix)}
+    try:
+        description = read_object(prefix / "build.json")
+    except InputError:
+        description = {}
+    return description if description.keys() >= KEYS else {"folder": str(prefix)}
 
 
 def commit(root: Path) -> str | None:

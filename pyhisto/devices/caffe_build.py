@@ -1,28 +1,18 @@
 """Whether the Caffe in use was built for cards, and for which.
 
-Whether: Caffe says it itself, of anybody's build. For which: the build's own record, `build.json` in the folder that
-holds bin, lib and python, as docker/caffe/install.sh writes it; a Caffe without one is "not known", and no error. The
-record, of which every field but `architectures` is for people:
-
-    {"cuda": "11.8", "cudnn": "8.9.7", "nccl": "2.21.5", "architectures": "61;70;75;80;86;90"}
-
-`architectures` is CMake's CUDA_ARCHITECTURES: `61` is machine code for 6.1 and PTX, `61-real` machine code alone,
-`61-virtual` PTX alone. Null or "" in a field: built without.
+Whether: Caffe says it itself, of anybody's build. For which: its build.json (see pyhisto/versions.py), which means that there
+is machine code for each of its architectures, and PTX for the oldest; of a Caffe without one it is "not known", and no
+error.
 """
 
-import importlib.util
-import json
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pyhisto.errors import InputError
 from pyhisto.training.caffe_program import caffe_environment, find_caffe
-
-RECORD = "build.json"
-PARTS = ("cuda", "cudnn", "nccl")
+from pyhisto.versions import caffe_build
 
 
 @dataclass(frozen=True)
@@ -31,27 +21,19 @@ class CaffeBuild:
 
     program: Path
     gpu: bool
-    architectures: tuple[str, ...] = ()
-    """As CMake writes them; empty: not known."""
+    architectures: tuple[int, ...] = ()
+    """Compute capabilities times ten, 61 for the paper's card; empty: not known."""
     parts: tuple[str, ...] = ()
-    """The libraries it was built with, such as `cuda 11.8`; empty: not known."""
+    """NVIDIA's libraries that it was built with, such as `cudnn 8.9.6.50`; empty: not known."""
 
     def runs_on(self, capability: tuple[int, int]) -> bool | None:
         """Whether it has code for a card of this compute capability; None: not known.
 
-        Machine code runs on cards of its own major version and no older minor one; PTX, which the driver compiles, on
-        all later cards ("CUDA C++ Programming Guide", Binary Compatibility and PTX Compatibility).
+        The oldest architecture's PTX, which the driver compiles, runs on that card and all later ones ("CUDA C++
+        Programming Guide", PTX Compatibility); machine code for the others spares the compilation.
         """
-        if not self.architectures:
-            return None
-        for architecture in self.architectures:
-            digits, _, kind = architecture.partition("-")
-            own = int(digits[:-1]), int(digits[-1])
-            if kind != "virtual" and own[0] == capability[0] and own[1] <= capability[1]:
-                return True
-            if kind != "real" and own <= capability:
-                return True
-        return False
+        major, minor = capability
+        return 10 * major + minor >= min(self.architectures) if self.architectures else None
 
     def __str__(self) -> str:
         if not self.gpu:
@@ -80,22 +62,13 @@ def find_build() -> CaffeBuild:
     return CaffeBuild(program, True, *_read_record())
 
 
-def _read_record() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Architectures and parts, from the record beside the Caffe in use; empty where there is none, or not ours."""
-    spec = importlib.util.find_spec("caffe")
-    if spec is None or not spec.origin:
-        return (), ()
-    try:
-        record: Any = json.loads((Path(spec.origin).parents[2] / RECORD).read_text(encoding="utf-8"))
-        architectures = tuple(filter(None, record["architectures"].split(";")))
-        parts = tuple(f"{part} {record[part]}" for part in PARTS if record.get(part))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-        return (), ()
-    known = all(re.fullmatch(r"[1-9]\d+(-real|-virtual)?", architecture) for architecture in architectures)
-    return architectures if known else (), parts
+def _read_record() -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Architectures and NVIDIA's libraries, of the record of the Caffe in use; empty if there is none, or not ours."""
+    record = caffe_build() or {}
+    parts = (re.fullmatch(r"nvidia-(\w+)-cu\d+==(.+)", source) for source in record.get("sources", ()))
+    return tuple(record.get("architectures", ())), tuple(f"{part[1]} {part[2]}" for part in parts if part)
 
 
-def _dotted(architecture: str) -> str:
-    """`61-real` as `6.1`, `90-virtual` as `9.0 (PTX)`."""
-    digits, _, kind = architecture.partition("-")
-    return f"{digits[:-1]}.{digits[-1]}" + (" (PTX)" if kind == "virtual" else "")
+def _dotted(architecture: int) -> str:
+    """61 as 6.1."""
+    return f"{architecture // 10}.{architecture % 10}"
