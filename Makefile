@@ -5,7 +5,7 @@ RUN := flock --nonblock --conflict-exit-code 75 runs/.lock .venv/bin/snakemake \
        --cores $(shell nproc) --nolock --quiet all
 WORKFLOW := $(RUN) -s workflow/Snakefile
 
-.PHONY: setup demo demo-kone test test-slow docker docker-gpu requirements prototxt schema lint
+.PHONY: setup demo demo-kone test test-slow test-caffe docker docker-gpu requirements prototxt schema lint
 
 # `make setup GPU=1` builds Caffe with CUDA, cuDNN and NCCL; .venv remembers it until GPU=0.
 setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
@@ -38,6 +38,9 @@ requirements:  ## pin the newest files that pyproject.toml allows and the lists 
 
 test: setup  ## the fast suite and a tiny end-to-end run
 	@$(PYTHON) -m pytest -q -n auto
+
+test-caffe: setup  ## Caffe's own tests, in C++ and Python, of the Caffe in use (about 15 minutes of CPU time)
+	@docker/caffe/test.sh $(PYTHON)
 
 prototxt: setup  ## regenerate the committed networks
 	@$(PYTHON) prototxt/generate.py

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# BVLC's Caffe 1.0, built from the pinned source distribution. The patch beside this file gives back what the distribution
-# took out of BVLC's tree; it says why.
+# BVLC's Caffe 1.0, built from the pinned source distribution. berkeley.patch gives back what the distribution took out of
+# Berkeley's tree, and says why.
 #
 #   install.sh key PYTHON        print the key of everything that a build depends on
+#   install.sh source PYTHON DIR unpack Caffe's source into DIR
 #   install.sh build PYTHON DIR  build for that Python (with numpy) into DIR: bin, lib, python, models, LICENSE, and
 #                                build.json, what the build is; all of it or nothing
 #
@@ -58,24 +59,29 @@ print(json.dumps({"key": key, "sources": sources, "architectures": architectures
 PYTHON
 }
 
+# Berkeley's tree into the folder $2, fetched by the Python $1.
+unpack() {
+    echo "Fetching Caffe's source"
+    mkdir -p "$2"
+    # pip asks a source distribution for its metadata, with setuptools from this environment; nothing of it is installed.
+    "$1" -m pip download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -r "$here/source.txt" -d "$2"
+    tar -xzf "$2"/brocolli*caffe-*.tar.gz -C "$2" --strip-components=1 \
+        --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models' 'brocolli*caffe-*/LICENSE'
+    # Gives back what the distribution took out of Berkeley's tree; the patch says what.
+    patch --quiet --strip=1 --directory="$2" < "$here/berkeley.patch" || fail "berkeley.patch does not fit the source"
+}
+
 build() (
     python=$1 prefix=$2
     mkdir -p "$(dirname "$prefix")"
     work=$(mktemp -d "$prefix.building.XXXXXX")
     trap 'rm -rf "$work"' EXIT
-    echo "Fetching Caffe's source"
-    # pip asks a source distribution for its metadata, with setuptools from this environment; nothing of it is installed.
-    "$python" -m pip download -q --no-deps --no-binary :all: --no-build-isolation --require-hashes -r "$here/source.txt" -d "$work"
-    mkdir "$work/source"
-    tar -xzf "$work"/brocolli*caffe-*.tar.gz -C "$work/source" --strip-components=1 \
-        --wildcards '*/src' '*/include' '*/python' '*/tools' '*/models' 'brocolli*caffe-*/LICENSE'
+    unpack "$python" "$work/source"
     cuda=OFF about="10 minutes"
     if [ "${GPU:-0}" != 0 ]; then
         cuda=ON about="40 minutes"
         "$python" -m pip install -q --no-deps --require-hashes -r "$here/source-gpu.txt" --target "$work/wheels"
     fi
-    # Gives back what the distribution took out of Berkeley's tree; the patch says what.
-    patch --quiet --strip=1 --directory="$work/source" < "$here/berkeley.patch" || fail "berkeley.patch does not fit the source"
     echo "Building Caffe (about $about of CPU time)"
     {
         cmake -S "$here" -B "$work/build" -DCAFFE_SOURCE_DIR="$work/source" -DCAFFE_CUDA=$cuda \
@@ -91,6 +97,7 @@ build() (
 
 case "${1:-}" in
     key) print_key "$2" ;;
+    source) unpack "$2" "$3" ;;
     build) build "$2" "$3" ;;
-    *) fail "usage: install.sh key PYTHON | build PYTHON DIR" ;;
+    *) fail "usage: install.sh key PYTHON | source PYTHON DIR | build PYTHON DIR" ;;
 esac

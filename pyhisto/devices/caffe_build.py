@@ -1,8 +1,7 @@
 """Whether the Caffe in use was built for cards, and for which.
 
-Whether: Caffe says it itself, of anybody's build. For which: its build.json (see pyhisto/versions.py), which means that there
-is machine code for each of its architectures, and PTX for the oldest; of a Caffe without one it is "not known", and no
-error.
+Whether: Caffe says it itself, of anybody's build. For which: its build.json (pyhisto/versions.py). There is machine code
+for each of its architectures, and PTX for the oldest. Of a Caffe without a build.json it is "not known", and no error.
 """
 
 import re
