@@ -40,8 +40,9 @@ import cv2
 import numpy as np
 
 rng = np.random.default_rng(0)
-for name, shape in {"cat.jpg": (360, 480, 3), "cat gray.jpg": (360, 480), "fish-bike.jpg": (323, 481, 3)}.items():
-    cv2.imwrite(f"{sys.argv[1]}/{name}", rng.integers(0, 256, shape, dtype=np.uint8))
+grey, colour = (360, 480), (360, 480, 3)
+for name, shape in {"cat": colour, "cat gray": grey, "cat_gray": grey, "fish-bike": (323, 481, 3)}.items():
+    cv2.imwrite(f"{sys.argv[1]}/{name}.jpg", rng.integers(0, 256, shape, dtype=np.uint8))
 PICTURES
 # The library that is tested is the installed one, not its twin in the build folder.
 export LD_LIBRARY_PATH="$(realpath "$installed/../../lib")"
