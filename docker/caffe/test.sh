@@ -31,10 +31,11 @@ echo "Building Caffe's C++ tests"
     cmake -S "$here" -B "$work/build" -DCAFFE_SOURCE_DIR="$work/source" -DCAFFE_TESTS=ON -DPython3_EXECUTABLE="$python" &&
     cmake --build "$work/build" --parallel "$(nproc)" --target test_caffe
 } > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "the tests do not build; see above"; }
-# The tests name pictures that the source distribution left out: any of the same sizes do.
+# The tests name pictures that the source distribution left out. Any of the same sizes do, in pixels, and cat.jpg in bytes.
 mkdir -p "$work/source/examples/images"
 "$python" - "$work/source/examples/images" <<'PICTURES'
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,7 +43,9 @@ import numpy as np
 rng = np.random.default_rng(0)
 grey, colour = (360, 480), (360, 480, 3)
 for name, shape in {"cat": colour, "cat gray": grey, "cat_gray": grey, "fish-bike": (323, 481, 3)}.items():
-    cv2.imwrite(f"{sys.argv[1]}/{name}.jpg", rng.integers(0, 256, shape, dtype=np.uint8))
+    file = Path(sys.argv[1], f"{name}.jpg")
+    data = cv2.imencode(".jpg", rng.integers(0, 256, shape, dtype=np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes()
+    file.write_bytes(data.ljust(140391 if name == "cat" else 0, b"\0"))
 PICTURES
 # The library that is tested is the installed one, not its twin in the build folder.
 export LD_LIBRARY_PATH="$(realpath "$installed/../../lib")"
