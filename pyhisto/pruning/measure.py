@@ -32,6 +32,9 @@ JOB = 8
 """Batches whose sums are taken together. They are added up in the order of the records, whoever took them, so that the
 result does not depend on the number of processes."""
 
+ONE_THREAD = (1, "blas")
+"""With more, sums would be rounded otherwise; and matrices this small gain nothing from them."""
+
 Sums: TypeAlias = list[NDArray[np.float64]]
 """Per SEP layer: the sum of its channels' activation factors, and behind them the number of samples."""
 Progress: TypeAlias = Callable[[Iterator[Sums], int], Iterator[Sums]]
@@ -79,7 +82,8 @@ def measure(
 
     batches = range(-(-samples // batch))
     jobs = [batches[first : first + JOB] for first in range(0, len(batches), JOB)]
-    with tempfile.TemporaryDirectory() as folder:
+    pycaffe.load()  # and its BLAS
+    with tempfile.TemporaryDirectory() as folder, threadpool_limits(*ONE_THREAD):
         path = Path(folder, "statistics.prototxt")
         path.write_text(to_text(_limited(net, samples)), encoding="utf-8")
         task = Task(path, weights, data[0].name, tuple(layers), batch, gpu)
@@ -113,10 +117,7 @@ class Measurement:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        caffe = pycaffe.load_for(task.gpu)
-        # With more threads sums would round otherwise; and most of a forward pass is not BLAS.
-        threadpool_limits(1, "blas")
-        self._net: Any = caffe.Net(str(task.model), caffe.TEST, weights=str(task.weights))
+        self._net: Any = pycaffe.load_for(task.gpu).Net(str(task.model), pycaffe.load().TEST, weights=str(task.weights))
         names = list(self._net._layer_names)
         self._data, self._last = names.index(task.data), max(map(names.index, task.layers))
         self._next = 0
@@ -150,6 +151,8 @@ def _in_worker(task: Task, batches: range) -> Sums:
 def _own(task: Task) -> Measurement:
     """A worker process's."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says where it aborts is not for the user
+    pycaffe.load()
+    threadpool_limits(*ONE_THREAD)
     return Measurement(task)
 
 

@@ -172,7 +172,7 @@ rule importance:
         model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/importance.json",
-    threads: 1 if GPU else workflow.cores
+    threads: 1 if GPU else min(4, workflow.cores)
     resources:
         gpu=GPU,
     benchmark:
