@@ -13,7 +13,7 @@ SECTION = "## Using the parts"
 SETTINGS = {
     "SIZE": "64",
     "WIDTH": "0.25",
-    "ITERATIONS": "10",
+    "ITERATIONS": "20",
     "SHAPE": '"--depths 1 2 1 1 --width 4 --groups 2 --group-width 2"',
     "CONFIG": "short",
 }
@@ -82,7 +82,7 @@ def test_every_command_in_its_order(root: Path, shared_data: Path, tmp_path: Pat
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     for made in (
-        "results/tables/evaluation.csv", "importance.json", "pruned/snapshot_iter_10.caffemodel", "smaller/plan.json",
+        "results/tables/evaluation.csv", "importance.json", "pruned/snapshot_iter_20.caffemodel", "smaller/plan.json",
         "comparison/widths.png", "smaller/net.solverstate", "smaller.onnx", "phases/fine/model.caffemodel",
         "runs/short/report.html",
     ):  # fmt: skip

@@ -2,14 +2,17 @@
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pyhisto.cli import Parser, natural, run, share
 from pyhisto.errors import InputError
+from pyhisto.evaluation.metrics import Scores
 from pyhisto.evaluation.predictions import Predictions, read_predictions
-from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, available, evaluate
+from pyhisto.evaluation.remarks import about_scores
+from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, PRINTED, STRATEGIES, Result, available, evaluate
 from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
 from pyhisto.files import sha256, write_text
@@ -27,7 +30,7 @@ def main() -> None:
         f"Classification results, lambda = {args.weight:g}",
         SCORE_COLUMNS,
         [score_cells(result) for result in results],
-        [counted(predictions), *SCORE_NOTES],
+        [counted(predictions), *remarks(results, predictions), *SCORE_NOTES],
     ).without_empty_columns()
     print(to_text(table))
     if args.out:
@@ -53,6 +56,15 @@ def source(path: Path) -> dict[str, object]:
     except ValueError:
         raise InputError(f"{beside}: not valid JSON; predict again, or remove it") from None
     return {"sha256": sha256(path), "made_from": made_from}
+
+
+def remarks(results: Sequence[Result], predictions: Predictions) -> Iterator[str]:
+    """Whether a strategy is worse than no network, or than chance."""
+    found: dict[str, dict[str, list[Scores]]] = {}
+    for result in results:
+        where = f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else result.fusion
+        found.setdefault(where, {})[f"strategy {PRINTED.get(result.strategy, result.strategy)}"] = [result.scores]
+    return about_scores(found, len(set(predictions.patients)))
 
 
 def counted(predictions: Predictions) -> str:

@@ -1,11 +1,13 @@
 """What a reader has to know to read a report's figures rightly, in sentences; none where there is nothing to say."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import TypeAlias
 
 import numpy as np
 
+from pyhisto.evaluation.metrics import Scores
 from pyhisto.evaluation.results import Experiment, Results, Timing
 from pyhisto.evaluation.splits import missing, share, untrained_subtypes
 from pyhisto.evaluation.study import SUMMARY, Scored, groups
@@ -13,7 +15,7 @@ from pyhisto.evaluation.tables import Estimate, Table, shown
 
 IL, MAJORITY, AUC = attrgetter("il"), attrgetter("majority"), attrgetter("auc")
 MOST = 6
-"""Stages that a sentence names; the tables name all."""
+"""Stages, or models, that a sentence names; the tables name all."""
 
 LARGE = 10.0
 """Points from which on a difference to the paper wants an explanation; of kappa a hundredth of that."""
@@ -72,15 +74,29 @@ def _about_splits(experiment: Experiment, results: Results) -> Iterator[str]:
         yield _about(experiment, f"{far[0] if len(shares) == 2 else '; '.join(far)}.")
 
 
+Rates: TypeAlias = Mapping[str, Sequence[Scores]]
+"""What a network, or a strategy, is called -> its scores, one a fold."""
+
+
 def about_rates(scored: Sequence[Scored]) -> Iterator[str]:
-    """Rates below what no network is needed for, and orders worse than chance."""
-    below, inverted = [], []
+    """Rates of a study below what no network is needed for, and orders worse than chance."""
+    found: dict[str, Rates] = {}
     for magnification, label, folds in groups(scored):
-        where = f"{label}{f' at {magnification}X' if magnification else ''}"
-        mean = {
-            name: [float(np.mean([of(s) for s in found])) for of in (IL, MAJORITY, AUC)]
+        found[f"{label}{f' at {magnification}X' if magnification else ''}"] = {
+            name: [result.scores for one in folds if (result := one.result(strategy)) is not None]
             for strategy, name in SUMMARY.items()
-            if (found := [result.scores for one in folds if (result := one.result(strategy)) is not None])
+        }
+    yield from about_scores(found, len(frozenset().union(*(one.patients for one in scored))))
+
+
+def about_scores(found: Mapping[str, Rates], patients: int) -> Iterator[str]:
+    """Rates below what no network is needed for, and orders worse than chance; `patients` were tested in all."""
+    below, inverted = [], []
+    for where, rates in found.items():
+        mean = {
+            name: [float(np.mean([of(s) for s in scores])) for of in (IL, MAJORITY, AUC)]
+            for name, scores in rates.items()
+            if scores
         }
         low = [f"{name} {100 * il:.1f}" for name, (il, majority, _) in mean.items() if il < majority]
         if low:
@@ -92,12 +108,11 @@ def about_rates(scored: Sequence[Scored]) -> Iterator[str]:
     if below:
         yield (
             "IL below the majority rate, which always naming the most frequent class of the test images reaches "
-            f"without any network. {_listed(below)}."
+            f"without any network: {_listed(below)}."
         )
     if inverted:
-        patients = len(frozenset().union(*(one.patients for one in scored)))
         yield (
-            f"AUC below 0.5, the value of chance. {_listed(inverted)}. Benign images get the higher probability of "
+            f"AUC below 0.5, the value of chance: {_listed(inverted)}. Benign images get the higher probability of "
             f"malignant more often than malignant ones do: what was learnt of the training patients does not hold for "
             f"these {patients} patients, if it is more than chance. To turn the answers round because of that would be "
             "to fit the test images."
@@ -208,10 +223,8 @@ def _far(table: Table) -> Iterator[Far]:
 
 
 def _listed(parts: Sequence[str]) -> str:
-    """The first of them, with a capital, and how many more there are."""
-    more = f"; and {len(parts) - MOST} stages more" if len(parts) > MOST else ""
-    text = "; ".join(parts[:MOST]) + more
-    return text[:1].upper() + text[1:]
+    """The first of them, and how many more there are."""
+    return "; ".join(parts[:MOST]) + (f"; and {len(parts) - MOST} more" if len(parts) > MOST else "")
 
 
 def _spread(timing: Timing) -> float:

@@ -52,8 +52,8 @@ def test_below_the_majority_and_below_chance(folder: Path) -> None:
     below, inverted = about_rates(read(folder)[1])
     # Two of ten images are right, and half are of either class; every wrong image gets 0.2 for its own class, the
     # right one of a class 0.8. Pairs (benign, malignant) in the right order: 1 of 25, and ties count half: 4 + 4 pairs.
-    assert "Before at 100X, 1 global 20.0, 2 local 20.0, 3 hybrid 20.0, majority 50.0." in below
-    assert "Before at 100X, 1 global 0.200, 2 local 0.200, 3 hybrid 0.200." in inverted
+    assert "network: before at 100X, 1 global 20.0, 2 local 20.0, 3 hybrid 20.0, majority 50.0." in below
+    assert "chance: before at 100X, 1 global 0.200, 2 local 0.200, 3 hybrid 0.200." in inverted
     assert "these 5 patients" in inverted
 
 

@@ -62,6 +62,18 @@ def test_lambda_and_strategy(root: Path, files: list[Path]) -> None:
     assert done.returncode == 0 and " 66.7 " in done.stdout
 
 
+def test_worse_than_no_network_and_than_chance_is_said(root: Path, tmp_path: Path) -> None:
+    # The malignant images a and b get 0.25 each, the benign c 0.75: nothing is right, both pairs are in wrong order.
+    inverted = write(tmp_path / "i.csv", "global", [""], {"a": 0.25, "b": 0.25, "c": 0.75})
+    done = evaluate(root, "--predictions", inverted)
+    assert done.returncode == 0, done.stderr
+    assert "network: m, strategy 1 0.0, majority 66.7." in done.stdout and "chance: m, strategy 1 0.000." in done.stdout
+    assert "these 3 patients" in done.stdout
+    right = write(tmp_path / "r.csv", "global", [""], {"a": 0.75, "b": 0.75, "c": 0.25})
+    done = evaluate(root, "--predictions", right)
+    assert "below" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
