@@ -6,6 +6,7 @@ the matrix products inside recurrent layers, for one item of the batch. Activati
 tops take in float32 for one item; a top that lies in its bottom's memory takes none.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -35,10 +36,21 @@ class LayerCost:
     type: str
     shape: Shape | None
     cost: Cost
+    not_counted: str = ""
+    """Why its cost is not known: a layer of a type that nobody knows, or one behind it."""
 
 
 def layer_costs(graph: Graph) -> list[LayerCost]:
-    """The cost of every layer of a network, in order. Raises InputError where a shape is not known."""
+    """The cost of every layer of a network, in order.
+
+    Raises InputError if an input's shape is not known. What follows from a layer of an unknown type counts nothing.
+    """
+    for top in graph.inputs:
+        if top.shape is None:
+            raise InputError(
+                f"{graph.source}: layer '{top.producer.name}': its top's shape is not known ({top.unknown}); "
+                "give a deploy prototxt"
+            )
     batch = _batch(graph)
     owned: dict[Node, int] = dict.fromkeys(graph.nodes, 0)
     for blob, owner in graph.owners().items():
@@ -53,12 +65,13 @@ def total_cost(costs: list[LayerCost]) -> Cost:
 
 
 def as_json(costs: list[LayerCost]) -> dict[str, Any]:
-    """`{"total": {"weights": n, "flops": n, "activation_bytes": n}, "layers": [...]}`."""
+    """`{"total": {"weights": n, "flops": n, "activation_bytes": n}, "not_counted": [name, ...], "layers": [...]}`."""
     layers = [
         {"name": layer.name, "type": layer.type, "shape": layer.shape and list(layer.shape), **asdict(layer.cost)}
         for layer in costs
     ]
-    return {"total": asdict(total_cost(costs)), "layers": layers}
+    unknown = [layer.name for layer in costs if layer.not_counted]
+    return {"total": asdict(total_cost(costs)), "not_counted": unknown, "layers": layers}
 
 
 def as_table(costs: list[LayerCost]) -> Iterator[str]:
@@ -78,6 +91,14 @@ def as_table(costs: list[LayerCost]) -> Iterator[str]:
         right = (cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))
         yield "  ".join((*left, *right)).rstrip()
     yield f"{total.weights / 1e6:.3f} M weights, {total.flops / 1e6:.1f} M FLOPs, {total.activation_bytes / 1e6:.1f} MB"
+    yield from not_counted(costs)
+
+
+def not_counted(costs: list[LayerCost]) -> Iterator[str]:
+    """A line for each reason why the cost of layers is not known."""
+    reasons = Counter(layer.not_counted for layer in costs if layer.not_counted)
+    for reason, layers in reasons.items():
+        yield f"Not counted: {layers} layer{'s' * (layers > 1)}, as {reason}"
 
 
 def _amounts(cost: Cost) -> tuple[str, str, str]:
@@ -98,12 +119,9 @@ def _per_item(shape: Shape, batch: int) -> int:
 
 
 def _layer_cost(graph: Graph, node: Node, weights: int, batch: int) -> LayerCost:
-    for blob in node.tops:
-        if blob.shape is None:
-            raise InputError(
-                f"{graph.source}: layer '{node.name}': its top's shape is not known ({blob.unknown}); "
-                "give a deploy prototxt"
-            )
+    unknown = [blob.unknown for blob in (*node.tops, *node.bottoms) if blob.shape is None]
+    if unknown or node.param_shapes is None:
+        return LayerCost(node.name, node.type, None, Cost(), unknown[0] if unknown else "its type is not known")
     kind = LAYER_TYPES.get(node.type)
     in_own_memory = [blob for blob in node.tops if blob.in_place_of is None and not (kind and kind.shares_memory)]
     activations = 4 * sum(_per_item(blob.shape or (), batch) for blob in in_own_memory)

@@ -4,10 +4,15 @@ The message classes live in a descriptor pool of their own, so that pycaffe's ow
 the same process. In that pool the four numeric arrays of a BlobProto are declared as bytes: a packed repeated field
 and a bytes field look the same on the wire, and a network's millions of weights are then read and written as
 buffers, not as Python numbers. `blob_array` and `set_blob` are the way to them.
+
+A caffemodel is read by a schema of its own, which knows the layers' names and blobs and nothing else: forks give field
+numbers other meanings, so that what is not needed is not interpreted. protobuf keeps such fields byte for byte, and
+writes them again.
 """
 
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +23,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
+from pyhisto.lenient import known_text
 
 Net: TypeAlias = Any
 """A NetParameter. (The classes are made at run time, so a type checker cannot see their fields.)"""
@@ -27,8 +33,20 @@ Array: TypeAlias = NDArray[np.floating]
 BLOB_ARRAYS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 """The numeric arrays of a BlobProto and their little-endian types on the wire."""
 
+_OLD_SHAPE = ("num", "channels", "height", "width")
 
-def _message_classes() -> dict[str, type[Message]]:
+_WEIGHTS = {
+    "NetParameter": ("layer", "layers"),
+    "LayerParameter": ("name", "blobs"),
+    "V1LayerParameter": ("name", "blobs", "layer"),
+    "V0LayerParameter": ("name", "blobs"),
+    "BlobProto": ("shape", *BLOB_ARRAYS, *_OLD_SHAPE),
+    "BlobShape": ("dim",),
+}
+"""What is read of a caffemodel."""
+
+
+def _schema() -> descriptor_pb2.FileDescriptorProto:
     files = descriptor_pb2.FileDescriptorSet.FromString((Path(__file__).parent / "schema" / "caffe.desc").read_bytes())
     (schema,) = files.file
     blob = next(message for message in schema.message_type if message.name == "BlobProto")
@@ -36,18 +54,35 @@ def _message_classes() -> dict[str, type[Message]]:
         if field.name in BLOB_ARRAYS:
             field.label, field.type = field.LABEL_OPTIONAL, field.TYPE_BYTES
             field.ClearField("options")
+    return schema
+
+
+def _weights_schema() -> descriptor_pb2.FileDescriptorProto:
+    schema = _schema()
+    weights = descriptor_pb2.FileDescriptorProto(name=schema.name, package=schema.package)
+    for message in schema.message_type:
+        if message.name in _WEIGHTS:
+            kept = [field for field in message.field if field.name in _WEIGHTS[message.name]]
+            weights.message_type.add(name=message.name, field=kept)
+    return weights
+
+
+def _message_classes(schema: descriptor_pb2.FileDescriptorProto) -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(schema)
-    classes: dict[str, type[Message]] = message_factory.GetMessageClassesForFiles([schema.name], pool)
+    classes: dict[str, Any] = message_factory.GetMessageClassesForFiles([schema.name], pool)
     return classes
 
 
-_CLASSES = _message_classes()
+_CLASSES = _message_classes(_schema())
 
 
 def _message_class(name: str) -> Any:
     return _CLASSES[f"caffe.{name}"]
 
+
+Weights = _message_classes(_weights_schema())["caffe.NetParameter"]
+"""A caffemodel: a NetParameter of which only names and blobs are known."""
 
 NetParameter = _message_class("NetParameter")
 LayerParameter = _message_class("LayerParameter")
@@ -69,7 +104,7 @@ def blob_shape(blob: Any) -> tuple[int, ...]:
     """The shape of a BlobProto, written the new way (`shape`) or the old way (num, channels, height, width)."""
     if blob.HasField("shape"):
         return tuple(blob.shape.dim)
-    if any(blob.HasField(field) for field in ("num", "channels", "height", "width")):
+    if any(map(blob.HasField, _OLD_SHAPE)):
         return blob.num, blob.channels, blob.height, blob.width
     return (len(blob.data or blob.double_data) // (4 if blob.data else 8),)
 
@@ -95,10 +130,14 @@ def blob_array(blob: Any, what: str = "data") -> Array:
 
 
 def set_blob(blob: Any, values: Array) -> None:
-    """Make a BlobProto hold `values` (any shape) as float32, or as float64 where it held float64 before."""
+    """Make a BlobProto hold `values` (any shape) as float32, or as float64 where it held float64 before.
+
+    Its gradients go. Fields that nobody knows stay.
+    """
     double = bool(blob.double_data) or (not blob.data and values.dtype == np.float64)
-    blob.Clear()
-    blob.shape.dim.extend(values.shape)
+    for field in (*BLOB_ARRAYS, *_OLD_SHAPE):
+        blob.ClearField(field)
+    blob.shape.dim[:] = values.shape
     if double:
         blob.double_data = np.ascontiguousarray(values, "<f8").tobytes()
     else:
@@ -106,7 +145,10 @@ def set_blob(blob: Any, values: Array) -> None:
 
 
 def read_text(path: Path, message_class: Any, lenient: bool = False) -> Any:
-    """Read a message from a prototxt. Unknown fields are an error, as in Caffe, or are passed over (`lenient`)."""
+    """Read a message from a prototxt. Unknown fields are an error, as in Caffe, or are passed over (`lenient`).
+
+    What is read leniently lacks them: edit its text (`prototext`), rather than write it again.
+    """
     return parse_text(_read_bytes(path), message_class, Path(path), lenient)
 
 
@@ -115,7 +157,7 @@ def parse_text(text: str | bytes, message_class: Any, source: Path, lenient: boo
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        message = text_format.Parse(text, message_class(), allow_unknown_field=lenient)
+        message = _parse(text, message_class, source, lenient)
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise InputError(
             f"{source}: not a valid {message_class.DESCRIPTOR.name} prototxt: {_one_line(error)}"
@@ -127,12 +169,25 @@ def parse_text(text: str | bytes, message_class: Any, source: Path, lenient: boo
     return message
 
 
+def _parse(text: str, message_class: Any, source: Path, lenient: bool) -> Any:
+    try:
+        return text_format.Parse(text, message_class())
+    except text_format.ParseError:
+        if not lenient:
+            raise
+    return text_format.Parse(known_text(text, message_class.DESCRIPTOR, source), message_class())
+
+
 def _check_names(net: Net, source: Path) -> None:
-    """Names stand in messages and tables, each on one line. Raises InputError where one cannot."""
     for layer in [*net.layer, *net.layers]:
         for name in (layer.name, str(layer.type), *layer.bottom, *layer.top):
-            if isinstance(name, bytes) or CONTROL.search(name):  # protobuf gives bytes where a name is not UTF-8
-                raise InputError(f"{source}: the name {name[:60]!r} is not UTF-8, or holds a control character")
+            _check_name(name, source)
+
+
+def _check_name(name: str | bytes, source: Path) -> None:
+    """Names stand in messages and tables, each on one line. Raises InputError where one cannot."""
+    if isinstance(name, bytes) or CONTROL.search(name):  # protobuf gives bytes where a name is not UTF-8
+        raise InputError(f"{source}: the name {name[:60]!r} is not UTF-8, or holds a control character")
 
 
 def read_net(path: Path, lenient: bool = False) -> Net:
@@ -154,21 +209,22 @@ def to_text(message: Message) -> str:
 
 
 def read_weights(path: Path) -> Net:
-    """Read a caffemodel, binary or HDF5 (told apart by the content), as a NetParameter whose layers carry blobs."""
+    """Read a caffemodel, binary or HDF5 (told apart by the content), as `Weights`."""
     path = Path(path)
-    if _is_hdf5(path):
+    if is_hdf5(path):
         from pyhisto.hdf5 import read_hdf5_weights  # h5py takes its time to load, and few files need it
 
-        net = NetParameter()
+        net = Weights()
         for name, arrays in read_hdf5_weights(path).items():
             layer = net.layer.add(name=name)
             for values in arrays:
                 set_blob(layer.blobs.add(), values)
     else:
-        net = read_binary(path, NetParameter)
+        net = read_binary(path, Weights)
     if not (net.layer or net.layers):
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
-    _check_names(net, path)
+    for layer in weight_layers(net):
+        _check_name(layer.name, path)
     return net
 
 
@@ -179,7 +235,9 @@ def write_weights(path: Path, net: Net) -> None:
             from pyhisto.hdf5 import write_hdf5_weights
 
             try:
-                write_hdf5_weights(partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in net.layer))
+                write_hdf5_weights(
+                    partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in weight_layers(net))
+                )
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"
@@ -205,7 +263,7 @@ def write_binary(path: Path, message: Message) -> None:
 def layer_blobs(weights: Net) -> dict[str, list[Array]]:
     """The arrays of every layer of a caffemodel that has any, by layer name."""
     blobs = {}
-    for layer in [*weights.layer, *weights.layers]:
+    for layer in weight_layers(weights):
         if layer.blobs:
             try:
                 blobs[layer.name] = [blob_array(blob) for blob in layer.blobs]
@@ -214,7 +272,24 @@ def layer_blobs(weights: Net) -> dict[str, list[Array]]:
     return blobs
 
 
-def _is_hdf5(path: Path) -> bool:
+def weight_layers(weights: Net) -> list[Any]:
+    """What holds `name` and `blobs` of a caffemodel's layers, be it in today's format, V1 or V0."""
+    return [*weights.layer, *(old.layer if old.HasField("layer") else old for old in weights.layers)]
+
+
+def bare_weights(weights: Net, without: Iterable[str] = ()) -> Net:
+    """A caffemodel of names and blobs alone, for programs that interpret all fields by a schema of their own."""
+    bare, left_out = Weights(), set(without)
+    for layer in weight_layers(weights):
+        if layer.name not in left_out:
+            copy = bare.layer.add(name=layer.name)
+            for blob in layer.blobs:
+                set_blob(copy.blobs.add(), blob_array(blob))
+    return bare
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file begins as HDF5 files do."""
     with reading(path), open(path, "rb") as file:
         return file.read(8) == b"\x89HDF\r\n\x1a\n"
 

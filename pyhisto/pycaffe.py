@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 from pyhisto.devices.check import require_cards
-from pyhisto.dialects import RoundingField
 from pyhisto.errors import InputError
 from pyhisto.training.log import failure
 
@@ -21,15 +20,6 @@ def load() -> Any:
     except ImportError as error:
         raise InputError(f"Caffe is missing: cannot import caffe ({error}); run `make setup`") from None
     return caffe
-
-
-def rounding_field() -> RoundingField:
-    """In which dialect this Caffe reads how a pooling rounds."""
-    load()
-    from caffe.proto import caffe_pb2
-
-    fields = caffe_pb2.PoolingParameter.DESCRIPTOR.fields_by_name
-    return "ceil_mode" if "ceil_mode" in fields else "round_mode"
 
 
 def load_for(gpu: int | None) -> Any:

@@ -125,6 +125,7 @@ def test_json_and_table_say_the_same() -> None:
     costs = layer_costs(Graph.build(parse_text(text, NetParameter, Path("net.prototxt"))))
     assert as_json(costs) == {
         "total": {"weights": 112, "flops": 7776, "activation_bytes": 1344},
+        "not_counted": [],
         "layers": [
             {"name": "in", "type": "Input", "shape": [1, 3, 8, 8], "weights": 0, "flops": 0, "activation_bytes": 768},
             {
@@ -149,8 +150,18 @@ def test_json_and_table_say_the_same() -> None:
     ]
 
 
-def test_an_unknown_shape_has_no_cost() -> None:
-    with pytest.raises(
-        InputError, match=r"^net\.prototxt: layer 'l': its top's shape is not known \(layer 'l' is of the"
-    ):
-        costs_of(layer("Mystery"))
+def test_what_follows_from_a_layer_that_nobody_knows_is_named_and_not_counted() -> None:
+    text = 'layer { name: "in" type: "Input" top: "a" input_param { shape { dim: [1, 3, 8, 8] } } }\n'
+    text += layer("Convolution", "convolution_param { num_output: 4 kernel_size: 3 }", "a", "b", name="conv")
+    text += layer("Theirs", "their_param { size: 2 }", "b", "c", name="x")
+    text += layer("Convolution", "convolution_param { num_output: 4 kernel_size: 3 }", "c", "d", name="behind")
+    costs = layer_costs(Graph.build(parse_text(text, NetParameter, Path("net.prototxt"), lenient=True)))
+    assert as_json(costs)["total"] == {"weights": 112, "flops": 7776, "activation_bytes": 1344}
+    assert as_json(costs)["not_counted"] == ["x", "behind"]
+    assert list(as_table(costs))[-1] == "Not counted: 2 layers, as layer 'x' is of the unknown type 'Theirs'"
+
+
+def test_an_input_of_unknown_shape_is_an_error() -> None:
+    graph = Graph.build(parse_text('layer { name: "in" type: "Input" top: "a" }', NetParameter, Path("net.prototxt")))
+    with pytest.raises(InputError, match=r"layer 'in': its top's shape is not known.*give a deploy prototxt"):
+        layer_costs(graph)

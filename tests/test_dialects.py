@@ -10,8 +10,10 @@ from networks import random_weights
 from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import ENGINES, runnable
+from pyhisto.proof.engines import ENGINES, choose_engine
+from pyhisto.proof.runnable import runnable
 from pyhisto.proto import NetParameter, parse_text, write_weights
+from pyhisto.prototext import Document
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 
@@ -73,14 +75,27 @@ def test_translation_changes_that_field_alone(rounding: str, bvlc: str, fork: st
 
 
 @pytest.mark.caffe
-@pytest.mark.parametrize("rounding", ["round_mode: FLOOR", "ceil_mode: false", ""])
-def test_the_engines_round_alike(rounding: str) -> None:
-    graph = graph_of(rounding)
-    net, weights = runnable(graph), random_weights([graph])
+@pytest.mark.parametrize(("bvlc", "fork"), [("round_mode: FLOOR", "ceil_mode: false"), ("", "ceil_mode: true")])
+def test_the_engines_round_alike(bvlc: str, fork: str) -> None:
+    graph = graph_of(bvlc)
+    weights = random_weights([graph])
     inputs = {"data": np.random.default_rng(0).standard_normal((1, 3, 6, 6)).astype(np.float32)}
-    caffe, opencv = (ENGINES[engine](net, weights, inputs, ("out",))["out"] for engine in ("caffe", "opencv"))
-    assert caffe.shape == opencv.shape == graph.blob("out").shape
-    assert np.abs(caffe - opencv).max() < 1e-5
+
+    def run(engine: str, rounding: str) -> np.ndarray:
+        network = runnable(graph_of(rounding), Document(NET.format(rounding=rounding)))
+        return ENGINES[engine](network, weights, inputs, ("out",))["out"]
+
+    caffe = run("caffe", bvlc)
+    assert caffe.shape == graph.blob("out").shape
+    assert all(np.abs(caffe - run("opencv", rounding)).max() < 1e-5 for rounding in (bvlc, fork))
+
+
+@pytest.mark.caffe
+def test_a_caffe_that_cannot_read_the_fork_s_word_is_not_asked_to() -> None:
+    text = NET.format(rounding="ceil_mode: false")
+    choice = choose_engine([runnable(graph_of("ceil_mode: false"), Document(text))], [text])
+    assert choice is not None and choice.engine == "opencv"
+    assert "Caffe cannot read the prototxt" in choice.instead_of_caffe and "ceil_mode" in choice.instead_of_caffe
 
 
 @pytest.mark.caffe

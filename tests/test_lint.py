@@ -282,6 +282,27 @@ def test_filler(tmp_path: Path) -> None:
     assert found(INPUT + deploy, tmp_path) == []  # nothing trains it
 
 
+FORK = (
+    INPUT
+    + """layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  convolution_param { num_output: 2 kernel_size: 1
+    %s weight_filler { type: "xavier" } } }
+layer { name: "mine" type: "OfAFork" bottom: "c" top: "d" its_param { size: 2 } pad_param { what: EVER } }
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("binary: true", ["4 unknown-field layer 'c': convolution_param.binary is no field of BVLC's Caffe"]),
+        ("group: 1", []),
+    ],
+)
+def test_a_fork_s_fields(field: str, expected: list[str], tmp_path: Path) -> None:
+    assert found(FORK % field, tmp_path) == expected
+
+
 # Solvers
 
 SOLVER = """\
@@ -384,6 +405,7 @@ snapshot_prefix: "snapshot"
         ),
         ("weight_decay: 0.005", 'weight_decay: 0 type: "Adam"', []),
         ("momentum: 0.9", 'momentum: 0.9 type: "Nesterov"', []),
+        ("momentum: 0.9", "momentun: 0.9", ["9 unknown-setting momentun is no field of BVLC's Caffe"]),
     ],
 )
 def test_solvers(old: str, new: str, expected: list[str], data: Path) -> None:

@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def _batch(model: Path) -> int:
-    shape = Graph.build(read_net(model), source=model).inputs[0].shape
+    shape = Graph.build(read_net(model, lenient=True), source=model).inputs[0].shape
     return shape[0] if shape else 1
 
 

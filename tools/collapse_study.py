@@ -68,10 +68,12 @@ def study(caffe: Any, folder: Path, args: argparse.Namespace, pooling: str, deca
     before = scores(solver, passes)
     weights = _mean_weight(solver.net)
     losses: list[float | None] = []
-    for _ in range(0, args.iterations, EVERY):
-        solver.step(EVERY)
-        losses.append(_finite(float(solver.net.blobs["loss"].data)))
-        if losses[-1] is None:  # NaN: no update will mend it
+    for iteration in range(1, args.iterations + 1):
+        solver.step(1)
+        loss = _finite(float(solver.net.blobs["loss"].data))
+        if iteration % EVERY == 0 or loss is None:
+            losses.append(loss)
+        if loss is None:  # no update will mend it, and backward from NaN Caffe's max pooling writes outside of its blob
             break
     after = scores(solver, passes)
     return {

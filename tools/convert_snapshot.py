@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
-from pyhisto.errors import InputError
 from pyhisto.pruning.plan import Plan
-from pyhisto.pruning.snapshot import check_pair, convert, read_state, write_state
+from pyhisto.pruning.snapshot import check_pair, convert, pruned_weights
+from pyhisto.solver_state import read_state, write_state
 
 
 def main() -> None:
@@ -22,11 +22,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="F", help="HDF5 where the name ends in .h5")
     arguments = parser.parse_args()
     plan, state = Plan.load(arguments.plan), read_state(arguments.snapshot)
-    weights = plan.outputs.get("weights")
-    if not isinstance(weights, str):
-        raise InputError(f"{arguments.plan}: names no pruned weights; tools/prune.py writes them beside it")
+    weights = pruned_weights(plan, arguments.plan)
     check_pair(state, plan, arguments.snapshot)
-    write_state(arguments.out, convert(state, plan, weights, arguments.snapshot))
+    write_state(arguments.out, convert(state, plan, str(weights), arguments.snapshot))
     print(f"{arguments.out}: iteration {state.iter}, goes on from {weights}")
 
 

@@ -22,7 +22,7 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON for programs instead of a table")
     arguments = parser.parse_args()
-    graph = Graph.build(read_net(arguments.model), data_root=Path(), source=arguments.model)
+    graph = Graph.build(read_net(arguments.model, lenient=True), data_root=Path(), source=arguments.model)
     costs = layer_costs(graph)
     sizes = _sizes(arguments.weights) if arguments.weights else {}
     if arguments.json:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.errors import InputError
+from pyhisto.lenient import unknown_fields
+from pyhisto.proto import NetParameter
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
@@ -24,6 +26,9 @@ def main() -> None:
     if not 1 <= arguments.loop <= arguments.loops:
         raise InputError(f"--loop {arguments.loop}: there are {arguments.loops} loops; count from 1")
     network = Network.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
+    for file in network.files:
+        for unknown in unknown_fields(file.document, NetParameter.DESCRIPTOR):
+            print(f"Left as it is: {file.path}:{unknown.line}: {unknown.path}")
     if arguments.dry_run:
         print(network.dependencies.describe(), end="\n\n")
     share = None if arguments.ratio is None else proportion(arguments.ratio, arguments.loops)
@@ -48,9 +53,7 @@ def main() -> None:
                 f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
                 "install one that can, or write it all the same with --no-proof"
             )
-        print(
-            f"Proof ({proof.engine}): the largest difference from the masked original is {proof.largest_difference:.2g}"
-        )
+        print(proof.describe("the masked original"))
     else:
         print("No proof was asked for; the plan says so")
     if not arguments.dry_run:
@@ -66,7 +69,7 @@ def _summary(pruned: Pruned) -> str:
         ("activation bytes", pruned.before.activation_bytes, pruned.after.activation_bytes),
     ):
         lines.append(f"{what}: {before:,} -> {after:,} ({after / max(before, 1):.1%})")
-    return "\n".join(lines)
+    return "\n".join([*lines, *pruned.not_counted])
 
 
 def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -107,7 +110,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
     parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
-                        help="where no file says it")  # fmt: skip
+                        help="instead of what the files say, if they do")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="for the criterion random")
     parser.add_argument(
         "--no-proof", dest="proof", action="store_false", help="write without comparing the two networks"

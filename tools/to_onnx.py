@@ -10,21 +10,26 @@ from pathlib import Path
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
-from pyhisto.graph import Graph, upgrade
+from pyhisto.graph import Graph
+from pyhisto.lenient import unknown_fields
 from pyhisto.onnx.export import export, write_model
 from pyhisto.onnx.proof import prove
-from pyhisto.proto import read_net, read_weights
+from pyhisto.proto import NetParameter, read_net, read_weights
+from pyhisto.prototext import Document
 
 
 def main() -> None:
     """Parse, export, prove, write."""
     arguments = parse()
-    graph = Graph.build(read_net(arguments.model), source=arguments.model)
-    weights = upgrade(read_weights(arguments.weights), arguments.weights)[0]
+    document = Document.read(arguments.model)
+    for unknown in unknown_fields(document, NetParameter.DESCRIPTOR):
+        print(f"Not in the model: {arguments.model}:{unknown.line}: {unknown.path}")
+    graph = Graph.build(read_net(arguments.model, lenient=True), source=arguments.model)
+    weights = read_weights(arguments.weights)
     properties = {
         f"{name}_sha256": sha256(path) for name, path in vars(arguments).items() if name in ("model", "weights")
     }
-    exported = export(graph, weights, arguments.weights, properties)
+    exported = export(graph, weights, arguments.weights, properties, document)
     if arguments.proof:
         proof = prove(exported, weights, arguments.model)
         if proof is None:
@@ -32,7 +37,7 @@ def main() -> None:
                 f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
                 "install one that can, or write it all the same with --no-proof"
             )
-        print(f"Proof ({proof.engine}): the largest difference from the network is {proof.largest_difference:.2g}")
+        print(proof.describe("the network"))
     else:
         print("No proof was asked for")
     write_model(arguments.out, exported.model)

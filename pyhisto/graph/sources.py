@@ -93,8 +93,8 @@ def _batch(transform: Any, batch_size: int, image: Known) -> Known:
             return image
         image = (channels, height, width)
     channels, rows, columns = image
-    rows = transform.old_resize_param.height or rows
-    columns = transform.old_resize_param.width or columns
+    rows = transform.resize_param.height or rows
+    columns = transform.resize_param.width or columns
     if height > rows or width > columns:
         return f"the crop {height}x{width} is larger than the images, {rows}x{columns}"
     return batch_size, channels, height or rows, width or columns

@@ -5,12 +5,11 @@ from typing import Any
 from pyhisto.errors import InputError
 from pyhisto.graph.network import Graph, Node
 from pyhisto.graph.types import Shape, dims
-from pyhisto.graph.upgrade import upgrade
-from pyhisto.proto import Net, blob_array, blob_shape
+from pyhisto.proto import Net, blob_array, blob_shape, weight_layers
 
 
 def check_weights(graph: Graph, weights: Net, source: object) -> list[Node]:
-    """The layers that have weights of which `weights` (a NetParameter with blobs, from `source`) holds none.
+    """The layers that have weights of which `weights` (a caffemodel, from `source`) holds none.
 
     Raises InputError where a layer's blobs differ from the network's in number or shape, or are damaged. Layers of the
     file that the network does not have are passed over, as Caffe does.
@@ -19,7 +18,7 @@ def check_weights(graph: Graph, weights: Net, source: object) -> list[Node]:
     for node in graph.nodes:
         first.setdefault(node.name, node)
     found: set[Node] = set()
-    for layer in upgrade(weights, source)[0].layer:
+    for layer in weight_layers(weights):
         target = first.get(layer.name)
         if target is None or target.param_shapes is None:
             continue

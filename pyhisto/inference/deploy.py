@@ -36,7 +36,7 @@ def read_deploy(model: Path, weights: Path) -> Deploy:
     Raises InputError where the network is not one of images in, probabilities out; where a layer's weights are absent
     (Caffe would leave them at their initial values, silently) or differ in shape; where a file is damaged.
     """
-    net = read_net(model)
+    net = read_net(model, lenient=True)
     graph = Graph.build(net, source=model)
     inputs = graph.inputs
     if len(inputs) != 1 or inputs[0].shape is None or len(inputs[0].shape) != 4:

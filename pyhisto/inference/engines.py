@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto import pycaffe
-from pyhisto.dialects import with_rounding
+from pyhisto.dialects import for_opencv
 from pyhisto.errors import InputError
-from pyhisto.graph import Graph, upgrade
+from pyhisto.graph import Graph
 from pyhisto.inference.deploy import Deploy
 from pyhisto.onnx.export import export
 from pyhisto.onnx.runtime import runner
+from pyhisto.proto import bare_weights
 
 Engine: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """A batch of any number of images, N x channels x height x width, to probabilities, N x classes."""
@@ -43,8 +44,8 @@ def opencv_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
             "--sep native, or use --engine caffe"
         )
     try:
-        text = with_rounding(deploy.model.read_text(encoding="utf-8"), "ceil_mode")
-        net = cv2.dnn.readNetFromCaffe(_bytes(text.encode()), _bytes(deploy.blobs.SerializeToString()))
+        text = for_opencv(deploy.model.read_text(encoding="utf-8"))
+        net = cv2.dnn.readNetFromCaffe(_bytes(text.encode()), _bytes(bare_weights(deploy.blobs).SerializeToString()))
     except cv2.error as error:
         raise InputError(f"{deploy.model}: OpenCV cannot read it: {_one_line(error)}") from None
 
@@ -62,8 +63,8 @@ def onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     """Run with ONNX Runtime, on the CPU, what tools/to_onnx.py makes of the network. SEP layers pass."""
     if gpu is not None:
         raise InputError("--gpu: the onnx engine runs on the CPU; use --engine caffe")
-    graph, weights = Graph.build(deploy.net, source=deploy.model), upgrade(deploy.blobs, deploy.weights)[0]
-    network = runner(export(graph, weights, deploy.weights).model)
+    graph = Graph.build(deploy.net, source=deploy.model)
+    network = runner(export(graph, deploy.blobs, deploy.weights).model)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return network({deploy.input: batch}, [deploy.output])[deploy.output].reshape(len(batch), deploy.classes)

@@ -31,10 +31,10 @@ def lint(path: Path, root: Path = Path()) -> list[Finding]:
     document = Document.read(path)
     fields = {each.name for each in document.fields}
     if fields.intersection(NETWORK_FIELDS):
-        net = parse_text(document.text(), NetParameter, path)
+        net = parse_text(document.text(), NetParameter, path, lenient=True)
         found = network_book.findings(Network(path, net, document, root), str(path))
     elif fields.intersection(SOLVER_FIELDS):
-        solver = parse_text(document.text(), SolverParameter, path)
+        solver = parse_text(document.text(), SolverParameter, path, lenient=True)
         found = solver_book.findings(Solver(path, solver, document, root), str(path))
     else:
         raise InputError(f"{path}: neither a network (it has no layer) nor a solver (it names no net and no base_lr)")

@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, NetworkError, Node, layers_in_phase
 from pyhisto.graph.types import dims
+from pyhisto.lenient import unknown_fields
 from pyhisto.lint.data import DataSource, read_source
 from pyhisto.lint.rules import RuleBook, Trap
-from pyhisto.proto import TEST, TRAIN, BlobProto, Net, blob_shape, read_binary
+from pyhisto.proto import TEST, TRAIN, BlobProto, Net, NetParameter, blob_shape, read_binary
 from pyhisto.prototext import Document, Message
 
 PHASES = {TRAIN: "TRAIN", TEST: "TEST"}
@@ -85,6 +86,14 @@ class Network:
 
 
 book: RuleBook[Network] = RuleBook()
+
+
+@book.rule("unknown-field", "error", "src/caffe/util/upgrade_proto.cpp (ReadNetParamsFromTextFileOrDie)")
+def unknown_field(network: Network) -> Iterator[Trap]:
+    """A field that BVLC's Caffe does not have: it stops when it reads the file. It is misspelled, or a fork's, whose
+    Caffe is then needed. (Layers of types that BVLC's Caffe does not have are not looked into.)"""
+    for unknown in unknown_fields(network.document, NetParameter.DESCRIPTOR):
+        yield unknown.line, f"{unknown.path} is no field of BVLC's Caffe"
 
 
 @book.rule("in-place", "error", "BVLC/caffe issue 2015; NVIDIA/caffe issue 230; src/caffe/layers/pooling_layer.cpp")

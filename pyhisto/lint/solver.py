@@ -9,9 +9,10 @@ from typing import Any
 from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
 from pyhisto.graph import layers_in_phase
+from pyhisto.lenient import unknown_fields
 from pyhisto.lint.data import batch_size, read_source
 from pyhisto.lint.rules import RuleBook, Trap
-from pyhisto.proto import TEST, TRAIN, Net, read_net
+from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net
 from pyhisto.prototext import Document
 from pyhisto.training.solver import solver_cards
 
@@ -54,7 +55,7 @@ class Solver:
         nets: dict[str, Net | InputError] = {}
         for name in names:
             try:
-                nets[name] = read_net(self.root / name)
+                nets[name] = read_net(self.root / name, lenient=True)
             except InputError as error:
                 nets[name] = error
             except ValueError:  # a name with a NUL in it
@@ -87,6 +88,13 @@ def net(solver: Solver) -> Iterator[Trap]:
         if isinstance(read, InputError):
             field = next(field for field in ("net", "train_net", "test_net") if name in solver.document.values(field))
             yield solver.document.line_of(field), str(read)
+
+
+@book.rule("unknown-setting", "error", "src/caffe/util/upgrade_proto.cpp (ReadSolverParamsFromTextFileOrDie)")
+def unknown_setting(solver: Solver) -> Iterator[Trap]:
+    """A field that BVLC's Caffe does not have: it stops when it reads the file. It is misspelled, or a fork's."""
+    for unknown in unknown_fields(solver.document, SolverParameter.DESCRIPTOR):
+        yield unknown.line, f"{unknown.path} is no field of BVLC's Caffe"
 
 
 @book.rule("weight-decay", "error", "src/caffe/solvers/sgd_solver.cpp (Regularize)")

@@ -17,8 +17,9 @@ from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
 from pyhisto.onnx.writer import Writer
-from pyhisto.proof.engines import runnable
-from pyhisto.proto import Array, Net, NetParameter, layer_blobs
+from pyhisto.proof.runnable import Runnable, runnable
+from pyhisto.proto import Array, Net, layer_blobs
+from pyhisto.prototext import Document
 
 IR_VERSION = 7
 """The file format that came with OPSET."""
@@ -36,17 +37,24 @@ class Export:
 
     model: Any
     """A checked onnx.ModelProto, whose inputs and outputs have the names of Caffe's blobs."""
-    net: Net
+    network: Runnable
     """The network at COUNTS[0] images, without losses and labels: as Caffe can run it."""
     tensors: Mapping[str, str]
     """Caffe's blob (the last of its name, as in pycaffe's `net.blobs`) -> the model's tensor."""
 
 
-def export(graph: Graph, weights: Net, source: object, properties: Mapping[str, str] | None = None) -> Export:
-    """The ONNX model of a network in its phase; `weights` are a NetParameter with blobs in today's format, of `source`.
+def export(
+    graph: Graph,
+    weights: Net,
+    source: object,
+    properties: Mapping[str, str] | None = None,
+    document: Document | None = None,
+) -> Export:
+    """The ONNX model of a network in its phase; `weights` are a caffemodel's, of `source`.
 
     The first axis of the first input is the number of images; inputs whose first axis is as long have as many. It stays
-    open in the model, under the name BATCH. `properties` go into the model's metadata.
+    open in the model, under the name BATCH. `properties` go into the model's metadata. `document` is the prototxt that
+    the graph was built of, for Caffe to run.
 
     Raises InputError where a layer's weights are absent or do not fit, where the network is made for one number of
     images, where a layer has no counterpart, and where the package onnx is missing.
@@ -60,15 +68,15 @@ def export(graph: Graph, weights: Net, source: object, properties: Mapping[str, 
     for node in graph.nodes:
         if node.type == "Python" and '"pruning"' in node.layer.python_param.param_str:
             raise InputError(f"{graph.source}: layer '{node.name}' masks channels; prune them (tools/prune.py) instead")
-    net = runnable(graph)
-    for layer in net.layer:
+    network = runnable(graph, document)
+    for layer in network.net.layer:
         if layer.type != "Input" and layer.type not in LAYER_FUNCTIONS:
             raise InputError(f"{graph.source}: layer '{layer.name}' ({layer.type}): has no counterpart in ONNX")
-    making = _Making(graph.source, [_with_images(net, count) for count in COUNTS], layer_blobs(weights))
+    making = _Making(graph.source, [_with_images(network, count).net for count in COUNTS], layer_blobs(weights))
     making.write_layers()
     making.write_outputs()
     tensors = {blob.name: tensor for blob, tensor in making.tensors.items()}
-    return Export(making.model(properties or {}), _with_images(net, COUNTS[0]), tensors)
+    return Export(making.model(properties or {}), _with_images(network, COUNTS[0]), tensors)
 
 
 def write_model(path: Path, model: Any) -> None:
@@ -77,16 +85,12 @@ def write_model(path: Path, model: Any) -> None:
         partial.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _with_images(net: Net, count: int) -> Net:
+def _with_images(network: Runnable, count: int) -> Runnable:
     """The network, made for another number of images."""
-    changed = NetParameter()
-    changed.CopyFrom(net)
-    shapes = [layer.input_param.shape[0] for layer in changed.layer if layer.type == "Input"]
-    batch = next((shape.dim[0] for shape in shapes if shape.dim), None)
-    for shape in shapes:
-        if shape.dim and shape.dim[0] == batch:
-            shape.dim[0] = count
-    return changed
+    batch = next((shape[0] for shape in network.inputs.values() if shape), None)
+    return network.with_inputs(
+        {name: (count, *shape[1:]) if shape and shape[0] == batch else shape for name, shape in network.inputs.items()}
+    )
 
 
 class _Making:

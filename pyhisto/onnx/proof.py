@@ -3,11 +3,13 @@
 from typing import Any
 
 from pyhisto.errors import InputError
+from pyhisto.graph import Graph
 from pyhisto.onnx.export import Export
 from pyhisto.onnx.packages import load
 from pyhisto.onnx.runtime import Tensors, runner
 from pyhisto.proof.comparison import TOLERANCE, Proof, run_both
-from pyhisto.proof.engines import available_engine, outputs_of
+from pyhisto.proof.engines import EngineError, choose_engine
+from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes
 from pyhisto.proto import Net
 
 
@@ -17,17 +19,21 @@ def prove(exported: Export, weights: Net, source: object) -> Proof | None:
     Compared are the outputs and what a Softmax reads. Raises InputError (naming `source`) where the two differ by more
     than TOLERANCE, and as `run_both` does.
     """
-    engine = available_engine(exported.net)
-    if engine is None:
+    choice = choose_engine([exported.network])
+    if choice is None:
         return None
-    tensors = {name: exported.tensors[name] for name in outputs_of(exported.net)}
+    _check_memory(exported, source)
+    tensors = {name: exported.tensors[name] for name in exported.network.outputs}
     run_onnx = runner(_with_outputs(exported.model, list(tensors.values())))
 
     def made(inputs: Tensors) -> Tensors:
         found = run_onnx(inputs, list(tensors.values()))
         return {name: found[tensor] for name, tensor in tensors.items()}
 
-    proof = run_both(exported.net, weights, engine, made, source)
+    try:
+        proof = run_both(exported.network, weights, choice, made, source)
+    except EngineError:
+        return None
     if proof.largest_difference > TOLERANCE:
         raise InputError(
             f"{source}: the ONNX model differs from the network by {proof.largest_difference:.2g} (at most "
@@ -35,6 +41,16 @@ def prove(exported: Export, weights: Net, source: object) -> Proof | None:
             "prototxt"
         )
     return proof
+
+
+def _check_memory(exported: Export, source: object) -> None:
+    """The model's images have one size, so that a smaller one cannot be tried."""
+    needed, available = needed_bytes(Graph.build(exported.network.net, source=source)), available_bytes()
+    if needed > PROOF_BYTES and available is not None and needed > available:
+        raise InputError(
+            f"{source}: the proof takes about {needed / 2**30:.1f} GiB of memory, and {available / 2**30:.1f} are "
+            "available; --no-proof does without"
+        )
 
 
 def _with_outputs(model: Any, tensors: list[str]) -> Any:

@@ -653,4 +653,7 @@ MAKES_NONZERO = {"Sigmoid", "Exp", "Log", "BNLL"}
 
 
 def _shifts(node: Node) -> bool:
+    """Whether it makes of zero what is not zero, by its settings."""
+    if node.type == "Clip":
+        return not node.layer.clip_param.min <= 0 <= node.layer.clip_param.max
     return node.type == "Power" and node.layer.power_param.shift != 0

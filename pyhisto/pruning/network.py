@@ -28,14 +28,21 @@ class Prototxt:
 def read_prototxts(model: Path, also: Iterable[Path], input_shapes: Mapping[str, Shape]) -> list[Prototxt]:
     """Read a network's prototxts, `model` first. Raises InputError.
 
-    Shapes of inputs that a later file leaves open (a Data layer without its LMDB) are those of the first file's inputs.
+    `input_shapes` stand instead of what the files say. Shapes of inputs that a later file leaves open (a Data layer
+    without its LMDB) are those of the first file's inputs.
     """
-    files = [_read(model, dict(input_shapes))]
+    files = [_read(model, input_shapes, {})]
     known = {blob.name: blob.shape for blob in files[0].graphs[0].inputs if blob.shape is not None}
-    return files + [_read(path, {**known, **input_shapes}) for path in also]
+    files += [_read(path, input_shapes, known) for path in also]
+    inputs = {blob.name for file in files for graph in file.graphs for blob in graph.inputs}
+    if foreign := sorted(input_shapes.keys() - inputs):
+        raise InputError(
+            f"{model}: has no input '{foreign[0]}', whose shape is given; it has {', '.join(sorted(inputs))}"
+        )
+    return files
 
 
-def _read(path: Path, shapes: Mapping[str, Shape]) -> Prototxt:
+def _read(path: Path, given: Mapping[str, Shape], known: Mapping[str, Shape]) -> Prototxt:
     document = Document.read(path)
     net = parse_text(document.text(), NetParameter, path, lenient=True)
     if not (net.layer or net.layers):
@@ -44,7 +51,7 @@ def _read(path: Path, shapes: Mapping[str, Shape]) -> Prototxt:
     failure = None
     for phase in (TEST, TRAIN):
         try:
-            graph = _build(net, phase, shapes, path)
+            graph = _build(net, phase, given, known, path)
         except InputError as error:  # a file may describe one phase only
             failure = failure or error
             continue
@@ -55,15 +62,13 @@ def _read(path: Path, shapes: Mapping[str, Shape]) -> Prototxt:
     return Prototxt(path, document, graphs)
 
 
-def _build(net: Net, phase: int, shapes: Mapping[str, Shape], path: Path) -> Graph:
+def _build(net: Net, phase: int, given: Mapping[str, Shape], known: Mapping[str, Shape], path: Path) -> Graph:
     graph = Graph.build(net, phase, data_root=Path(), source=path)
-    open_inputs = [blob for blob in graph.inputs if blob.shape is None]
-    if not open_inputs:
-        return graph
-    given: dict[str, Shape] = {}
-    for blob in open_inputs:
-        if blob.name in shapes:
+    shapes = {}
+    for blob in graph.inputs:
+        shape = given.get(blob.name) or (known.get(blob.name) if blob.shape is None else None)
+        if shape is not None:
             # A Data layer knows its batch size without its LMDB: its labels have a shape already.
-            batch = next((top.shape[:1] for top in blob.producer.tops if top.shape), shapes[blob.name][:1])
-            given[blob.name] = batch + shapes[blob.name][1:]
-    return Graph.build(net, phase, data_root=Path(), input_shapes=given, source=path) if given else graph
+            others = (top.shape[:1] for top in blob.producer.tops if top.shape and top is not blob)
+            shapes[blob.name] = next(others, shape[:1]) + shape[1:]
+    return Graph.build(net, phase, data_root=Path(), input_shapes=shapes, source=path) if shapes else graph

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pyhisto.cost import Cost, layer_costs, total_cost
+from pyhisto.cost import Cost, layer_costs, not_counted, total_cost
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_folder, write_text
-from pyhisto.graph import Graph, Shape, check_weights, upgrade
+from pyhisto.graph import Graph, Shape, check_weights
 from pyhisto.proof.comparison import Proof
 from pyhisto.proto import Net, NetParameter, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
 from pyhisto.prototext import Document, quote
@@ -49,7 +49,6 @@ class Network:
         if doubled := {name for name in names if names.count(name) > 1}:
             raise InputError(f"two files are called {min(doubled)}; they would overwrite one another in the output")
         loaded = read_weights(weights)
-        loaded = upgrade(loaded, weights)[0]
         for file in files:
             for graph in file.graphs:
                 check_weights(graph, loaded, weights)
@@ -74,6 +73,8 @@ class Pruned:
     weights: Net
     before: Cost
     after: Cost
+    not_counted: tuple[str, ...]
+    """What is in neither cost, in lines for people."""
 
 
 def plan_pruning(
@@ -110,11 +111,13 @@ def cut_network(network: Network, removed: NDArray[np.bool_], settings: Mapping[
         _learned_parameters(network, cut),
         {str(path): sha256(path) for path in (network.weights_path, *(file.path for file in network.files))},
     )
-    before = total_cost(layer_costs(network.model))
+    costs = layer_costs(network.model)
+    before = total_cost(costs)
     model = pruned_model(network, texts)
     after = total_cost(layer_costs(model))
+    unknown = tuple(not_counted(costs))
     plan = replace(plan, cost={"before": asdict(before), "after": asdict(after)})
-    return Pruned(cut, plan, texts, model, rewrite_weights(network.weights, cut), before, after)
+    return Pruned(cut, plan, texts, model, rewrite_weights(network.weights, cut), before, after, unknown)
 
 
 def pruned_model(network: Network, texts: Mapping[str, str]) -> Graph:
@@ -164,7 +167,7 @@ def _solver(path: Path) -> Document | None:
     document = Document.read(path)
     if document.messages("layer") or document.messages("layers") or document.get("base_lr") is None:
         return None
-    parse_text(document.text(), SolverParameter, path)
+    parse_text(document.text(), SolverParameter, path, lenient=True)
     return document
 
 

@@ -9,13 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, whole_file
-from pyhisto.hdf5 import hdf5_arrays, hdf5_item, numbered, open_hdf5
-from pyhisto.proto import Array, SolverState, blob_array, read_binary, set_blob
+from pyhisto.files import sha256
+from pyhisto.graph.types import dims
+from pyhisto.proto import (
+    CONTROL,
+    Array,
+    SolverState,
+    blob_array,
+    layer_blobs,
+    read_weights,
+    set_blob,
+)
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.surgery import Keeps, cut_blob
 
@@ -36,16 +43,40 @@ def convert(state: Any, plan: Plan, learned_net: str, source: object, rewrite: R
             f"{source}: holds {len(state.history)} history blobs, but the plan's network trains {len(parameters)} "
             "weight blobs (solvers keep one or two for each); is it of another network?"
         )
-    converted = SolverState(iter=state.iter, learned_net=learned_net, current_step=state.current_step)
-    for blob, parameter in zip(state.history, parameters * rounds, strict=True):
+    converted = SolverState()
+    converted.CopyFrom(state)
+    converted.learned_net = learned_net
+    for blob, parameter in zip(converted.history, parameters * rounds, strict=True):
         what = f"{source}: history of layer '{parameter.layer}' blob {parameter.blob}"
         values = blob_array(blob)
         if values.shape != parameter.shape:
             raise InputError(f"{what}: is of shape {values.shape}, the plan's network has {parameter.shape}")
-        copy = converted.history.add()
-        copy.CopyFrom(blob)
-        set_blob(copy, rewrite(values, _keeps(parameter), what))
+        set_blob(blob, rewrite(values, _keeps(parameter), what))
     return converted
+
+
+def pruned_weights(plan: Plan, plan_path: Path) -> Path:
+    """The weights that the pruning wrote, where the plan says or beside it. Raises InputError if they do not fit it."""
+    written = plan.outputs.get("weights")
+    if not isinstance(written, str) or CONTROL.search(written):
+        raise InputError(f"{plan_path}: names no pruned weights; tools/prune.py writes them beside it")
+    places = Path(written), plan_path.parent / Path(written).name
+    weights = next((place for place in places if place.is_file()), None)
+    if weights is None:
+        raise InputError(f"{plan_path}: its weights {written} are not there, nor beside it")
+    blobs = layer_blobs(read_weights(weights))
+    for parameter in plan.parameters:
+        arrays = blobs.get(parameter.layer, [])
+        wanted = tuple(
+            size if kept is None else len(kept) for size, kept in zip(parameter.shape, parameter.kept, strict=True)
+        )
+        found = arrays[parameter.blob].shape if parameter.blob < len(arrays) else None
+        if found is None or found[max(0, len(found) - len(wanted)) :] != wanted:  # the old format leads with axes of 1
+            raise InputError(
+                f"{weights}: layer '{parameter.layer}' blob {parameter.blob} is {dims(found) if found else 'missing'}, "
+                f"and {plan_path} leaves {dims(wanted)} of it; are they another pruning's weights?"
+            )
+    return weights
 
 
 def check_pair(state: Any, plan: Plan, source: object) -> None:
@@ -53,48 +84,6 @@ def check_pair(state: Any, plan: Plan, source: object) -> None:
     learned = state.learned_net
     if os.path.isfile(learned) and sha256(Path(learned)) not in plan.sources.values():
         raise InputError(f"{source}: belongs to {learned}, but the plan pruned other weights; prune that file")
-
-
-def read_state(path: Path) -> Any:
-    """Read a solver state, binary or HDF5 (told apart by the name's ending, as Caffe does). Raises InputError."""
-    if not str(path).endswith(".h5"):
-        state = read_binary(path, SolverState)
-        if not state.history:
-            raise InputError(f"{path}: holds no history; is it a solver state?")
-        return state
-    with open_hdf5(path, "solver state") as file:
-        learned = _single(file, "learned_net")
-        state = SolverState(
-            iter=int(_single(file, "iter")), current_step=int(_single(file, "current_step")),
-            learned_net=learned.decode() if isinstance(learned, bytes) else str(learned),
-        )  # fmt: skip
-        for values in numbered(hdf5_arrays(file, "history"), "its history"):
-            set_blob(state.history.add(), values)
-        return state
-
-
-def write_state(path: Path, state: Any) -> None:
-    """Write a solver state: HDF5 where the name ends in .h5, else binary. Whole or not at all."""
-    with whole_file(path) as partial:
-        if not str(path).endswith(".h5"):
-            partial.write_bytes(state.SerializeToString())
-            return
-        with h5py.File(partial, "w") as file:
-            # Caffe reads scalars of these types, and a string of fixed length that has to end in a zero byte.
-            file.create_dataset("iter", data=np.int32(state.iter))
-            file.create_dataset("current_step", data=np.int32(state.current_step))
-            learned = state.learned_net.encode()
-            file.create_dataset("learned_net", data=np.array(learned, f"S{len(learned) + 1}"))
-            for index, blob in enumerate(state.history):
-                file.create_dataset(f"history/{index}", data=blob_array(blob))
-
-
-def _single(file: h5py.File, name: str) -> Any:
-    """A number or a string; Caffe writes an array of one."""
-    item = hdf5_item(file, name)
-    if item.size != 1:
-        raise ValueError(f"'{name}' is not a single value")
-    return np.asarray(item[()]).ravel()[0]
 
 
 def _keeps(parameter: Parameter) -> Keeps:

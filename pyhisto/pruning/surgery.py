@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
 from pyhisto.graph.types import dims, slice_axis
-from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob
+from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob, weight_layers
 from pyhisto.prototext import Document, Message
 from pyhisto.pruning.dependencies import Channels, Dependencies, whole_groups_go
 
@@ -65,7 +65,7 @@ def check_axes(weights: Net, dependencies: Dependencies, source: object) -> None
 
     The graph has checked it already, but for layers whose bottom's shape is unknown.
     """
-    for layer in weights.layer:
+    for layer in weight_layers(weights):
         for index, blob in enumerate(layer.blobs):
             axes, shape = dependencies.params.get((layer.name, index), []), blob_shape(blob)
             lead = len(shape) - len(axes)
@@ -78,14 +78,15 @@ def check_axes(weights: Net, dependencies: Dependencies, source: object) -> None
 
 
 def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
-    """A caffemodel (new or V1 layers) without the removed channels, or (`mask`) with zeros in their place.
+    """A caffemodel, in the format that it is in, without the removed channels, or (`mask`) with zeros in their place.
 
     A masked weight set makes the original network compute what the pruned one does: each removed channel is made by
-    zeros, normalised by zeros, and read by zeros. Layers that no prototxt describes are copied as they are.
+    zeros, normalised by zeros, and read by zeros. Layers that no prototxt describes, and fields other than blobs, are
+    copied as they are.
     """
     result = type(weights)()
     result.CopyFrom(weights)
-    for layer in [*result.layer, *result.layers]:
+    for layer in weight_layers(result):
         for index, blob in enumerate(layer.blobs):
             keeps = cut.param_keeps(layer.name, index)
             if any(keep is not None for keep in keeps):

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.proto import SolverState, blob_array, layer_blobs, read_binary, read_weights
+from pyhisto.proto import blob_array, layer_blobs, read_weights
+from pyhisto.solver_state import read_state
 
 Array: TypeAlias = NDArray[np.floating]
+
+
+ITERATION = re.compile(r"_iter_(\d+)\.(?:caffemodel|solverstate)(?:\.h5)?$")
+"""How Caffe ends the names of a snapshot's files."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,16 @@ def newest_whole(prefix: str, note: Callable[[str], None]) -> Snapshot | None:
 
 
 def read_snapshot(state: Path) -> Snapshot:
-    """Check that a solver state and its weights are whole and finite. Raises InputError where they are not."""
-    iteration, learned, history = _read_hdf5(state) if state.suffix == ".h5" else _read_binary(state)
+    """Check that a solver state and its weights are whole, finite, and of one iteration. Raises InputError."""
+    iteration, learned, history = _read(state)
     weights = Path(learned)  # relative to the working directory, as Caffe itself takes it
+    for file in (state, weights):
+        named = ITERATION.search(file.name)
+        if named and int(named[1]) != iteration:
+            raise InputError(
+                f"{state}: is of iteration {iteration}, but {'its weights are' if file is weights else 'it is'} called "
+                f"{file}; which of the two is meant?"
+            )
     if not weights.is_file():
         raise InputError(f"{state}: its weights {weights} are not there")
     try:
@@ -72,8 +83,9 @@ def solver_states(prefix: str) -> list[Path]:
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
-def _read_binary(path: Path) -> tuple[int, str, list[Array]]:
-    state = read_binary(path, SolverState)
+def _read(path: Path) -> tuple[int, str, list[Array]]:
+    """Iteration, the name of the weights, and the history."""
+    state = read_state(path)
     # current_step is the last field that Caffe writes: without it a file cut between two fields would pass for whole.
     if not state.HasField("iter") or not state.learned_net or not state.HasField("current_step"):
         raise InputError(f"{path}: not a solver state, or cut short")
@@ -81,14 +93,3 @@ def _read_binary(path: Path) -> tuple[int, str, list[Array]]:
         return state.iter, state.learned_net, [blob_array(blob) for blob in state.history]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _read_hdf5(path: Path) -> tuple[int, str, list[Array]]:
-    try:
-        with h5py.File(path, "r") as file:
-            history = [file["history"][name][()] for name in file["history"]]
-            learned = file["learned_net"][()]
-            name = learned.decode() if isinstance(learned, bytes) else str(learned)
-            return int(np.ravel(file["iter"][()])[0]), name.rstrip("\0"), history
-    except (OSError, KeyError, ValueError, RuntimeError, IndexError):
-        raise InputError(f"{path}: not an HDF5 solver state, or cut short") from None

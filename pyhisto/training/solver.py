@@ -18,7 +18,7 @@ from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solv
 
 NOT_LEARNED_FROM = (
     ("net", "train_net", "test_net", "max_iter", "display", "average_loss", "debug_info", "solver_mode", "device_id")
-    + ("test_iter", "test_interval", "test_initialization", "test_compute_loss", "eval_type", "ap_version")
+    + ("test_iter", "test_interval", "test_initialization", "test_compute_loss", "layer_wise_reduce")
     + ("snapshot", "snapshot_prefix", "snapshot_after_train", "snapshot_format", "snapshot_diff")
 )  # fmt: skip
 """The solver's fields that say how long to train, what to show and where to keep it, and not what is learned."""

@@ -10,6 +10,8 @@ from networks import random_weights, save
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
+from pyhisto.inference.deploy import read_deploy
+from pyhisto.inference.engines import opencv_engine
 from pyhisto.nets.resnext import PATTERNS, ResNeXt
 from pyhisto.proto import TEST, TRAIN, to_text, write_weights
 from pyhisto.training.groups import groups_by_pattern
@@ -116,16 +118,13 @@ def test_caffe_accepts_the_full_network(head: str, tmp_path: Path) -> None:
 @pytest.mark.caffe
 def test_opencv_computes_the_same(tmp_path: Path) -> None:
     import caffe
-    import cv2
 
     model, weights = save(tmp_path, ResNeXt("paper", **SMALL).deploy())
     data = np.random.default_rng(0).normal(0, 50, (1, 3, 64, 64)).astype(np.float32)
     net = caffe.Net(str(model), caffe.TEST, weights=str(weights))
     net.blobs["data"].data[...] = data
     expected = net.forward()["prob"]
-    other = cv2.dnn.readNetFromCaffe(str(model), str(weights))
-    other.setInput(data)
-    assert np.abs(other.forward().reshape(1, 2) - expected).max() < 1e-5
+    assert np.abs(opencv_engine(read_deploy(model, weights))(data) - expected).max() < 1e-5
 
 
 @pytest.mark.caffe

@@ -14,7 +14,8 @@ from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
 from pyhisto.proof.comparison import TOLERANCE, Proof
-from pyhisto.proof.engines import EngineName, runnable
+from pyhisto.proof.engines import Choice, EngineName
+from pyhisto.proof.runnable import runnable
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
@@ -171,7 +172,8 @@ def test_opencv_proves_where_caffe_is_not(tmp_path: Path) -> None:
     network = Network.read(model, [], weights, {})
     pruned = cut_network(network, plan_pruning(network, "slimming", Schedule(0.6), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
-    proof = compare((network.model, masked), (pruned_model(network, pruned.texts), pruned.weights), "opencv")
+    networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
+    proof = compare(*networks, Choice("opencv", ""), model)
     assert proof.largest_difference <= TOLERANCE
 
 
@@ -182,7 +184,7 @@ def test_axpy_is_proved_as_scale_and_sum(tmp_path: Path) -> None:
     )
     model, weights = save(tmp_path, net)
     network = Network.read(model, [], weights, {})
-    runs = {layer.name: layer.type for layer in runnable(network.model).layer}
+    runs = {layer.name: layer.type for layer in runnable(network.model).net.layer}
     assert runs["axpy"] == "Eltwise"
     assert [group.name for group in network.dependencies.groups][:2] == ["x + y + up", "down"]
     pruned, proof = prune(network, "l1", Schedule(0.5))
@@ -203,13 +205,14 @@ def test_inputs_that_only_amplify_rounding_prove_nothing(engine: EngineName) -> 
         Path("t"),
     )
     graph = Graph.build(net)
+    network, choice = runnable(graph), Choice(engine, "")
     weights, other = random_weights([graph]), random_weights([graph])
     blob = other.layer[0].blobs[0]
     set_blob(blob, np.nextafter(blob_array(blob), np.float32(9)))
-    assert compare((graph, weights), (graph, other), engine).input_scales == (1.0,)
+    assert compare((network, weights), (network, other), choice, "t").input_scales == (1.0,)
     set_blob(blob, blob_array(blob) * np.float32(1.01))
     with pytest.raises(InputError, match="proves nothing"):
-        compare((graph, weights), (graph, other), engine)
+        compare((network, weights), (network, other), choice, "t")
 
 
 def read_with_random_weights(model: Path, also: list[Path], folder: Path) -> Network:
@@ -336,17 +339,23 @@ def as_v1(weights: Net) -> Net:
     return old
 
 
+FORK = """  fork_field: "which Caffe does not know" fork_message < a: [1, 2.5e-3] b: -inf >\n"""
+
+
 @pytest.mark.caffe
-def test_the_v1_format_and_everything_but_the_numbers_survives(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["caffe", "opencv"])
+def test_the_v1_format_and_everything_but_the_numbers_survives(engine: EngineName, tmp_path: Path) -> None:
     model, weights = tmp_path / "old.prototxt", tmp_path / "old.caffemodel"
-    model.write_bytes(V1.encode())
-    write_weights(weights, as_v1(random_weights([Graph.build(parse_text(V1, NetParameter, model, lenient=True))])))
+    text = V1 if engine == "opencv" else V1.replace(FORK, "")  # which Caffe would not read
+    model.write_bytes(text.encode())
+    old = as_v1(random_weights([Graph.build(parse_text(text, NetParameter, model, lenient=True))]))
+    write_weights(weights, old)
     network = Network.read(model, [], weights, {})
     pruned, proof = prune(network, "l1", Schedule(0.5, scope="branch"))
-    assert proof.engine == "caffe"
+    assert proof.engine == engine
     # conv1 loses 2 of 5 positions in each of conv2's 2 groups (half of 5, a half going down), conv2 2 of 4 in each.
     expected = (
-        V1.replace("num_output: 10 #", "num_output: 6 #")
+        text.replace("num_output: 10 #", "num_output: 6 #")
         .replace("num_output:8 ", "num_output:4 ")
         .replace(": 0x10 ", ": 8 ")
     )
@@ -354,6 +363,10 @@ def test_the_v1_format_and_everything_but_the_numbers_survives(tmp_path: Path) -
     out = tmp_path / "out"
     write(network, pruned, proof, out)
     assert (out / "old.prototxt").read_bytes() == expected.encode()
+    kept = NetParameter.FromString((out / "old.caffemodel").read_bytes())
+    assert not kept.layer and [(layer.name, layer.type) for layer in kept.layers] == [
+        (layer.name, layer.type) for layer in old.layers
+    ]
 
 
 TAP = 'layer { name: "tap" type: "Pooling" bottom: "shared1" top: "tap" pooling_param { global_pooling: true } }'

@@ -46,7 +46,8 @@ from pyhisto.pruning.network import read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
-from pyhisto.pruning.snapshot import check_pair, convert, read_state, write_state
+from pyhisto.pruning.snapshot import check_pair, convert
+from pyhisto.solver_state import read_state, write_state
 
 ADDRESS_SPACE = 2 << 30
 SECONDS = 5

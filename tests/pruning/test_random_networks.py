@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from networks import RandomNetwork, save
 
+from pyhisto.errors import InputError
 from pyhisto.proof.comparison import TOLERANCE
 from pyhisto.pruning.proof import prove
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning, pruned_model
@@ -14,7 +15,12 @@ from pyhisto.pruning.schedule import Schedule
 pytestmark = pytest.mark.caffe
 
 
-def check(seed: int, folder: Path) -> None:
+DEAD = {50}
+"""Of the first sixty: their ReLUs are silent, so that no input changes an output, and running them proves nothing."""
+
+
+def check(seed: int, folder: Path) -> bool:
+    """Whether it could be proved; False for a network that is dead."""
     import caffe
 
     model, weights = save(folder, RandomNetwork(seed).net, seed)
@@ -29,7 +35,11 @@ def check(seed: int, folder: Path) -> None:
     removed = plan_pruning(network, ("l1", "random")[seed % 2], schedule, None, seed)
     assert removed.any() or schedule.multiple > 1
     pruned = cut_network(network, removed, {})
-    proof = prove(network, pruned)
+    try:
+        proof = prove(network, pruned)
+    except InputError as error:
+        assert "are the same whatever its input is" in str(error)
+        return False
     assert proof is not None
     assert proof.engine == "caffe"
     assert proof.largest_difference <= TOLERANCE
@@ -39,16 +49,19 @@ def check(seed: int, folder: Path) -> None:
         blobs = caffe.Net(str(path), caffe.TEST).blobs
         for blob in graph.blobs:
             assert tuple(blobs[blob.name].shape) == blob.shape, (seed, blob.name)
+    return True
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_pruned_equals_masked(seed: int, tmp_path: Path) -> None:
-    check(seed, tmp_path)
+    assert check(seed, tmp_path) == (seed not in DEAD)
 
 
 @pytest.mark.slow
 def test_pruned_equals_masked_on_a_thousand_networks(tmp_path: Path) -> None:
+    alive = 0
     for seed in range(60, 1060):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        check(seed, folder)
+        alive += check(seed, folder)
+    assert alive > 950

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,8 +19,9 @@ from pyhisto.proto import Datum, read_net, read_weights, to_text, write_weights
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
-from pyhisto.pruning.snapshot import convert, read_state, write_state
+from pyhisto.pruning.snapshot import convert, pruned_weights
 from pyhisto.pruning.surgery import mask_blob, rewrite_weights
+from pyhisto.solver_state import read_state, write_state
 from pyhisto.training.caffe_program import caffe_environment
 
 SOLVER = """net: "{net}" base_lr: 0.002 lr_policy: "fixed" max_iter: {last} weight_decay: 0.001 display: 1
@@ -94,8 +96,8 @@ def test_training_goes_on_where_the_masked_run_would(tmp_path: Path, kind: str, 
     # The same with the original network, its removed channels masked in weights and history.
     masked = tmp_path / "masked"
     masked.mkdir()
-    write_weights(masked / f"net.caffemodel{suffix}", rewrite_weights(read_weights(weights), pruned.cut, mask=True))
     name = str(masked / f"net.caffemodel{suffix}")
+    write_weights(Path(name), rewrite_weights(read_weights(weights), pruned.cut, mask=True))
     write_state(masked / f"on.solverstate{suffix}", convert(read_state(state), plan, name, state, mask_blob))
     third = write_solver(masked / "third.prototxt", original, 8, kind, form)
     expected = train(third, "--snapshot", masked / f"on.solverstate{suffix}")
@@ -168,3 +170,43 @@ def test_a_state_of_other_weights_is_refused(root: Path, tmp_path: Path) -> None
     assert "pruned other weights" in done.stderr
     assert not (tmp_path / "on.solverstate").exists()
     assert read_net(model).name
+
+
+def written_plan(folder: Path) -> Path:
+    """The plan of a pruning of a network that trains, which names its weights."""
+    net = RandomNetwork(0).net
+    net.layer.add(name="label", type="DummyData", top=["label"], dummy_data_param={"shape": [{"dim": [2]}]})
+    last = next(layer.top[0] for layer in reversed(net.layer) if layer.type == "InnerProduct")
+    net.layer.add(name="loss", type="SoftmaxWithLoss", bottom=[last, "label"], top=["loss"])
+    model, weights = save(folder, net)
+    network = Network.read(model, [], weights, {})
+    removed = plan_pruning(network, "l1", Schedule(0.5), None, 0)
+    write(network, cut_network(network, removed, {}), None, folder / "out")
+    return folder / "out" / "plan.json"
+
+
+def test_the_weights_that_a_plan_names_are_looked_at(tmp_path: Path) -> None:
+    path = written_plan(tmp_path)
+    plan = Plan.load(path)
+    assert plan.parameters
+    weights = path.parent / "deploy.caffemodel"
+    assert pruned_weights(plan, path) == weights
+    moved = path.parent.rename(tmp_path / "moved") / "plan.json"
+    assert pruned_weights(plan, moved) == moved.parent / "deploy.caffemodel"
+    for outputs, complaint in (
+        ({}, "names no pruned weights"),
+        ({"weights": "a\nb"}, "names no pruned weights"),
+        ({"weights": "gone/other.caffemodel"}, "are not there, nor beside it"),
+        ({"weights": str(tmp_path / "deploy.caffemodel")}, "another pruning's weights"),  # the unpruned ones
+        ({"weights": str(tmp_path / "deploy.prototxt")}, "not a NetParameter"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            pruned_weights(replace(plan, outputs=outputs), moved)
+
+
+def test_fields_that_nobody_knows_stay_in_a_solver_state() -> None:
+    plan = Plan({}, {}, (Parameter("a", 0, (3, 2), ((0, 2), None)),))
+    state = state_of((3, 2))
+    state = type(state).FromString(state.SerializeToString() + b"\xba\x3e\x05hello")  # field 999
+    converted = convert(state, plan, "new.caffemodel", "s")
+    assert b"\xba\x3e\x05hello" in converted.SerializeToString()

@@ -57,3 +57,30 @@ def test_bad_input_is_one_line_and_exit_2(root: Path, tmp_path: Path) -> None:
         assert answer.stdout == ""
         assert answer.stderr.count("\n") == 1 and str(model) in answer.stderr
     assert cost(root).returncode == 2
+
+
+@pytest.mark.parametrize("tool", ["cost.py", "lint.py", "to_onnx.py", "prune.py"])
+def test_public_models_with_fields_of_forks_are_read(root: Path, shared_data: Path, tool: str, tmp_path: Path) -> None:
+    """waifu2x's fork has a CropCenter layer, OpenCV's detector a PriorBox; neither stops what the rest allows."""
+    for folder, prototxt in (("waifu2x_upresnet10", "scale2.0x_model"), ("opencv_res10_ssd", "deploy")):
+        model = shared_data / "models" / folder / f"{prototxt}.prototxt"
+        (weights,) = model.parent.glob("*.caffemodel")
+        arguments = {
+            "cost.py": ["--model", model],
+            "lint.py": [model],
+            "to_onnx.py": ["--model", model, "--weights", weights, "--out", tmp_path / "x.onnx"],
+            "prune.py": ["--model", model, "--weights", weights, "--criterion", "l1", "--ratio", "0.3", "--no-proof",
+                         "--out", tmp_path / folder],
+        }[tool]  # fmt: skip
+        command = [sys.executable, root / "tools" / tool, *arguments]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert (
+            "Traceback" not in done.stderr and "not a valid" not in done.stderr and "deploy prototxt" not in done.stderr
+        )
+        if tool == "to_onnx.py":
+            assert done.returncode == 2 and "has no counterpart in ONNX" in done.stderr
+        elif tool == "lint.py":
+            assert done.returncode in (0, 1) and "unknown-field" not in done.stdout
+        else:
+            assert done.returncode == 0, done.stderr
+            assert "Not counted: " in done.stdout

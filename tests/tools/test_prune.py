@@ -104,7 +104,7 @@ def test_opencv_proves_where_there_is_no_caffe(root: Path, files: Path, tmp_path
                "--weights", files / "net.caffemodel", "--out", tmp_path / "out", *sep(files)]  # fmt: skip
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env={**os.environ})
     assert done.returncode == 0, done.stderr
-    assert "Proof (opencv)" in done.stdout
+    assert "Proof (opencv; Caffe is not installed)" in done.stdout
 
 
 def test_a_dry_run_writes_nothing(root: Path, files: Path, tmp_path: Path) -> None:
@@ -186,3 +186,38 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, files: Path, tmp_p
         assert not out.exists()
     out.mkdir()
     assert "exists already" in complaint(prune(root, files, out, *sep(files)))
+
+
+SMALL = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 32 dim: 32 } } }
+layer { name: "a" type: "Convolution" bottom: "data" top: "a" convolution_param { num_output: 4 kernel_size: 1 } }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b" convolution_param { num_output: 2 kernel_size: 1 } }
+"""
+
+
+def test_a_given_input_shape_stands_instead_of_the_file_s(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "net.prototxt").write_text(SMALL)
+    write_weights(tmp_path / "net.caffemodel", random_weights([Graph.build(read_net(tmp_path / "net.prototxt"))]))
+    half = ["--criterion", "l1", "--ratio", "0.5", "--input-shape"]
+    done = prune(root, tmp_path, tmp_path / "out", *half, "data=2x3x8x4", model="net.prototxt")
+    assert done.returncode == 0, done.stderr
+    # a: 2 of 4 channels, b: 2, of 2 images each of 8 x 4, by 2 x (3 and 2 inputs); for one image.
+    assert f"FLOPs: {32 * 2 * (3 * 4 + 4 * 2)} -> {32 * 2 * (3 * 2 + 2 * 2)}".replace("1280", "1,280") in done.stdout
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    assert plan["proof"]["input_shapes"] == {"data": [2, 3, 8, 4]}
+    assert "dim: 32 dim: 32" in (tmp_path / "out" / "net.prototxt").read_text()
+    done = prune(root, tmp_path, tmp_path / "other", *half, "image=1x3x8x8", model="net.prototxt")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "has no input 'image', whose shape is given; it has data" in done.stderr
+
+
+def test_fields_of_forks_are_named_and_kept(root: Path, tmp_path: Path) -> None:
+    text = SMALL.replace("num_output: 4", "num_output: 4 binary: true")
+    (tmp_path / "net.prototxt").write_text(text)
+    net = Graph.build(read_net(tmp_path / "net.prototxt", lenient=True))
+    write_weights(tmp_path / "net.caffemodel", random_weights([net]))
+    done = prune(root, tmp_path, tmp_path / "out", "--criterion", "l1", "--ratio", "0.5", model="net.prototxt")
+    assert done.returncode == 0, done.stderr
+    assert "net.prototxt:3: layer 'a': convolution_param.binary" in done.stdout
+    assert "Proof (opencv; Caffe" in done.stdout
+    assert (tmp_path / "out" / "net.prototxt").read_text() == text.replace("num_output: 4", "num_output: 2")

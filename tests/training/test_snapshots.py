@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import h5py
@@ -5,7 +6,15 @@ import numpy as np
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.proto import NetParameter, SolverState, set_blob, write_binary, write_weights
+from pyhisto.proto import (
+    NetParameter,
+    SolverState,
+    blob_array,
+    set_blob,
+    write_binary,
+    write_weights,
+)
+from pyhisto.solver_state import read_state, write_state
 from pyhisto.training.snapshots import newest_whole, read_snapshot, solver_states
 
 
@@ -81,9 +90,46 @@ def test_hdf5(tmp_path: Path) -> None:
     write_weights(weights, net)
     with h5py.File(state, "w") as file:
         file["iter"], file["learned_net"], file["current_step"] = 10, str(weights), 0
-        file["history/0"] = np.zeros((2, 3), np.float32)
+        file["history/0"] = np.arange(6, dtype=np.float32).reshape(2, 3)
     newest = newest_whole(str(tmp_path / "net"), nothing)
     assert newest is not None and (newest.iteration, newest.weights) == (10, weights)
+    assert np.array_equal(blob_array(read_state(state).history[0]), np.arange(6).reshape(2, 3))
     cut(state)
-    with pytest.raises(InputError, match="not an HDF5 solver state, or cut short"):
+    with pytest.raises(InputError, match="not an HDF5 solver state"):
         read_snapshot(state)
+
+
+def test_a_state_that_names_another_iteration_s_weights_is_refused(tmp_path: Path) -> None:
+    older, newer = snapshot(tmp_path / "net", 10), snapshot(tmp_path / "net", 20)
+    state = read_state(newer)
+    state.learned_net = str(tmp_path / "net_iter_10.caffemodel")
+    write_state(newer, state)
+    with pytest.raises(InputError, match=r"net_iter_20.solverstate: is of iteration 20, but its weights are called"):
+        read_snapshot(newer)
+    notes: list[str] = []
+    newest = newest_whole(str(tmp_path / "net"), notes.append)
+    assert newest is not None and newest.state == older
+    assert len(notes) == 1 and "which of the two is meant?" in notes[0]
+    shutil.copy(older, newer)  # whole, of iteration 10, under the other's name
+    with pytest.raises(InputError, match="is of iteration 10, but it is called"):
+        read_snapshot(newer)
+
+
+def test_an_hdf5_state_that_claims_more_than_it_holds(tmp_path: Path) -> None:
+    net = NetParameter()
+    set_blob(net.layer.add(name="ip").blobs.add(), np.ones((2, 3), np.float32))
+    weights, state = tmp_path / "net_iter_10.caffemodel", tmp_path / "net_iter_10.solverstate.h5"
+    write_weights(weights, net)
+    for name, claim in (
+        ("history/0", {"shape": (10**7, 10**6), "dtype": "f4"}),
+        ("iter", {"shape": (10**6,), "dtype": "i4"}),
+        ("learned_net", {"shape": (), "dtype": "S1000000000"}),
+    ):
+        with h5py.File(state, "w") as file:
+            file["iter"], file["learned_net"], file["current_step"] = 10, str(weights), 0
+            file["history/0"] = np.zeros((2, 3), np.float32)
+            del file[name]
+            file.create_dataset(name, **claim)
+        assert state.stat().st_size < 20_000
+        with pytest.raises(InputError, match="not an HDF5 solver state"):
+            read_snapshot(state)

@@ -115,6 +115,12 @@ def test_hdf5_snapshots_resume_too(toy: Any) -> None:
     toy.solver(snapshot_format="HDF5", max_iter="60")
     done = toy.train()
     assert done.stdout == "snap/net_iter_60.caffemodel.h5\n" and "resuming from snap/net_iter_40" in done.stderr
+    # Where it stopped, not where it began: a Caffe that does not read the weights goes on from noise.
+    points = read_points(toy.folder / "snap/net_training/metrics.jsonl")
+    tests = [(point.iteration, point.loss) for point in points if point.phase == "test" and point.loss is not None]
+    first, stopped = (next(loss for iteration, loss in tests if iteration == wanted) for wanted in (0, 40))
+    resumed = [loss for iteration, loss in tests if iteration == 40][-1]
+    assert abs(resumed - stopped) < 0.1 * abs(first - stopped)
 
 
 def test_weights_to_start_from(toy: Any) -> None:
