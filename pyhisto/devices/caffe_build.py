@@ -1,7 +1,8 @@
 """Whether the Caffe in use was built for cards, and for which.
 
-Whether: Caffe says it itself, of anybody's build. For which: its build.json (pyhisto/versions.py). There is machine code
-for each of its architectures, and PTX for the oldest. Of a Caffe without a build.json it is "not known", and no error.
+Whether: Caffe says it itself, of anybody's build. For which: its build.json (pyhisto/versions.py). There is machine
+code for each of its architectures, and PTX for the oldest. Of a Caffe without a build.json it is "not known", and no
+error.
 """
 
 import re
