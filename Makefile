@@ -12,10 +12,17 @@ setup:  ## packages, Caffe (built once, about 5 minutes on 2 cores), .venv
 	@docker/install.sh
 
 # On synthetic images, or on yours: make demo BREAKHIS=path/BreaKHis_v1 FOLDS=path/breakhis_folds
+# The paths go through the environment, as they were given, and to Snakemake as JSON strings: whatever characters they hold.
+override BREAKHIS := $(value BREAKHIS)
+override FOLDS := $(value FOLDS)
+export BREAKHIS FOLDS
+JSON = $$($(PYTHON) -c 'import json, os; print(json.dumps(os.environ["$(1)"]))')
+
 demo: setup  ## the whole method in minutes: runs/demo/report.html
 	@mkdir -p runs
-ifdef BREAKHIS
-	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml --config breakhis=$(BREAKHIS) folds_dir=$(FOLDS)
+ifneq ($(value BREAKHIS),)
+	@$(WORKFLOW) --configfile workflow/config/demo_breakhis.yaml \
+		--config breakhis="$(call JSON,BREAKHIS)" folds_dir="$(call JSON,FOLDS)"
 else
 	@$(WORKFLOW) --configfile workflow/config/demo.yaml
 endif

@@ -19,7 +19,7 @@ from inception_torch import InceptionSEP
 def prune(weights: Path, ratio: float, out: Path) -> int:
     """From file to file; the numbers in the smaller model's state."""
     model = InceptionSEP().eval()
-    model.load_state_dict(torch.load(weights))
+    model.load_state_dict(torch.load(weights, weights_only=True))
     pruner = torch_pruning.pruner.MagnitudePruner(
         model, torch.zeros(1, 3, 224, 224), torch_pruning.importance.RandomImportance(),
         pruning_ratio=ratio, ignored_layers=[model.classifier],

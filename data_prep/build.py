@@ -23,7 +23,7 @@ from data_prep.lmdb_writer import Spool, encode_record, lmdb_bytes
 from data_prep.splits import check_classes
 from pyhisto import __version__
 from pyhisto.errors import InputError
-from pyhisto.files import whole_folder
+from pyhisto.files import leftovers, whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing import stain as stains
@@ -122,7 +122,9 @@ def _disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, lmdb.Error) as error:
-        raise InputError(f"{out}: cannot be written: {error}; nothing is left of it") from None
+        left = leftovers(out)
+        rest = f"; part of it is left in {left[0]}, remove it" if left else "; nothing is left of it"
+        raise InputError(f"{out}: cannot be written: {error}{rest}") from None
 
 
 def mean_blob(total: NDArray[np.uint64], count: int) -> Any:

@@ -4,7 +4,9 @@ Caffe's Data layer gives one label a record. The labels of a manifest's column g
 keys: DIR/train/COLUMN beside DIR/train's images, and so on. Two Data layers of one batch size then stay in step.
 """
 
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,28 +31,28 @@ def main() -> None:
     values = {row.path: getattr(row, arguments.column) for row in rows}
     classes = {value: number for number, value in enumerate(sorted(set(values.values()), key=_order))}
     labels = {path: classes[value] for path, value in values.items()}
-    for split in SPLITS:
-        if (arguments.lmdb / split).is_dir():
-            write_labels(arguments.lmdb / split, labels, arguments.column)
+    folders = [arguments.lmdb / split for split in SPLITS if (arguments.lmdb / split).is_dir()]
+    with ExitStack() as stack:  # they appear together
+        for folder in folders:
+            write_labels(folder, stack.enter_context(whole_folder(folder / arguments.column)), labels)
     print(f"{arguments.column}: " + ", ".join(f"{value or '(empty)'} is {number}" for value, number in classes.items()))
 
 
-def write_labels(folder: Path, labels: dict[str, int], name: str) -> None:
-    """Write folder/name, an LMDB with the keys of `folder` and a pixel of 0 a record.
+def write_labels(folder: Path, out: Path, labels: dict[str, int]) -> None:
+    """Write an LMDB with the keys of that in `folder` and a pixel of 0 a record into the folder `out`.
 
     `labels`: image's path in the manifest -> label. Raises InputError where a record's image is not in it.
     """
     keys = [key for key, _ in read_lmdb(folder)]
-    with whole_folder(folder / name) as out:
-        spool = Spool(out / "spool", len(keys))
-        try:
-            for rank, (image, end) in enumerate(_split_keys(keys)):
-                if image not in labels:
-                    raise InputError(f"{folder}: record {keys[rank]} is of no image in its manifest; build it again")
-                spool.add(rank, end, encode_record(np.zeros((1, 1, 1), np.uint8), labels[image], "raw"))
-            spool.write_lmdb(out)
-        finally:
-            spool.close()
+    spool = Spool(out / "spool", len(keys))
+    try:
+        for rank, (image, end) in enumerate(_split_keys(keys)):
+            if image not in labels:
+                raise InputError(f"{folder}: record {keys[rank]} is of no image in its manifest; build it again")
+            spool.add(rank, end, encode_record(np.zeros((1, 1, 1), np.uint8), labels[image], "raw"))
+        spool.write_lmdb(out)
+    finally:
+        spool.close()
 
 
 def _split_keys(keys: list[str]) -> Iterator[tuple[str, str]]:
@@ -62,7 +64,7 @@ def _split_keys(keys: list[str]) -> Iterator[tuple[str, str]]:
 
 def _order(value: str) -> tuple[int, int, str]:
     """Numbers by their size (40 before 100), then the rest by name."""
-    return (0, int(value), "") if value.isdigit() else (1, 0, value)
+    return (0, int(value), "") if re.fullmatch("[0-9]{1,9}", value) else (1, 0, value)
 
 
 if __name__ == "__main__":

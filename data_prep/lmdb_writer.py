@@ -5,6 +5,7 @@ pages then lie in the order in which Caffe's Data layer, which never shuffles, r
 nothing but keys and records.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,10 +13,12 @@ from typing import Any
 
 import lmdb
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from pyhisto.errors import InputError
-from pyhisto.preprocessing.encoding import Encoding, decode, encode
-from pyhisto.preprocessing.images import Image
+from pyhisto.lmdb_folder import open_lmdb
+from pyhisto.preprocessing.encoding import Encoding, encode
+from pyhisto.preprocessing.images import Image, decode_image
 from pyhisto.proto import Datum
 
 MAX_KEY = 511
@@ -39,12 +42,21 @@ def _serialized(datum: Any) -> bytes:
     return bytes(datum.SerializeToString())
 
 
-def decode_record(record: bytes) -> tuple[Image, int]:
-    """A Datum's bytes back to (image, label), as Caffe's Data layer sees them."""
-    datum = Datum.FromString(record)
+def decode_record(record: bytes, where: str = "record") -> tuple[Image, int]:
+    """A Datum's bytes back to (image, label), as Caffe's Data layer sees them.
+
+    Raises InputError, which names `where`, if the record is damaged.
+    """
+    try:
+        datum = Datum.FromString(record)
+    except DecodeError:
+        raise InputError(f"{where}: is not a Datum; build the LMDB again") from None
     if datum.encoded:
-        return decode(datum.data), int(datum.label)
-    planes = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
+        return decode_image(datum.data, where), int(datum.label)
+    shape = datum.channels, datum.height, datum.width
+    if min(shape) < 1 or math.prod(shape) != len(datum.data):
+        raise InputError(f"{where}: holds {len(datum.data)} bytes of a picture of shape {shape}; build the LMDB again")
+    planes = np.frombuffer(datum.data, np.uint8).reshape(shape)
     return np.ascontiguousarray(planes.transpose(1, 2, 0)), int(datum.label)
 
 
@@ -120,17 +132,15 @@ def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> Non
 
 
 def read_lmdb(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every (key, record) of an LMDB, in key order. Raises InputError where there is none."""
-    folder = Path(folder)
-    if not (folder / "data.mdb").is_file():
-        raise InputError(f"{folder}: holds no LMDB (data.mdb)")
-    try:
-        with (
-            lmdb.open(str(folder), readonly=True, lock=False) as environment,
-            environment.begin() as transaction,
-            transaction.cursor() as cursor,
-        ):
-            for key, record in cursor:
-                yield bytes(key).decode("utf-8"), bytes(record)
-    except lmdb.Error as error:
-        raise InputError(f"{folder}: not an LMDB, or damaged: {error}") from None
+    """Every (key, record) of an LMDB, in key order. Raises InputError if there is none, or it is damaged."""
+    with (
+        open_lmdb(Path(folder)) as environment,
+        environment.begin() as transaction,
+        transaction.cursor() as cursor,
+    ):
+        for key, record in cursor:
+            try:
+                name = bytes(key).decode("utf-8")
+            except UnicodeDecodeError:
+                raise InputError(f"{folder}: the key {bytes(key)[:60]!r} is not UTF-8; build the LMDB again") from None
+            yield name, bytes(record)

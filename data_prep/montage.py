@@ -19,7 +19,8 @@ COLUMNS = 8
 def sample_records(folder: Path, count: int, seed: int) -> list[tuple[str, Image, int]]:
     """(key, image, label) of `count` random records (all, where there are fewer), in key order."""
     chosen = set(shuffled([key for key, _ in read_lmdb(folder)], seed, "montage")[:count])
-    return [(key, *decode_record(record)) for key, record in read_lmdb(folder) if key in chosen]
+    records = ((key, record) for key, record in read_lmdb(folder) if key in chosen)
+    return [(key, *decode_record(record, f"{folder}: record {key}")) for key, record in records]
 
 
 def draw_montage(records: Sequence[tuple[str, Image, int]]) -> Image:

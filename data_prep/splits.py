@@ -167,5 +167,6 @@ def check_classes(rows: Sequence[Row], split: str = "train") -> None:
     counts = class_counts(row for row in rows if row.split == split)
     empty = [label for label in range(max(2, *(row.label + 1 for row in rows))) if label not in counts]
     if empty:
-        named = ", ".join(map(str, empty))
-        raise InputError(f"class {named} has no image in {split} (found {counts or 'none'}); add images of every class")
+        named = ", ".join(map(str, empty[:5])) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")
+        found = dict(list(counts.items())[:10])
+        raise InputError(f"class {named} has no image in {split} (found {found or 'none'}); add images of every class")

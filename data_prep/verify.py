@@ -74,9 +74,11 @@ def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
             'layer { name: "data" type: "Data" top: "data" top: "label" '
             f'data_param {{ source: "{folder.resolve()}" backend: LMDB batch_size: {BATCH} }} }}\n'
         )
-        net = caffe.Net(str(model), caffe.TRAIN)
+        with pycaffe.runs(folder, "Caffe cannot read its records", "build the LMDB again"):
+            net = caffe.Net(str(model), caffe.TRAIN)
         while True:
-            net.forward()
+            with pycaffe.runs(folder, "Caffe cannot read its records", "build the LMDB again"):
+                net.forward()
             data, labels = net.blobs["data"].data, net.blobs["label"].data
             if data.shape[1:] != (3, size, size):
                 raise InputError(f"{folder}: Caffe reads images of shape {data.shape[1:]}, not 3 x {size} x {size}")

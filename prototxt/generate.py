@@ -18,7 +18,7 @@ from typing import TypeAlias
 from pyhisto.cli import Parser, positive, run
 from pyhisto.devices.check import usable
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
+from pyhisto.files import write_texts
 from pyhisto.nets.files import LmdbFolder, network_files
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
@@ -171,9 +171,9 @@ def main() -> None:
         arguments = _own_parser().parse_args()
         asked = arguments.solver_mode
         arguments.solver_mode = asked or ("GPU" if arguments.cards > 1 or usable() else "CPU")
-        for name, text in generate(arguments, arguments.out).items():
-            write_text(arguments.out / name, text)
-            print(arguments.out / name)
+        files = {arguments.out / name: text for name, text in generate(arguments, arguments.out).items()}
+        write_texts(files)
+        print(*files, sep="\n")
         if asked is None and arguments.solver_mode == "CPU":
             print("solver_mode is CPU, as Caffe can use no card here; --solver-mode GPU is for a machine where it can",
                   file=sys.stderr)  # fmt: skip
@@ -193,7 +193,7 @@ def main() -> None:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
                 stale.append(f"{folder}/{name}")
                 if not arguments.check:
-                    write_text(path, text)
+                    write_texts({path: text})
                     print(f"prototxt/{folder}/{name}")
     if arguments.check and stale:
         sys.exit(f"stale: {', '.join(stale)}; run prototxt/generate.py")

@@ -3,10 +3,12 @@
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import NoReturn
 
 from pyhisto.errors import InputError
+from pyhisto.guard import watch
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,23 +20,40 @@ class Parser(argparse.ArgumentParser):
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a program's main and exit: 0 on success, 2 with one line on stderr where the input is at fault."""
+    """Run a program's main and exit: 0 on success, 2 with one line on stderr if the input is at fault.
+
+    It runs in a process of its own, so that a library that ends the process ends in one line, too; see `guard`.
+    """
     program = os.path.basename(sys.argv[0])
+    status = watch(program)
+    if status is not None:
+        sys.exit(status)
     try:
         main()
+        sys.stdout.flush()
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output went away: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         sys.exit(1)
     except OSError as error:  # a full disk, a folder where a file should be, a missing permission
-        print(f"{program}: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        file = error.filename or f"standard output, or a temporary file in {tempfile.gettempdir()}"
+        print(f"{program}: {file}: {error.strerror or error}", file=sys.stderr)
+        _give_up_stdout()
+        sys.exit(2)
+    except MemoryError as error:
+        print(f"{program}: the memory did not suffice{f': {error}' if str(error) else ''}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def _give_up_stdout() -> None:
+    """What standard output did not take it will not take when the program ends, either, and Python would say so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def ratio(text: str) -> float:

@@ -6,6 +6,7 @@ folder and stays inside it, whoever wrote the file.
 
 import csv
 import io
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from pyhisto.files import reading, write_text
 
 COLUMNS = ("path", "label", "patient", "slide", "magnification", "subtype", "split")
 SPLITS = ("train", "val", "test")
+MAX_LABEL = 65_535
+"""More classes than any data set of images has; what is counted by class stays small."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ def _row(record: dict[str | None, str | None], where: str) -> Row:
         raise InputError(
             f"{where}: has no label; this program needs one for every image, its class from 0: give labels"
         )
-    if not (fields["label"].isascii() and fields["label"].isdigit()):
-        raise InputError(f"{where}: label '{fields['label']}' is not a whole number from 0")
+    if not is_label(fields["label"]):
+        raise InputError(f"{where}: label '{fields['label'][:20]}' is not a whole number from 0 to {MAX_LABEL}")
     if fields["split"] and fields["split"] not in SPLITS:
         raise InputError(f"{where}: split '{fields['split']}' is none of {', '.join(SPLITS)}")
     check_relative(fields["path"], where)
@@ -88,6 +91,11 @@ def _row(record: dict[str | None, str | None], where: str) -> Row:
         **{column: fields[column] for column in COLUMNS[2:]},
         extra={key: value for key, value in fields.items() if key not in COLUMNS},
     )
+
+
+def is_label(text: str) -> bool:
+    """Whether a text is a class: a whole number from 0 to MAX_LABEL."""
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LABEL)) and int(text) <= MAX_LABEL
 
 
 def write_manifest(path: Path, rows: Sequence[Row]) -> None:
@@ -118,8 +126,8 @@ def resolve(root: Path, path: str) -> Path:
     """The file that a manifest's `path` means under `root`; InputError where it leaves the root, or is not there."""
     check_relative(path, str(root))
     file = Path(root) / path
-    real = file.resolve()
-    if not real.is_relative_to(Path(root).resolve()):
+    real = Path(os.path.realpath(file))  # unlike `resolve`, no error where links go round in a circle
+    if not real.is_relative_to(os.path.realpath(root)):
         raise InputError(f"{file}: leads outside the root folder {root}; copy the file into it")
     if not real.is_file():
         raise InputError(f"{file}: no such file; is {root} the root folder that the manifest was made for?")

@@ -21,6 +21,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
+from pyhisto import watched
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
 from pyhisto.lenient import known_text
@@ -215,7 +216,9 @@ def read_weights(path: Path) -> Net:
         from pyhisto.hdf5 import read_hdf5_weights  # h5py takes its time to load, and few files need it
 
         net = Weights()
-        for name, arrays in read_hdf5_weights(path).items():
+        with watched.at(path, "HDF5 cannot read it", "give a whole file"):
+            stored = read_hdf5_weights(path)
+        for name, arrays in stored.items():
             layer = net.layer.add(name=name)
             for values in arrays:
                 set_blob(layer.blobs.add(), values)
@@ -235,9 +238,10 @@ def write_weights(path: Path, net: Net) -> None:
             from pyhisto.hdf5 import write_hdf5_weights
 
             try:
-                write_hdf5_weights(
-                    partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in weight_layers(net))
-                )
+                with watched.at(path, "HDF5 cannot write it", "is the disk full? make room"):
+                    write_hdf5_weights(
+                        partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in weight_layers(net))
+                    )
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from pyhisto import watched
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.training.log import failure
+from pyhisto.glog import failure
 
 PROBE = "import sys, caffe; caffe.set_device(int(sys.argv[1])); caffe.set_mode_gpu()"
 
@@ -37,3 +40,13 @@ def load_for(gpu: int | None) -> Any:
     caffe.set_device(gpu)
     caffe.set_mode_gpu()
     return caffe
+
+
+@contextmanager
+def runs(file: object, fault: str = "Caffe refuses it", remedy: str = "correct it") -> Iterator[None]:
+    """Around what Caffe does with a user's `file`: that it ends the process, or complains, is the file's fault."""
+    with watched.at(file, fault, remedy):
+        try:
+            yield
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise InputError(f"{file}: {fault}: {' '.join(str(error).split())}; {remedy}") from None

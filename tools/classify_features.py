@@ -22,7 +22,7 @@ from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, Floats, Trained, train
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.features.store import read_features
-from pyhisto.files import sha256, write_text
+from pyhisto.files import filled_folder, sha256, write_text
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
 LABEL = "Spanhol 2015 [9]"
@@ -76,8 +76,9 @@ def main() -> None:
         models[name] = train(classifier, known, labels, [row.group for row in seen], args.seed)
         predictions += predicted(name, unseen, models[name], new)
 
-    write_text(args.out / "method.json", json.dumps(method(args, models), indent=2) + "\n")
-    write_predictions(args.out / "predictions.csv", predictions, classes)
+    with filled_folder(args.out) as out:
+        write_text(out / "method.json", json.dumps(method(args, models), indent=2) + "\n")
+        write_predictions(out / "predictions.csv", predictions, classes)
     print(f"{args.out}: {len(models)} models, {len(seen)} training and {len(unseen)} test images")
 
 

@@ -50,7 +50,10 @@ def main() -> None:
     args = _parser().parse_args()
     caffe = pycaffe.load_for(None)
     forms = [(pooling, decay) for pooling in POOLINGS for decay in DECAYS]
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pycaffe.runs(args.train_lmdb, "Caffe cannot train on its records", "build the LMDBs again"),
+    ):
         studied = [
             study(caffe, Path(folder), args, pooling, decay) for pooling, decay in tqdm(forms, "forms", disable=None)
         ]

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from pyhisto.cli import Parser, natural, positive, ratio, run
-from pyhisto.files import write_text
+from pyhisto.files import whole_files, write_text
 from pyhisto.proto import read_weights
 from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
 from pyhisto.pruning.sparse import write_sparse
@@ -33,9 +33,10 @@ def main() -> None:
     )  # fmt: skip
     surgery = DynamicNetworkSurgery(settings)
     model = train_to_the_end(args, args.solver, surgery, args.out, args.weights, iterations)
-    size = write_sparse(args.out / "model.sparse", read_weights(model))
-    numbers = {"method": "DNS", "bytes": size, **surgery.summary(), "settings": surgery.settings}
-    write_text(args.out / "sparsity.json", json.dumps(numbers, indent=1) + "\n")
+    with whole_files(args.out / "model.sparse", args.out / "sparsity.json") as (sparse, summary):
+        size = write_sparse(sparse, read_weights(model))
+        numbers = {"method": "DNS", "bytes": size, **surgery.summary(), "settings": surgery.settings}
+        write_text(summary, json.dumps(numbers, indent=1) + "\n")
     print(
         f"{numbers['kept']:,} of {numbers['weights']:,} weights kept; {size:,} bytes as sparse weights", file=sys.stderr
     )

@@ -3,25 +3,31 @@
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from pyhisto.cli import Parser, natural, run, share
-from pyhisto.errors import InputError
 from pyhisto.evaluation.metrics import Scores
 from pyhisto.evaluation.predictions import Predictions, read_predictions
 from pyhisto.evaluation.remarks import about_scores
 from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, PRINTED, STRATEGIES, Result, available, evaluate
 from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
-from pyhisto.files import sha256, write_text
+from pyhisto.files import filled_folder, read_json, sha256, write_text
 from pyhisto.versions import versions
 
 
 def main() -> None:
     """Read the predictions, print and write the table."""
     args = parse()
+    with filled_folder(args.out) if args.out else nullcontext() as out:
+        score(args, out)
+
+
+def score(args: argparse.Namespace, out: Path | None) -> None:
+    """Score the predictions, print the table, and write it into the folder `out`."""
     predictions = read_predictions(args.predictions)
     strategies = args.strategy or available(predictions)
     results = evaluate(predictions, strategies, args.weight, args.models, args.magnification, args.seed)
@@ -33,8 +39,8 @@ def main() -> None:
         [counted(predictions), *remarks(results, predictions), *SCORE_NOTES],
     ).without_empty_columns()
     print(to_text(table))
-    if args.out:
-        write_tables(args.out, [table])
+    if out:
+        write_tables(out, [table])
         settings = {
             "program": "evaluate",
             "predictions": {str(path): source(path) for path in args.predictions},
@@ -45,16 +51,13 @@ def main() -> None:
             "bootstrap_seed": args.seed,
             "versions": versions(),
         }
-        write_text(args.out / "run.json", json.dumps(settings, indent=2) + "\n")
+        write_text(out / "run.json", json.dumps(settings, indent=2) + "\n")
 
 
 def source(path: Path) -> dict[str, object]:
     """What a predictions file is, and what predict.py wrote beside it: from which manifest, network and weights."""
     beside = path.with_suffix(".json")
-    try:
-        made_from = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else None
-    except ValueError:
-        raise InputError(f"{beside}: not valid JSON; predict again, or remove it") from None
+    made_from = read_json(beside) if beside.is_file() else None
     return {"sha256": sha256(path), "made_from": made_from}
 
 

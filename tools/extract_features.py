@@ -13,7 +13,7 @@ from pyhisto.cli import Parser, positive, run
 from pyhisto.features.descriptors import DESCRIPTORS, SPANHOL_2015
 from pyhisto.features.extract import extract_image
 from pyhisto.features.store import Features, write_features
-from pyhisto.files import sha256, write_text
+from pyhisto.files import sha256, whole_files, write_text
 from pyhisto.manifest import read_manifest, resolve
 from pyhisto.parallel import with_progress
 
@@ -42,7 +42,6 @@ def main() -> None:
 
     extracted = list(with_progress("describing", partial(extract_image, names=names), files, args.workers))
     values = {name: np.stack([numbers[name] for numbers in extracted]) for name in names}
-    write_features(args.out, Features(images, values))
     trail = {
         "program": "extract_features",
         "pyhisto": pyhisto.__version__,
@@ -51,7 +50,9 @@ def main() -> None:
         "dimensions": {name: DESCRIPTORS[name].dimension for name in names},
         "images": len(images),
     }
-    write_text(args.out.with_suffix(".json"), json.dumps(trail, indent=2) + "\n")
+    with whole_files(args.out, args.out.with_suffix(".json")) as (table, beside):
+        write_features(table, Features(images, values))
+        write_text(beside, json.dumps(trail, indent=2) + "\n")
     print(f"{args.out}: {len(images)} images, {', '.join(f'{n} {DESCRIPTORS[n].dimension}' for n in names)}")
 
 

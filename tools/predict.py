@@ -15,7 +15,7 @@ from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.evaluation.predictions import write_predictions
 from pyhisto.evaluation.strategies import FUSIONS
-from pyhisto.files import sha256, write_text
+from pyhisto.files import sha256, whole_files, write_text
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
@@ -26,6 +26,12 @@ from pyhisto.preprocessing.recipe import CUTS, FILE_NAME, Preprocessing
 def main() -> None:
     """Parse, check, predict, write."""
     args = parse()
+    with whole_files(args.out, args.out.with_suffix(".json")) as (table, beside):
+        run_network(args, table, beside)
+
+
+def run_network(args: argparse.Namespace, table: Path, beside: Path) -> None:
+    """Check, predict, and write the predictions and what they come from."""
     rows = [row for row in read_manifest(args.manifest) if row.split == args.split]
     if not rows:
         raise InputError(f"{args.manifest}: has no image of split {args.split}")
@@ -43,8 +49,8 @@ def main() -> None:
     predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
     if args.merge:
         predictions = merged(predictions)
-    write_predictions(args.out, written(predictions, args, len(rows)), deploy.classes)
-    write_text(args.out.with_suffix(".json"), json.dumps(trail(args, source, len(rows)), indent=2) + "\n")
+    write_predictions(table, written(predictions, args, len(rows)), deploy.classes)
+    write_text(beside, json.dumps(trail(args, source, len(rows)), indent=2) + "\n")
     print(f"{args.out}: {len(rows)} images, {args.branch} branch, by {args.engine}")
 
 

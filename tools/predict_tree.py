@@ -18,7 +18,7 @@ from tqdm import tqdm
 import pyhisto
 from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, write_text
+from pyhisto.files import sha256, whole_files, write_text
 from pyhisto.hierarchy.predictions import Row, write_predictions
 from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES, class_count, class_in, pathology_of
 from pyhisto.inference.deploy import Deploy, read_deploy
@@ -43,6 +43,12 @@ class Network:
 def main() -> None:
     """Parse, check everything, predict, write."""
     args = parse()
+    with whole_files(args.out, args.out.with_suffix(".json")) as (table, beside):
+        run_networks(args, table, beside)
+
+
+def run_networks(args: argparse.Namespace, table: Path, beside: Path) -> None:
+    """Check everything, predict, and write the predictions and what they come from."""
     images = [
         replace(image, subtype=pathology_of(image.subtype, f"{args.manifest}: {image.path}"))
         for image in read_manifest(args.manifest)
@@ -55,8 +61,8 @@ def main() -> None:
         raise InputError("two networks of one node have the same name")
     with tqdm(total=len(networks) * len(images), desc="predict", unit=" images", mininterval=1) as bar:
         rows = (row for network in networks for row in answers(network, images, args, bar))
-        write_predictions(args.out, rows)
-    write_text(args.out.with_suffix(".json"), json.dumps(trail(args, networks, len(images)), indent=2) + "\n")
+        write_predictions(table, rows)
+    write_text(beside, json.dumps(trail(args, networks, len(images)), indent=2) + "\n")
     print(f"{args.out}: {len(networks)} networks, {len(images)} images of split {args.split}")
 
 

@@ -7,6 +7,7 @@ Writes OUT/ with every prototxt under its own name, the weights and plan.json. S
 import argparse
 from pathlib import Path
 
+from pyhisto import watched
 from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.lenient import unknown_fields
@@ -16,6 +17,8 @@ from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
 from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule, proportion
+
+UNPROVEN = ("Caffe, or OpenCV, cannot run it", "correct it, or write without running it (--no-proof)")
 
 
 def main() -> None:
@@ -47,7 +50,8 @@ def main() -> None:
     print(_summary(pruned))
     proof = None
     if arguments.proof:
-        proof = prove(network, pruned)
+        with watched.at(arguments.model, *UNPROVEN):
+            proof = prove(network, pruned)
         if proof is None:
             raise InputError(
                 f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "

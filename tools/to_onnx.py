@@ -7,6 +7,7 @@ The number of images stays open. Inputs and outputs keep their names; images are
 import argparse
 from pathlib import Path
 
+from pyhisto import watched
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
@@ -16,6 +17,8 @@ from pyhisto.onnx.export import export, write_model
 from pyhisto.onnx.proof import prove
 from pyhisto.proto import NetParameter, read_net, read_weights
 from pyhisto.prototext import Document
+
+UNPROVEN = ("Caffe, or OpenCV, cannot run it", "correct it, or write without running it (--no-proof)")
 
 
 def main() -> None:
@@ -31,7 +34,8 @@ def main() -> None:
     }
     exported = export(graph, weights, arguments.weights, properties, document)
     if arguments.proof:
-        proof = prove(exported, weights, arguments.model)
+        with watched.at(arguments.model, *UNPROVEN):
+            proof = prove(exported, weights, arguments.model)
         if proof is None:
             raise InputError(
                 f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "

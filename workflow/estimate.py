@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import yaml
-from study import BRANCHES, Study
+from study import BRANCHES, Study, option_words
 
 from data_prep import synthetic
 from data_prep.build import record_pixels
@@ -30,12 +30,13 @@ from pyhisto.cli import Parser, run
 from pyhisto.cost import as_json, layer_costs
 from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
+from pyhisto.files import reading
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, read_manifest
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.recipe import INTERPOLATIONS, MAX_SIZE, Preprocessing
 from pyhisto.proto import read_net, read_solver, to_text
 from pyhisto.training.timing import caffe_time
 
@@ -80,7 +81,10 @@ def main() -> None:
     """Parse, count, measure, print."""
     arguments = _parser().parse_args()
     config = _config(arguments)
-    study = Study(config)
+    try:
+        study = Study(config)
+    except InputError as error:
+        raise InputError(f"{arguments.configfile}: {error}") from None
     jobs = remaining_jobs(arguments)
     with tempfile.TemporaryDirectory() as folder:
         images = count_images(study, Path(folder))
@@ -115,13 +119,13 @@ def costs(
     study: Study, images: Images, branches: Mapping[str, Branch]
 ) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
     """Rule -> seconds and bytes of one job of each branch."""
-    copies = max(1, study.config["lmdb"].get("augment", 8))
+    copies = max(1, whole_number(study.config["lmdb"], "augment", 8))
     found: dict[str, tuple[dict[str, float], dict[str, float]]] = {
         rule: ({}, {}) for rule in ("lmdb", "train", "slimming", "surgery", "importance", "predict")
     }
     other = {
-        "slimming": [s["slimming"]["iterations"] for s in study.compressions.values() if "slimming" in s],
-        "surgery": [s["iterations"] for s in study.compressions.values() if s.get("method") == "DNS"],
+        "slimming": [iterations(s["slimming"]) for s in study.compressions.values() if "slimming" in s],
+        "surgery": [iterations(s) for s in study.compressions.values() if s.get("method") == "DNS"],
     }
     for name, branch in branches.items():
         records = {
@@ -135,8 +139,8 @@ def costs(
             "importance": records["train"] * branch.forward,
             "predict": records["test"] * branch.forward + images.test * branch.preparing,
         }
-        for rule, iterations in other.items():
-            share = sum(iterations) / len(iterations) / branch.iterations if iterations else 0
+        for rule, lengths in other.items():
+            share = sum(lengths) / len(lengths) / branch.iterations if lengths else 0
             seconds[rule] = share * seconds["train"]
         size = {"lmdb": sum(records.values()) * branch.record}
         size |= dict.fromkeys(("train", "slimming", "surgery"), (branch.snapshots * STATE + 1) * branch.caffemodel)
@@ -160,13 +164,13 @@ def remaining_jobs(arguments: argparse.Namespace) -> dict[str, int]:
 def count_images(study: Study, folder: Path) -> Images:
     """The images of the first experiment."""
     if study.synthetic:
-        total = study.synthetic["patients"] * study.synthetic["images"]
+        total = whole_number(study.synthetic, "patients", 16) * whole_number(study.synthetic, "images", 8)
         return Images(*_shares(total, synthetic.TEST_FRACTION), _synthetic_image(folder))
     if study.slides and not Path(study.tree).exists():
         slides = [path for path in Path(study.slides).rglob("*") if path.suffix.lower() in SUFFIXES]
         if not slides:
             raise InputError(f"{study.slides}: holds no slide; say where they are: --config slides=DIR")
-        total = len(slides) * study.data.get("samples", {}).get("samples", 100)
+        total = len(slides) * whole_number(study.data.get("samples") or {}, "samples", 100)
         return Images(*_shares(total, 0.25), _synthetic_image(folder))
     manifest = folder / "manifest.csv"
     command = [sys.executable, str(ROOT / "data_prep/make_manifest.py"), *study.splits(study.places[0])]
@@ -181,9 +185,8 @@ def count_images(study: Study, folder: Path) -> Images:
 def measure(study: Study, name: str, example: Path, folder: Path, gpu: int | None) -> Branch:
     """Time one branch's network and its preprocessing."""
     net = folder / name
-    words = {**study.config["network"], **study.config["solver"]}
     command = [sys.executable, str(ROOT / "prototxt/generate.py"), "inception-sep", "--out", str(net)]
-    command += [word for option, value in words.items() for word in (f"--{option}", str(value))]
+    command += option_words({**study.config["network"], **study.config["solver"]})
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(_last_line(done.stderr))
@@ -194,15 +197,13 @@ def measure(study: Study, name: str, example: Path, folder: Path, gpu: int | Non
     solver = read_solver(net / "solver.prototxt")
     settings = study.config["lmdb"]
     image = read_image(example)
-    method = settings.get("stain", "reinhard")
+    method = one_of(settings, "stain", ("reinhard", "none", *stains.METHODS))
     stain = None if method == "none" else stains.target([stains.measure(image, method)], method, "itself")
-    recipe = Preprocessing(
-        name,
-        settings["size"],
-        stain=stain,
-        interpolation=settings.get("interpolation", "linear"),
-        record=settings.get("record", encoding.DEFAULT),
-    )
+    size, interpolation = whole_number(settings, "size", 224), one_of(settings, "interpolation", tuple(INTERPOLATIONS))
+    if not 1 <= size <= MAX_SIZE:
+        raise InputError(f"the config's size: {size} is not from 1 to {MAX_SIZE}")
+    record = one_of(settings, "record", (encoding.DEFAULT, *encoding.ENCODINGS))
+    recipe = Preprocessing(name, size, stain=stain, interpolation=interpolation, record=record)
     began = time.monotonic()
     records = [
         len(encode_record(pixels, 0, recipe.record))
@@ -215,12 +216,35 @@ def measure(study: Study, name: str, example: Path, folder: Path, gpu: int | Non
         forward=timing.forward_ms / 1000 / BATCH,
         iteration=(timing.forward_ms + timing.backward_ms) / 1000,
         iterations=solver.max_iter,
-        tests=solver.max_iter // solver.test_interval + 1,
-        snapshots=solver.max_iter // solver.snapshot,
+        tests=solver.max_iter // solver.test_interval + 1 if solver.test_interval else 0,
+        snapshots=solver.max_iter // solver.snapshot if solver.snapshot else 1,
         caffemodel=4 * weights,
         record=sum(records) // len(records),
         preparing=preparing,
     )
+
+
+def whole_number(settings: Mapping[str, Any], name: str, default: int) -> int:
+    """A number of a config's section. Raises InputError where it is none, or out of all proportion."""
+    value = settings.get(name, default)
+    if type(value) is not int or not 0 <= value <= 10**6:
+        raise InputError(f"the config's {name}: {str(value)[:60]!r} is not a whole number up to a million")
+    return value
+
+
+def one_of(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> Any:
+    """A choice of a config's section, the first if it says nothing. Raises InputError where it is none of them."""
+    value = settings.get(name, choices[0])
+    if value not in choices:
+        raise InputError(f"the config's {name}: {str(value)[:60]!r} is none of {', '.join(choices)}")
+    return value
+
+
+def iterations(settings: Any) -> int:
+    """Those of a training that a compression asks for."""
+    if not isinstance(settings, Mapping) or "iterations" not in settings:
+        raise InputError("the config's compressions: a training without `iterations`")
+    return whole_number(settings, "iterations", 0)
 
 
 def _shares(total: int, test: float) -> tuple[int, int, int]:
@@ -256,15 +280,20 @@ def _last_line(text: str) -> str:
 
 def _config(arguments: argparse.Namespace) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(arguments.configfile.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        with reading(arguments.configfile):
+            config = yaml.safe_load(arguments.configfile.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError(f"{arguments.configfile}: cannot be read as YAML: nested too deeply") from None
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{arguments.configfile}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"{arguments.configfile}: holds no `name: value` lines; begin with one of workflow/config")
     for word in arguments.config:
         name, equals, value = word.partition("=")
         if not equals:
             raise InputError(f"--config {word}: give NAME=VALUE")
         config[name] = value
-    return dict(config)
+    return config
 
 
 def _parser() -> Parser:

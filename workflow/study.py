@@ -1,7 +1,9 @@
 """What a config asks for: which experiments, which images, how they are split. The Snakefile's rules read it."""
 
 import itertools
-from collections.abc import Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,16 +15,62 @@ BRANCHES = ("global", "local")
 DATA_SETS = ("breakhis", "bach", "bisque")
 
 
+SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
+NUMBERS = ("folds", "magnifications")
+NAME = re.compile(r"\w(?:[\w .+-]*[\w.+-])?")
+"""What may name a folder of results, a stage or a model: it stands in paths and in Snakemake's patterns."""
+
+
+def option_words(settings: Mapping[str, Any]) -> list[str]:
+    """Settings as command-line options; a list gives one option several values."""
+    words: list[str] = []
+    for name, value in settings.items():
+        words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return words
+
+
+def options(settings: Mapping[str, Any]) -> str:
+    """Settings as command-line options, quoted for a shell."""
+    return shlex.join(option_words(settings))
+
+
+def check_names(names: Iterable[object], what: str) -> None:
+    """Raise InputError if a name is not one: letters, digits, spaces and . _ - +, a letter or a digit first."""
+    for name in names:
+        if not NAME.fullmatch(str(name)):
+            raise InputError(
+                f"{what}: {str(name)[:60]!r} cannot name a folder; give letters, digits, spaces and . _ - +"
+            )
+
+
+def check_sections(config: object, sections: Iterable[str]) -> None:
+    """Raise InputError unless a config has a name and these sections, each of them of `name: value` lines."""
+    if not isinstance(config, Mapping):
+        raise InputError("the config holds no `name: value` lines; begin with one of workflow/config")
+    if missing := [name for name in ("name", "title", *sections) if name not in config]:
+        raise InputError(f"the config has no {', '.join(missing)}; begin with one of workflow/config")
+    for name in sections:
+        check_mapping(config[name], name)
+    check_names([config["name"]], "the config's name")
+
+
+def check_mapping(value: object, what: str) -> None:
+    """Raise InputError unless a part of a config consists of `name: value` lines."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InputError(f"the config's {what}: {str(value)[:60]!r} is not a list of `name: value`")
+
+
 class Study:
-    """A config, with what the command line's --config puts over it."""
+    """A config, with what the command line's --config puts over it. Raises InputError where it is not one."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        _check(config)
         self.config = config
         self.results = f"runs/{config['name']}"
         self.data = config["data"]
         self.synthetic = self.data.get("synthetic")
         # --config breakhis=... (or bach, bisque, slides) goes before the file's.
-        self.slides = config.get("slides", self.data.get("slides"))
+        self.slides = _text(config.get("slides", self.data.get("slides")))
         self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
         self.compressions = config["compressions"]
         self.stages = ["before", *self.compressions]
@@ -85,14 +133,14 @@ class Study:
             return f"{self.results}/data/BreaKHis_v1"
         if self.slides:
             return f"{self.results}/data"
-        return str(self.config.get(self.data_set, self.data.get(self.data_set)))
+        return _text(self.config.get(self.data_set, self.data.get(self.data_set))) or ""
 
     @property
     def folds(self) -> str | None:
         """The folder of BreaKHis's official folds."""
         if self.synthetic:
             return f"{self.results}/data/breakhis_folds"
-        return None if self.slides else self.config.get("folds_dir", self.data.get("folds"))
+        return None if self.slides else _text(self.config.get("folds_dir", self.data.get("folds")))
 
     @property
     def data_used(self) -> dict[str, Any]:
@@ -121,3 +169,29 @@ class Study:
         for level in (level for level in self.levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
             words += [f"--{level}", str(place[level])]
         return words
+
+
+def _text(path: Any) -> str | None:
+    """A path from a config: YAML takes a folder called 2020 for a number."""
+    return None if path is None else str(path)
+
+
+def _check(config: Any) -> None:
+    """Raise InputError where the workflow could not even say what there is to do."""
+    check_sections(config, SECTIONS)
+    check_names(config["compressions"], "the config's compressions")
+    check_mapping(config.get("compared", {}), "compared")
+    for section in ("compressions", "compared"):
+        for name, settings in config.get(section, {}).items():
+            check_mapping(settings, f"{section}: {name}")
+    for name in ("synthetic", "samples"):
+        check_mapping(config["data"].get(name) or {}, f"data: {name}")
+    for name in NUMBERS:
+        numbers = config.get(name, [])
+        if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
+            raise InputError(f"the config's {name}: {str(numbers)[:60]!r} is not a list of whole numbers, as [1, 2]")
+    bags = config.get("bags", 0)
+    if type(bags) is not int or not 0 <= bags <= 100:
+        raise InputError(f"the config's bags: {str(bags)[:60]!r} is not a whole number up to 100")
+    if config["data"].get("synthetic") and not config.get("magnifications"):
+        raise InputError("the config's magnifications: synthetic images need one, as [100]")

@@ -1,6 +1,5 @@
 """The study of the faulty re-run of ref. [11] (tools/collapse_study.py), as a table and a figure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from pyhisto.errors import InputError
 from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.tables import Cell, Column, Table
+from pyhisto.files import read_json
 
 FILE = Path("collapse", "collapse.json")
 """Where the study's result lies in a results folder."""
@@ -35,7 +35,7 @@ def read_collapse(folder: Path) -> Mapping[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         forms = [form["pooling"] + f"{form['weight_decay']:g}" for form in content["forms"]]
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: not what tools/collapse_study.py writes; run it again") from None

@@ -7,7 +7,6 @@
     **/cost.json            of one or more networks
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ from pyhisto.evaluation.tables import (
     main_cells,
     percent,
 )
+from pyhisto.files import read_json
 
 PLACES = Printed("table8_breakhis_comparison", "Table 8: BreaKHis, methods compared", None)
 
@@ -127,11 +127,11 @@ def _read_method(results: Path, path: Path) -> Method:
         if (match := re.fullmatch(pattern, part))
     }
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        costs = {cost.parent.name: _cost(json.loads(cost.read_text())) for cost in sorted(place.rglob("cost.json"))}
+        content = read_json(path)
+        costs = {cost.parent.name: _cost(read_json(cost)) for cost in sorted(place.rglob("cost.json"))}
         fusions = tuple(content.get("fusions", ()))
         label, selected = str(content["label"]), content.get("selected")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(f"{path}: it, or a cost.json under it, is not what the tools write; remove it") from None
     if unknown := [fusion for fusion in fusions if fusion not in FUSIONS]:
         raise InputError(f"{path}: fusion {unknown[0]!r} is none of {', '.join(FUSIONS)}")

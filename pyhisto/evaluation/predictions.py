@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
+from pyhisto.manifest import is_label
 
 COLUMNS = ("image", "patient", "label", "branch", "model", "patch")
 BRANCHES = ("global", "local")
@@ -138,8 +139,8 @@ class _Merged:
     def _take_fact(self, image: str, patient: str, label: str) -> str | None:
         """Note an image's patient and class; returns what is wrong with them, if anything."""
         if image not in self.facts:
-            if not (label.isascii() and label.isdigit()) or int(label) >= (self.classes or 0):
-                return f"label '{label}' is not a class, 0 .. {(self.classes or 0) - 1}"
+            if not is_label(label) or int(label) >= (self.classes or 0):
+                return f"label '{label[:20]}' is not a class, 0 .. {(self.classes or 0) - 1}"
             self.facts[image] = (patient, label)
             self.images[image] = len(self.images)
         before = self.facts[image]

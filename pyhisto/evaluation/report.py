@@ -32,9 +32,10 @@ from pyhisto.evaluation.study import (
     summary_table,
 )
 from pyhisto.evaluation.tables import Column, Table, write_tables
-from pyhisto.evaluation.written import replace_written
+from pyhisto.evaluation.written import written_report
 from pyhisto.files import write_text
 
+PAGE = "report.html"
 MAX_EXAMPLES = 24
 PATCH = 400
 """An example image of more pixels a side is a sheet of several."""
@@ -73,14 +74,13 @@ def write_report(
     results = read_results(folder)
     scored = score_results(results, progress)
     content = gather(results, scored, root)
-    files = write_tables(folder, content.tables)
-    figures, wrong = (
-        [(drawing.caption, save(drawing, folder)) for drawing in drawn] for drawn in (content.figures, content.wrong)
-    )
-    path = folder / "report.html"
-    write_text(path, to_html(results, scored, content, figures, wrong))
-    replace_written(folder, files, [png for _, png in [*figures, *wrong]])
-    return path, content.tables
+    with written_report(folder) as made:
+        write_tables(made, content.tables)
+        figures, wrong = (
+            [(drawing.caption, save(drawing, made)) for drawing in drawn] for drawn in (content.figures, content.wrong)
+        )
+        write_text(made / PAGE, to_html(results, scored, content, figures, wrong))
+    return folder / PAGE, content.tables
 
 
 def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Content:

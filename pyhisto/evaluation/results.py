@@ -245,4 +245,5 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:
     """Order names as people do: fold2 before fold10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]
+    parts = re.split(r"([0-9]{1,18})", path.name)
+    return [(0, int(part)) if number % 2 else (1, part) for number, part in enumerate(parts) if part]

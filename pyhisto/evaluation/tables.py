@@ -4,14 +4,14 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from pyhisto.evaluation.metrics import Interval, Scores
 from pyhisto.evaluation.strategies import PRINTED, Result
-from pyhisto.files import write_text
+from pyhisto.files import write_texts
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ def shown(cell: Cell, decimals: int = 1) -> str:
         return shown(cell.mean, decimals) + ("" if _missing(cell.std) else f" ± {cell.std:.{decimals}f}")
     if _missing(cell):
         return "-"
-    return f"{cell:z.{decimals}f}" if isinstance(cell, float) else f"{cell:,}" if isinstance(cell, int) else str(cell)
+    if isinstance(cell, str):
+        return " ".join(cell.split())  # a label from a file may hold a line break
+    return f"{cell:z.{decimals}f}" if isinstance(cell, float) else f"{cell:,}"
 
 
 def to_csv(table: Table) -> str:
@@ -109,9 +111,13 @@ def to_csv(table: Table) -> str:
 
 def to_markdown(table: Table) -> str:
     """The table as Markdown: heading, table, notes."""
-    rows = [_pipes(table.headings), _pipes(["---"] * len(table.columns)), *map(_pipes, table.cells())]
+    cells = [
+        [_escaped(text) if isinstance(cell, str) else text for cell, text in zip(row, texts, strict=True)]
+        for row, texts in zip(table.rows, table.cells(), strict=True)
+    ]
+    rows = [_pipes(map(_escaped, table.headings)), _pipes(["---"] * len(table.columns)), *map(_pipes, cells)]
     notes = "".join(f"- {note}\n" for note in table.notes)
-    return f"## {table.title}\n\n" + "\n".join(rows) + "\n" + (f"\n{notes}" if notes else "")
+    return f"## {_escaped(shown(table.title))}\n\n" + "\n".join(rows) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def to_text(table: Table) -> str:
@@ -119,18 +125,16 @@ def to_text(table: Table) -> str:
     lines = [table.headings, *table.cells()]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     body = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join([table.title, body[0], "-" * len(body[0]), *body[1:], *table.notes])
+    return "\n".join([shown(table.title), body[0], "-" * len(body[0]), *body[1:], *table.notes])
 
 
-def write_tables(folder: Path, tables: Sequence[Table]) -> list[Path]:
-    """Write each table as tables/<name>.csv and .md under `folder`; gives the files."""
-    written = []
+def write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    """Write each table as tables/<name>.csv and .md under `folder`, all of them whole or none."""
+    texts = {}
     for table in tables:
-        for ending, text in ((".csv", to_csv(table)), (".md", to_markdown(table))):
-            path = folder / "tables" / f"{table.name}{ending}"
-            write_text(path, text)
-            written.append(path)
-    return written
+        texts[folder / "tables" / f"{table.name}.csv"] = to_csv(table)
+        texts[folder / "tables" / f"{table.name}.md"] = to_markdown(table)
+    write_texts(texts)
 
 
 MAIN_COLUMNS = [*map(Column, ("images", "patients", "majority", "IL", "PL")), Column("kappa", 3)]
@@ -192,9 +196,10 @@ def _csv_text(value: str | int | float | None) -> str:
     return "" if _missing(value) else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-_MARKDOWN = re.compile(r"[\\|<*`]")
-"""What a name in a cell must not mean in Markdown: a column, an element, emphasis, code."""
+def _pipes(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
-def _pipes(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_MARKDOWN.sub(r"\\\g<0>", " ".join(cell.splitlines())) for cell in cells) + " |"
+def _escaped(text: str) -> str:
+    """Text that Markdown shows as it is. (An underscore within a word, as names have them, means nothing to it.)"""
+    return re.sub(r"([\\`*\[\]<>|~&]|\b_|_\b)", r"\\\1", text)

@@ -1,34 +1,40 @@
 """What a report wrote: so that the next one takes away what it does not write again, and nothing else."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pyhisto.files import write_text
+from pyhisto.errors import InputError
+from pyhisto.files import filled_folder, read_object, write_text
 
 INDEX = "report.json"
+PLACES = ("tables", "figures")
 
 
-def replace_written(folder: Path, tables: Iterable[Path], figures: Iterable[Path]) -> None:
-    """Remove the tables and figures that only an earlier report left in `folder`; note what this one wrote.
+@contextmanager
+def written_report(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder for a report; what is put into it goes into `folder`, all together.
 
-    `figures` are PNG; each has its SVG beside it. Only plain names in tables/ and figures/ that the earlier report
-    noted are ever removed.
+    The tables and figures that only an earlier report left in `folder` then go. Only plain names in tables/ and
+    figures/ that the earlier report noted are ever removed.
     """
-    index = folder / INDEX
-    written = [*tables, *(path for png in figures for path in (png, png.with_suffix(".svg")))]
-    names = sorted(path.relative_to(folder).as_posix() for path in written)
-    for name in set(_noted(index)) - set(names):
+    before = set(_noted(folder / INDEX))
+    with filled_folder(folder) as made:
+        yield made
+        files = (path for place in PLACES for path in (made / place).glob("*"))
+        names = sorted(path.relative_to(made).as_posix() for path in files)
+        write_text(made / INDEX, json.dumps({"files": names}, indent=1) + "\n")
+    for name in before - set(names):
         place, _, file = name.partition("/")
-        if place in ("tables", "figures") and file == Path(file).name:
+        if place in PLACES and file == Path(file).name:
             (folder / name).unlink(missing_ok=True)
-    write_text(index, json.dumps({"files": names}, indent=1) + "\n")
 
 
 def _noted(index: Path) -> list[str]:
     """What the earlier report noted; nothing where there is none, or its note is damaged."""
     try:
-        files = json.loads(index.read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        files = read_object(index)["files"]
+    except (InputError, KeyError):
         return []
     return [name for name in files if isinstance(name, str)] if isinstance(files, list) else []

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from pyhisto.errors import InputError
 from pyhisto.graph.types import Counts, Shape
 from pyhisto.proto import Datum
 
@@ -106,18 +107,19 @@ def first_lmdb_image(folder: Path, transform: Any) -> Known:
     if not (folder / "data.mdb").is_file():
         return unreadable
     import cv2
-    import lmdb
+
+    from pyhisto.lmdb_folder import open_lmdb
 
     try:
         with (
-            lmdb.open(str(folder), readonly=True, lock=False, subdir=True) as database,
+            open_lmdb(folder) as database,
             database.begin() as transaction,
             transaction.cursor() as cursor,
         ):
             if not cursor.first():
                 return f"the LMDB '{folder.name}' is empty"
             datum = Datum.FromString(cursor.value())
-    except (lmdb.Error, DecodeError):
+    except (InputError, DecodeError):
         return unreadable
     if not datum.encoded:
         return datum.channels, datum.height, datum.width

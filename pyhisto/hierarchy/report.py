@@ -11,7 +11,7 @@ from pyhisto.evaluation.drawing import save
 from pyhisto.evaluation.html import SYNTHETIC, figure, page, paragraph, table_html
 from pyhisto.evaluation.reference import Printed, read_printed
 from pyhisto.evaluation.tables import Cell, Column, Table, percent, write_tables
-from pyhisto.evaluation.written import replace_written
+from pyhisto.evaluation.written import written_report
 from pyhisto.files import write_text
 from pyhisto.hierarchy.decide import PAPERS_ROUTING
 from pyhisto.hierarchy.drawings import confusion_drawing, tree_drawing
@@ -58,12 +58,8 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     """
     synthetic = bool(settings.get("synthetic"))
     tables = all_tables(evaluation, beside_paper=settings.get("dataset") == "bach" and not synthetic)
-    files = write_tables(folder, tables)
     trees = [score for score in evaluation.scores if score.system.is_tree and score.routing == PAPERS_ROUTING]
     drawn = [*map(tree_drawing, trees), *([confusion_drawing(evaluation.scores)] if evaluation.scores else [])]
-    saved = [(save(drawing, folder), drawing.caption) for drawing in drawn]
-    replace_written(folder, files, [png for png, _ in saved])
-    figures = "".join(figure(png, caption) for png, caption in saved)
     title = str(settings.get("title", "The tree of Kone & Boulmane 2018"))
     by_name = {table.name: table_html(table) for table in tables}
     paper = by_name.get("tree_table1") or paragraph(
@@ -73,19 +69,26 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     )
     seconds = settings.get("seconds")
     times = [[str(step), float(value)] for step, value in seconds.items()] if isinstance(seconds, dict) else []
-    sections = [
-        ("result", "Result", by_name.get("tree_systems", "") + "".join(map(paragraph, verdicts(evaluation.scores)))),
-        ("gap", "0.99 and 0.81", paragraph(GAP) + paragraph(split_sentence(evaluation))),
-        ("paper", "Beside the paper", paper),
-        ("figures", "Figures", figures),
-        ("networks", "Every network", by_name["tree_networks"] + by_name.get("tree_choices", "")),
-        ("time", "Time", _times(times)),
-    ]
     banner = SYNTHETIC if synthetic else "" if evaluation.split == "test" else VALIDATION
     lead = f'<p class="lead">{escape(str(settings.get("data", "")))}</p>' if settings.get("data") else ""
-    path = folder / "report.html"
-    write_text(path, page(title, banner, lead, sections, settings, program="tools/evaluate_tree.py"))
-    return path, tables
+    with written_report(folder) as made:
+        write_tables(made, tables)
+        figures = "".join(figure(save(drawing, made), drawing.caption) for drawing in drawn)
+        sections = [
+            (
+                "result",
+                "Result",
+                by_name.get("tree_systems", "") + "".join(map(paragraph, verdicts(evaluation.scores))),
+            ),
+            ("gap", "0.99 and 0.81", paragraph(GAP) + paragraph(split_sentence(evaluation))),
+            ("paper", "Beside the paper", paper),
+            ("figures", "Figures", figures),
+            ("networks", "Every network", by_name["tree_networks"] + by_name.get("tree_choices", "")),
+            ("time", "Time", _times(times)),
+        ]
+        content = page(title, banner, lead, sections, settings, program="tools/evaluate_tree.py")
+        write_text(made / "report.html", content)
+    return folder / "report.html", tables
 
 
 VALIDATION = (

@@ -23,12 +23,14 @@ Engine: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 def caffe_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     """Run with pycaffe. Every batch gets the size that it has: no row of an earlier one is left over."""
     caffe = pycaffe.load_for(gpu)
-    net = caffe.Net(str(deploy.model), str(deploy.weights), caffe.TEST)
+    with pycaffe.runs(deploy.model):
+        net = caffe.Net(str(deploy.model), str(deploy.weights), caffe.TEST)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        net.blobs[deploy.input].reshape(*batch.shape)
-        net.blobs[deploy.input].data[...] = batch
-        net.forward()
+        with pycaffe.runs(deploy.model):
+            net.blobs[deploy.input].reshape(*batch.shape)
+            net.blobs[deploy.input].data[...] = batch
+            net.forward()
         return np.array(net.blobs[deploy.output].data, np.float32).reshape(len(batch), deploy.classes)
 
     return run

@@ -1,17 +1,18 @@
 """What the data say that a network reads: how many, of what size, with which labels, prepared how."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import lmdb
 from google.protobuf.message import DecodeError
 
+from pyhisto.errors import InputError
+from pyhisto.files import read_object
 from pyhisto.graph.sources import first_lmdb_image
 from pyhisto.graph.types import Shape
+from pyhisto.lmdb_folder import count_records, open_lmdb
 from pyhisto.proto import Datum
 
 MAX_LABELS = 5_000  # records whose labels are looked at, evenly spread: a label stands inside its image's record
@@ -56,9 +57,8 @@ def _read_lmdb(layer: Any, folder: Path) -> DataSource | None:
     if not (folder / "data.mdb").is_file():
         return None
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False) as database:
-            records = database.stat()["entries"]
-    except lmdb.Error:
+        records = count_records(folder)
+    except InputError:
         return None
     step = -(-records // MAX_LABELS)
     image = first_lmdb_image(folder, layer.transform_param)
@@ -70,22 +70,21 @@ def _read_lmdb(layer: Any, folder: Path) -> DataSource | None:
 def _lmdb_labels(folder: Path, step: int) -> frozenset[int]:
     labels = set()
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False) as database, database.begin() as transaction:
+        with open_lmdb(folder) as database, database.begin() as transaction:
             cursor = transaction.cursor()
             for index, _ in enumerate(cursor.iternext(values=False)):
                 if index % step == 0:
                     labels.add(Datum.FromString(cursor.value()).label)
-    except (lmdb.Error, DecodeError):
+    except (InputError, DecodeError):
         return frozenset()
     return frozenset(labels)
 
 
 def _read_recipe(file: Path) -> dict[str, Any] | None:
     try:
-        recipe = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_object(file)
+    except InputError:
         return None
-    return recipe if isinstance(recipe, dict) else None
 
 
 def _read_listing(file: Path) -> DataSource | None:

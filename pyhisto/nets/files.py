@@ -1,15 +1,14 @@
 """A network's folder: train_val, deploy, statistics and solver as prototxt text."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import lmdb
-
 from pyhisto.errors import InputError
+from pyhisto.files import read_json
+from pyhisto.lmdb_folder import count_records
 from pyhisto.nets.solvers import Solver
 from pyhisto.proto import Net, to_text
 
@@ -28,8 +27,8 @@ class LmdbFolder:
         if not path.exists():
             return None
         try:
-            mean = [float(value) for value in json.loads(path.read_text(encoding="utf-8"))["mean"]]
-        except (ValueError, KeyError, TypeError):
+            mean = [float(value) for value in read_json(path)["mean"]]
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise InputError(f"{path}: holds no mean per channel; build the LMDB again") from None
         if len(mean) != 3 or not all(map(math.isfinite, mean)):
             raise InputError(f"{path}: the mean must be three numbers (B, G, R)")
@@ -39,11 +38,7 @@ class LmdbFolder:
         """How many records it holds; `default` where it does not exist yet."""
         if not (Path(self.source) / "data.mdb").exists():
             return default
-        try:
-            with lmdb.open(self.source, readonly=True, lock=False) as environment:
-                return int(environment.stat()["entries"])
-        except lmdb.Error as error:
-            raise InputError(f"{self.source}: not an LMDB: {error}") from None
+        return count_records(Path(self.source))
 
     def even_batch_size(self, default: int) -> int:
         """The largest batch size up to MAX_TEST_BATCH that divides the records, so that a test pass sees each once.

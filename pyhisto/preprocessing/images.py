@@ -23,8 +23,10 @@ Image: TypeAlias = NDArray[np.uint8]
 PNG = b"\x89PNG\r\n\x1a\n"
 RGB_8_BIT = b"\x08\x02\0\0\0"
 """What a PNG header says of 8-bit RGB, not interlaced, in bytes 24 to 28."""
-MAX_PIXELS = 1 << 26
+MAX_PIXELS = 1 << 25
 """A larger image is taken for a decompression bomb (BACH's photos have 3 million pixels; slides are read in parts)."""
+FAST_PIXELS = 1 << 22
+"""In a larger PNG, what `_inflated` copies would take more memory than the picture is worth."""
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is one line, ours
 
@@ -47,7 +49,7 @@ def decode_image(data: bytes, where: str) -> Image:
         raise InputError(f"{where}: the image is cut short or damaged; fetch it again or take it out of the manifest")
     image: NDArray[Any] | None
     try:
-        if data.startswith(PNG) and data[24:29] == RGB_8_BIT:
+        if data.startswith(PNG) and data[24:29] == RGB_8_BIT and _png_pixels(data) <= FAST_PIXELS:
             image = cv2.cvtColor(imagecodecs.spng_decode(_inflated(data)), cv2.COLOR_RGB2BGR)
         else:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -61,8 +63,7 @@ def decode_image(data: bytes, where: str) -> Image:
 def _check_size(data: bytes, where: str) -> None:
     """Look at the header alone, before a decoder allocates what it promises."""
     if data.startswith(PNG) and len(data) >= 24:
-        width, height = struct.unpack_from(">II", data, 16)
-        return _refuse_large(width, height, where)
+        return _refuse_large(_png_pixels(data), where)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,11 +73,16 @@ def _check_size(data: bytes, where: str) -> None:
         width = height = MAX_PIXELS
     except (OSError, SyntaxError, ValueError, struct.error):
         raise InputError(f"{where}: not an image, or its header is damaged; fetch it again") from None
-    _refuse_large(width, height, where)
+    _refuse_large(width * height, where)
 
 
-def _refuse_large(width: int, height: int, where: str) -> None:
-    if width * height > MAX_PIXELS:
+def _png_pixels(data: bytes) -> int:
+    width, height = struct.unpack_from(">II", data, 16)
+    return int(width * height)
+
+
+def _refuse_large(pixels: int, where: str) -> None:
+    if pixels > MAX_PIXELS:
         raise InputError(f"{where}: more than {MAX_PIXELS} pixels, too large for an image of a data set; take it out")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import reading, write_text
+from pyhisto.files import read_json, write_text
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.encoding import ENCODINGS, Encoding, as_read
 from pyhisto.preprocessing.images import Image
@@ -78,12 +78,7 @@ class Preprocessing:
         """Read a preprocessing.json, or the one in a folder."""
         path = Path(path)
         path = path / FILE_NAME if path.is_dir() else path
-        try:
-            with reading(path):
-                value = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError):
-            raise InputError(f"{path}: not valid JSON; is it a preprocessing.json?") from None
-        return cls._from_json(value, str(path))
+        return cls._from_json(read_json(path), str(path))
 
     @classmethod
     def _from_json(cls, value: Any, where: str) -> "Preprocessing":

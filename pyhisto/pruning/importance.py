@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import reading, write_text
+from pyhisto.files import read_json, write_text
 from pyhisto.proto import CONTROL
 
 
@@ -49,20 +48,3 @@ class Importance:
             raise InputError(
                 f"{path}: not a channel importance file; make one with tools/channel_importance.py"
             ) from None
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file of numbers that are numbers. Raises InputError."""
-
-    def refuse(constant: str) -> float:
-        raise ValueError(f"{constant} is no number")
-
-    try:
-        with reading(path):
-            text = Path(path).read_text(encoding="utf-8")
-        content = json.loads(text, parse_constant=refuse)
-        if "\\ud" in text.lower():  # half of a character, which no file name and no output can hold
-            json.dumps(content, ensure_ascii=False).encode()
-        return content
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {' '.join(str(error).split())}") from None

@@ -13,7 +13,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import lmdb
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -24,6 +23,7 @@ from pyhisto.files import sha256
 from pyhisto.graph import Graph, Node, check_weights
 from pyhisto.graph.network import SEP_MODULE
 from pyhisto.layers import activation_statistics as statistics
+from pyhisto.lmdb_folder import count_records
 from pyhisto.parallel import WorkerDiedError, ordered_map
 from pyhisto.proto import Net, read_net, read_weights, to_text
 from pyhisto.pruning.importance import Importance
@@ -88,7 +88,9 @@ def measure(
         path.write_text(to_text(_limited(net, samples)), encoding="utf-8")
         task = Task(path, weights, data[0].name, tuple(layers), batch, gpu)
         try:
-            total: Sums = [sum(parts) for parts in zip(*progress(_sums(task, jobs, workers), len(jobs)), strict=True)]
+            with pycaffe.runs(model, f"Caffe takes it not, or not the records of {source}", "correct one of them"):
+                sums = progress(_sums(task, jobs, workers), len(jobs))
+                total: Sums = [sum(parts) for parts in zip(*sums, strict=True)]
         except WorkerDiedError:
             raise InputError(
                 f"{source}: Caffe died over its records: build the LMDB again, or use fewer --workers (out of memory?)"
@@ -162,7 +164,7 @@ def _measures(node: Node) -> bool:
         return False
     try:
         return bool(json.loads(parameter.param_str or "{}").get("stage") == "statistics")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return False
 
 
@@ -173,12 +175,9 @@ def _gate(sep: Node) -> Node:
 
 def _records(model: Path, source: str) -> int:
     try:
-        with lmdb.open(source, readonly=True, lock=False, create=False) as environment:
-            records = int(environment.stat()["entries"])
-    except lmdb.Error:
-        raise InputError(
-            f"{model}: its LMDB {source} is not there or not an LMDB; paths count from the working folder"
-        ) from None
+        records = count_records(Path(source))
+    except InputError as error:
+        raise InputError(f"{model}: its LMDB {error} (paths count from the working folder)") from None
     if records == 0:
         raise InputError(f"{model}: its LMDB {source} is empty")
     return records

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
+from pyhisto.files import read_json, write_text
 from pyhisto.proto import CONTROL
 from pyhisto.pruning.dependencies import Dependencies
-from pyhisto.pruning.importance import read_json
 
 FORMAT = 1
 

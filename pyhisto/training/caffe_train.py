@@ -16,13 +16,14 @@ from types import FrameType
 
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive
+from pyhisto.files import claimed, exclusive
+from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_weights
 from pyhisto.training.caffe_program import caffe_environment, find_caffe, starts_from_weights
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.last_test import solver_of_last_test
-from pyhisto.training.log import LogReader, failure
+from pyhisto.training.log import LogReader
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
 from pyhisto.training.solver import Solver, check_python_layers, check_solver, require_solver_cards
@@ -100,7 +101,9 @@ def train(
                 "builds (unset CAFFE_ROOT), or another build of BVLC's Caffe"
             )
     folder = folder or default_folder(solver)
-    with exclusive(folder, watch.note) as lock:
+    snapshots = Path(f"{solver.prefix}_iter")
+    busy = f"another run writes the snapshots {solver.prefix}_iter_*; wait for it, or choose another snapshot_prefix"
+    with exclusive(folder, watch.note) as lock, claimed(snapshots, busy):
         return _train(solver, folder, lock, watch, weights, snapshot, restart, restart_if_changed)
 
 
@@ -119,12 +122,13 @@ def _train(
     if restart or (restart_if_changed and snapshot is None and record.changed()):
         _remove_states(solver, watch.note)
     start = read_snapshot(snapshot) if snapshot is not None else newest_whole(solver.prefix, watch.note)
+    if not (snapshot or restart or restart_if_changed) and (changed := record.changed()):
+        goes_on = f", --snapshot {start.state} goes on all the same" if start is not None else ""
+        raise InputError(
+            f"{solver.path}: {changed} changed since {folder} was trained: --restart begins anew{goes_on}; or choose "
+            "another --out"
+        )
     if start is not None:
-        if snapshot is None and (changed := record.changed()):
-            raise InputError(
-                f"{solver.path}: {changed} changed since the snapshots of {solver.prefix} were made: --restart begins "
-                f"anew, --snapshot {start.state} goes on all the same"
-            )
         if start.iteration >= solver.max_iter:
             if record.take_up():
                 _test_last(caffe, start, lock, solver, record, watch)

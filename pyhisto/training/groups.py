@@ -10,14 +10,13 @@ blobs pass for weights in some Caffes; propagate_down says it. With the head alo
 and backward pass then take 0.65 of the time.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.files import reading
+from pyhisto.files import read_object
 from pyhisto.graph import Blob, Graph, layers_in_phase, upgrade
 from pyhisto.proto import TRAIN, Net, NetParameter, layer_blobs, read_weights
 
@@ -52,13 +51,9 @@ def groups_by_pattern(net: Net, patterns: Mapping[str, Iterable[str]], source: o
 
 def read_groups(path: Path, net: Net, source: object) -> Groups:
     """The groups from a JSON file: {"layer": "first", "middle" or "last", ...}. Raises InputError."""
-    try:
-        with reading(path):
-            groups = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(groups, dict) or not all(isinstance(group, str) for group in groups.values()):
-            raise ValueError
-    except (ValueError, RecursionError):
-        raise InputError(f'{path}: not a JSON object of "layer": "group"') from None
+    groups = read_object(path)
+    if not all(isinstance(group, str) for group in groups.values()):
+        raise InputError(f'{path}: not a JSON object of "layer": "group"')
     names = {layer.name for layer, _ in layers_in_phase(net, TRAIN, source=source)}
     for name, group in groups.items():
         if group not in GROUPS:

@@ -1,20 +1,17 @@
-"""Caffe's training log, line by line, as points of a learning curve; and what a log says of a failure."""
+"""Caffe's training log, line by line, as points of a learning curve."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from pyhisto.glog import PREFIX
 from pyhisto.learning_curve import Point
 
-# glog writes `I1121 21:47:38.000000 123 solver.cpp:320] text`; GLOG_log_prefix=0 leaves the text alone.
-_PREFIX = re.compile(r"^[IWEF]\d{4,8} [\d:.]+ +\d+ [^\]]+:\d+\] ?")
 _ITERATION = re.compile(
     r"Iteration (\d+)(?: \([^)]*\))?, (.*)"
 )  # some Caffes add the speed: (2.1 iter/s, 47s/100 iters)
 _OUTPUT = re.compile(r"\s*Test net output #\d+: (.+) = (\S+?)(?: \(\* \S+ = (\S+) loss\))?$")
 _TEST_LOSS = re.compile(r"Test loss: (\S+)$")
 _ENDS_TEST = ("Snapshotting", "Optimization", "Test interrupted")
-
-_PYTHON_ERROR = re.compile(r"^(\w+\.)*\w*(Error|Exception|Interrupt)\b.*")
 
 
 class LogReader:
@@ -33,7 +30,7 @@ class LogReader:
 
     def feed(self, line: str) -> Iterator[Point]:
         """Take in one line; yield the points that it completes."""
-        text = _PREFIX.sub("", line.rstrip())
+        text = PREFIX.sub("", line.rstrip())
         if match := _ITERATION.match(text):
             yield from self._iteration(int(match[1]), match[2])
         elif self._test is not None and not self._ignored_net:
@@ -75,14 +72,3 @@ class LogReader:
             self._losses.append(float(weighted))
         elif name == self._accuracy_name:
             self._rate = float(value)
-
-
-def failure(lines: Sequence[str]) -> str:
-    """What a failed run's log says, in one line: the fatal check, a Python layer's exception, or the last lines."""
-    texts = [(line, _PREFIX.sub("", line.rstrip())) for line in lines]
-    fatal = [text for line, text in texts if line.startswith("F") and _PREFIX.match(line)]
-    python = [text for _, text in texts if _PYTHON_ERROR.match(text)]
-    if fatal or python:
-        return "; ".join(dict.fromkeys([*python[-1:], *fatal[-1:]]))
-    shown = [text for _, text in texts if text and not text.startswith(("*** ", "@ ", "    @"))]
-    return " / ".join(shown[-3:]) or "it said nothing"

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import pyhisto
 from pyhisto.errors import InputError
-from pyhisto.files import reading, sha256, whole_file, write_text
+from pyhisto.files import read_object, sha256, whole_file, whole_files, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import to_text
 from pyhisto.training.caffe_train import Watch
@@ -122,9 +122,8 @@ def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights
 def read_suggestion(path: Path) -> float:
     """The suggested learning rate of an lr.json. Raises InputError."""
     try:
-        with reading(path):
-            rate = float(json.loads(path.read_text(encoding="utf-8"))["suggestion"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        rate = float(read_object(path)["suggestion"])
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise InputError(f"{path}: suggests no learning rate; is it what tools/find_lr.py wrote?") from None
     if not (math.isfinite(rate) and rate > 0):
         raise InputError(f"{path}: suggests a learning rate of {rate}")
@@ -142,8 +141,9 @@ def _write(folder: Path, curve: Curve, settings: dict[str, object]) -> None:
         "losses": curve.losses,
         "smoothed": curve.smoothed,
     }
-    save_curve(folder / PICTURE, curve)
-    write_text(folder / RESULT, json.dumps(found, indent=1) + "\n")
+    with whole_files(folder / PICTURE, folder / RESULT) as (picture, result):
+        save_curve(picture, curve)
+        write_text(result, json.dumps(found, indent=1) + "\n")
 
 
 def save_curve(path: Path, curve: Curve) -> None:

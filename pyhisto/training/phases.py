@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lmdb
 from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file, write_text
 from pyhisto.graph import layers_in_phase
+from pyhisto.lmdb_folder import count_records
 from pyhisto.proto import TRAIN, Net, read_net, read_solver, to_text
 from pyhisto.training.groups import FIRST, LAST, MIDDLE, Groups, Shares, with_shares
 from pyhisto.training.schedules import WarmRestarts
@@ -95,16 +95,8 @@ def epoch_iterations(solver_path: Path) -> int:
     for layer, _ in layers_in_phase(net, TRAIN, source=file):
         if layer.type == "Data" and layer.data_param.backend == layer.data_param.LMDB:
             batch = layer.data_param.batch_size * read_solver(solver_path).iter_size
-            return -(-_records(Path(layer.data_param.source)) // int(batch))
+            return -(-count_records(Path(layer.data_param.source)) // int(batch))
     raise InputError(f"{file}: trains on no LMDB, so that the length of an epoch is not known; give it in iterations")
-
-
-def _records(folder: Path) -> int:
-    try:
-        with lmdb.open(str(folder), readonly=True, lock=False, create=False) as database:
-            return int(database.stat()["entries"])
-    except lmdb.Error as error:
-        raise InputError(f"{folder}: not an LMDB: {error}") from None
 
 
 def write_phase(solver_path: Path, groups: Groups, shares: Shares, weights: Path, folder: Path, **fields: Any) -> Path:

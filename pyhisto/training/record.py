@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, write_text
+from pyhisto.files import read_object, sha256, write_text, writing
 from pyhisto.learning_curve import Point, read_points, save_curve, to_line
 from pyhisto.training.solver import Solver
 from pyhisto.versions import versions
@@ -93,7 +93,7 @@ class Record:
         split = self._solver.tested_on if point.phase == "test" else None
         point = replace(point, seconds=now - self._began, split=split)
         self._points.append(point)
-        with open(self.folder / METRICS, "a", encoding="utf-8") as file:
+        with writing(self.folder / METRICS), open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(to_line(point))
         if now - self._drawn > DRAW_EVERY:
             self.draw()
@@ -109,7 +109,6 @@ class Record:
 def _read_record(path: Path) -> dict[str, str]:
     """What an earlier training depended on."""
     try:
-        depends_on = json.loads(path.read_text(encoding="utf-8"))["depends_on"]
-        return {str(what): str(value) for what, value in depends_on.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {str(what): str(value) for what, value in read_object(path)["depends_on"].items()}
+    except (InputError, KeyError, AttributeError):
         raise InputError(f"{path}: damaged, or of an older program; remove it, or run with --restart") from None

@@ -1,18 +1,16 @@
 """A solver's prototxt, checked before Caffe sees it: what Caffe would find out late, or say at length."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lmdb
-
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.files import sha256
+from pyhisto.files import read_json, sha256
 from pyhisto.graph import layers_in_phase
+from pyhisto.lmdb_folder import count_records
 from pyhisto.manifest import SPLITS
 from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solver
 
@@ -181,11 +179,10 @@ def _shares(data: Any, iterations: int) -> tuple[tuple[float, ...], float]:
     folder = Path(data.source)
     try:
         counts = [int(count) for count in _images_by_split(folder)[folder.name].values()]
-        with lmdb.open(str(folder), readonly=True, lock=False) as database:
-            records = int(database.stat()["entries"])
+        records = count_records(folder)
         read = iterations * int(data.batch_size)
         return tuple(count / sum(counts) for count in counts), (read % records) / read
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, lmdb.Error):
+    except (InputError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, OverflowError):
         return (), 0.0  # not built by data_prep: a warning less
 
 
@@ -193,10 +190,10 @@ def _split(folder: Path) -> str | None:
     """Which split of its images an LMDB holds: data_prep names its folder so; None where it is not data_prep's."""
     try:
         return folder.name if folder.name in SPLITS and folder.name in _images_by_split(folder) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (InputError, KeyError, TypeError):
         return None
 
 
 def _images_by_split(folder: Path) -> Any:
     """Split -> class -> images, by the preprocessing.json in an LMDB's folder."""
-    return json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))["provenance"]["images"]
+    return read_json(folder / "preprocessing.json")["provenance"]["images"]

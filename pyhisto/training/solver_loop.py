@@ -28,15 +28,15 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from pyhisto import pycaffe
+from pyhisto import pycaffe, watched
 from pyhisto.errors import InputError
 from pyhisto.files import exclusive, whole_file, write_text
+from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
 from pyhisto.training.caffe_program import caffe_environment
 from pyhisto.training.caffe_train import Outcome, Watch
 from pyhisto.training.collapse import Collapse
-from pyhisto.training.log import failure
 from pyhisto.training.record import Record
 from pyhisto.training.snapshots import Snapshot, newest_whole
 from pyhisto.training.solver import Solver, check_solver, require_solver_cards, solver_cards
@@ -45,6 +45,9 @@ Net: TypeAlias = Any
 """A pycaffe Net; `net.params[layer][index].data` and `.diff` are float32 arrays in Caffe's own memory."""
 
 MODEL, SOLVER, SNAPSHOTS = "model.caffemodel", "solver.prototxt", "snapshots"
+
+UNWRITTEN = ("Caffe cannot write it", "is the disk full? make room, and run the same command again")
+ENDED = ("Caffe ended the training", "correct what it complains of, and run the same command again")
 
 NEVER = 2**31 - 1
 """A test_interval for the solver itself; with test nets it must be above 0."""
@@ -198,7 +201,8 @@ class _Loop:
             finally:
                 self._record.draw()
         if self._solver.iter >= end:
-            with method.deployed(net), whole_file(self._record.folder / MODEL) as partial:
+            model = self._record.folder / MODEL
+            with method.deployed(net), whole_file(model) as partial, watched.at(model, *UNWRITTEN):
                 net.save(str(partial))
         done = newest_whole(self._message.snapshot_prefix, self._watch.note)
         if done is None:
@@ -220,7 +224,8 @@ class _Loop:
                     return
                 if iteration != first and self._asked.snapshot and iteration % self._asked.snapshot == 0:
                     self._snapshot()
-                self._step(iteration)
+                with watched.at(self._checked.path, *ENDED):
+                    self._step(iteration)
 
     def _step(self, iteration: int) -> None:
         self._losses.append(step(self._solver, self._message.random_seed))
@@ -265,7 +270,8 @@ class _Loop:
     def _snapshot(self) -> None:
         """Caffe's two files hold what the solver updates; the method's own state is there before them."""
         self._method.save(self._own_state(self._solver.iter))
-        self._solver.snapshot()
+        with watched.at(Path(self._message.snapshot_prefix).parent, *UNWRITTEN):
+            self._solver.snapshot()
 
     def _own_state(self, iteration: int) -> Path:
         return Path(f"{self._message.snapshot_prefix}_iter_{iteration}.state")
@@ -335,7 +341,8 @@ def open_solver(path: Path, message: Any) -> Any:
     for card in solver_cards(message):
         caffe.set_device(card)
         caffe.set_mode_gpu()
-    return caffe.get_solver(str(path))
+    with pycaffe.runs(path):
+        return caffe.get_solver(str(path))
 
 
 def hang_on(method: Method, solver: Any) -> None:

@@ -119,6 +119,8 @@ def test_empty_class_is_named() -> None:
         check_classes(rows_of({"a": 0}))
     with pytest.raises(InputError, match="class 1 has no image in train"):
         check_classes([*rows_of({"a": 0, "b": 2}), *rows_of({"c": 1}, split="test")])
+    with pytest.raises(InputError, match="class 1, 2, 3, 4, 5 and 65529 more has no image in train"):
+        check_classes(rows_of({"a": 0, "b": 65535}))
 
 
 def test_each_patient_is_in_test_once() -> None:

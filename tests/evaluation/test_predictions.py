@@ -68,6 +68,7 @@ GOOD = "a.png,p1,1,global,m,,0.25,0.75\n"
         (HEADER + "a.png,p1,1,global,m,,0.5,0.75\n", "line 2: 0.5, 0.75 are not probabilities"),
         (HEADER + "a.png,p1,2,global,m,,0.25,0.75\n", "label '2' is not a class"),
         (HEADER + "a.png,p1,-1,global,m,,0.25,0.75\n", "label '-1' is not a class"),
+        (HEADER + f"a.png,p1,{'9' * 5000},global,m,,0.25,0.75\n", "label '99999999999999999999' is not a class"),
         (HEADER + "a.png,p1,1,whole,m,,0.25,0.75\n", "branch 'whole'"),
         (HEADER + "a.png,p1,1,global,m,11,0.25,0.75\n", "patch '11' in the global branch"),
         (HEADER + "a.png,p1,1,local,m,,0.25,0.75\n", "patch '' in the local branch"),

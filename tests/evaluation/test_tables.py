@@ -44,6 +44,14 @@ def test_markdown_is_for_people() -> None:
     ]
 
 
+def test_a_label_is_text_to_markdown_and_on_one_line() -> None:
+    label = "[x](y) <b>*a*</b> `c` _d_ spanhol2015_8\n| ~e~"
+    table = Table("t", label, [Column("name")], [[label]])
+    line = r"\[x\](y) \<b\>\*a\*\</b\> \`c\` \_d\_ spanhol2015_8 \| \~e\~"
+    assert to_markdown(table).splitlines() == [f"## {line}", "", "| name |", "| --- |", f"| {line} |"]
+    assert to_text(table).count("\n") == 3
+
+
 def test_text_is_aligned() -> None:
     title, head, rule, first, second, note = to_text(TABLE).splitlines()
     assert (title, note) == ("A title", "a note")

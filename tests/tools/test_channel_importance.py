@@ -109,7 +109,7 @@ def test_bad_input_is_one_line(root: Path, folder: Path) -> None:
         ("deploy.prototxt", "net.caffemodel", "no SEP layer in the stage 'statistics'"),
         ("nowhere.prototxt", "net.caffemodel", "cannot be read"),
         ("statistics3.prototxt", "nowhere.caffemodel", "cannot be read"),
-        ("elsewhere.prototxt", "net.caffemodel", "is not there or not an LMDB"),
+        ("elsewhere.prototxt", "net.caffemodel", "holds no LMDB"),
     ):
         if model == "elsewhere.prototxt":
             (folder / model).write_text(to_text(NETWORK.statistics("nowhere", 3)))

@@ -1,7 +1,8 @@
 import pytest
 
+from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
-from pyhisto.training.log import LogReader, failure
+from pyhisto.training.log import LogReader
 
 LOG = """\
 I20261121 22:02:19.7 14915 solver.cpp:346] Iteration 0, Testing net (#0)

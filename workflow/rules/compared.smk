@@ -27,11 +27,11 @@ rule features:
     benchmark:
         f"{RESULTS}/seconds/features.tsv"
     params:
-        tree=shlex.quote(TREE),
+        tree=lambda wildcards: TREE,
         descriptors=shlex.join([*HAND_CRAFTED["descriptors"], "Lab"]),
     shell:
-        "{PYTHON} tools/extract_features.py --manifest {input} --root {params.tree} --descriptors {params.descriptors} "
-        "--workers {threads} --out {output}"
+        "{PYTHON} tools/extract_features.py --manifest {input:q} --root {params.tree:q} --descriptors {params.descriptors} "
+        "--workers {threads} --out {output:q}"
 
 
 # What the images' colour alone tells: of few slides it may tell the class, and a network may have learnt no more.
@@ -47,8 +47,8 @@ rule colour:
     params:
         folder=f"{METHOD}/colour",
     shell:
-        "{PYTHON} tools/classify_features.py --features {input.features} --manifest {input.manifest} --descriptors Lab "
-        "--classifiers LR --label 'colour alone (control)' --out {params.folder}"
+        "{PYTHON} tools/classify_features.py --features {input.features:q} --manifest {input.manifest:q} --descriptors Lab "
+        "--classifiers LR --label 'colour alone (control)' --out {params.folder:q}"
 
 
 # Spanhol et al. 2015 [9]: six descriptors and four classifiers.
@@ -70,8 +70,8 @@ if "spanhol2015" in COMPARED:
             descriptors=shlex.join(HAND_CRAFTED["descriptors"]),
             classifiers=shlex.join(HAND_CRAFTED["classifiers"]),
         shell:
-            "{PYTHON} tools/classify_features.py --features {input.features} --manifest {input.manifest} "
-            "--descriptors {params.descriptors} --classifiers {params.classifiers} --out {params.folder}"
+            "{PYTHON} tools/classify_features.py --features {input.features:q} --manifest {input.manifest:q} "
+            "--descriptors {params.descriptors} --classifiers {params.classifiers} --out {params.folder:q}"
 
 
 # Spanhol et al. 2016 [11]: four networks of patches, by size and by way of cutting, merged.
@@ -92,11 +92,11 @@ if "spanhol2016" in COMPARED:
         benchmark:
             f"{EXPERIMENT}/seconds/spanhol2016_lmdb_{{patch}}_{{cut}}.tsv"
         params:
-            tree=shlex.quote(TREE),
+            tree=lambda wildcards: TREE,
             options=options(PATCHES["lmdb"]),
         shell:
-            "{PYTHON} data_prep/build_lmdb.py --manifest {input} --root {params.tree} --branch {wildcards.cut} "
-            "--size {wildcards.patch} --augment 0 --workers {threads} {params.options} --out {output}"
+            "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch {wildcards.cut:q} "
+            "--size {wildcards.patch:q} --augment 0 --workers {threads} {params.options} --out {output:q}"
 
     rule patch_network:
         input:
@@ -106,8 +106,8 @@ if "spanhol2016" in COMPARED:
         params:
             options=options({"solver-mode": "CPU", **PATCHES["solver"]}),
         shell:
-            "{PYTHON} prototxt/generate.py patch-cnn --patch {wildcards.patch} {params.options} "
-            "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
+            "{PYTHON} prototxt/generate.py patch-cnn --patch {wildcards.patch:q} {params.options} "
+            "--train-lmdb {input:q}/train --val-lmdb {input:q}/val --out {output:q}"
 
     rule patch_predict:
         input:
@@ -117,13 +117,13 @@ if "spanhol2016" in COMPARED:
         output:
             f"{PATCH_MODEL}/predictions.csv",
         params:
-            tree=shlex.quote(TREE),
+            tree=lambda wildcards: TREE,
             name=lambda wildcards: f"{wildcards.patch}x{wildcards.patch} "
             + {"window": "sliding"}.get(wildcards.cut, wildcards.cut),
         shell:
-            "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
-            "--manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.cut} --split test --merge "
-            "--batch-size 200 --name '{params.name}' --out {output}"
+            "{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
+            "--manifest {input.lmdb:q}/manifest.csv --root {params.tree:q} --branch {wildcards.cut:q} --split test --merge "
+            "--batch-size 200 --name {params.name:q} --out {output:q}"
 
     rule spanhol2016:
         output:
@@ -155,7 +155,7 @@ if "bayramoglu2016" in COMPARED:
         params:
             splits=splits,
         shell:
-            "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output}"
+            "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output:q}"
 
     rule all_magnifications_lmdb:
         input:
@@ -166,12 +166,12 @@ if "bayramoglu2016" in COMPARED:
         benchmark:
             f"{ALL}/seconds/lmdb.tsv"
         params:
-            tree=shlex.quote(TREE),
+            tree=lambda wildcards: TREE,
             options=options(TOGETHER["lmdb"]),
         shell:
-            "{PYTHON} data_prep/build_lmdb.py --manifest {input} --root {params.tree} --branch global "
-            "--workers {threads} {params.options} --out {output} && "
-            "{PYTHON} data_prep/label_lmdb.py --lmdb {output} --column magnification"
+            "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch global "
+            "--workers {threads} {params.options} --out {output:q} && "
+            "{PYTHON} data_prep/label_lmdb.py --lmdb {output:q} --column magnification"
 
     rule magnification_network:
         input:
@@ -181,8 +181,8 @@ if "bayramoglu2016" in COMPARED:
         params:
             options=options({"solver-mode": "CPU", **TOGETHER["network"], **TOGETHER["solver"]}),
         shell:
-            "{PYTHON} prototxt/generate.py magnification-cnn --task {wildcards.task} {params.options} "
-            "--train-lmdb {input}/train --val-lmdb {input}/val --out {output}"
+            "{PYTHON} prototxt/generate.py magnification-cnn --task {wildcards.task:q} {params.options} "
+            "--train-lmdb {input:q}/train --val-lmdb {input:q}/val --out {output:q}"
 
     rule magnification_predict:
         input:
@@ -193,11 +193,11 @@ if "bayramoglu2016" in COMPARED:
         output:
             f"{BY_TASK}/predictions.csv",
         params:
-            tree=shlex.quote(TREE),
+            tree=lambda wildcards: TREE,
         shell:
-            "{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
-            "--manifest {input.manifest} --preprocessing {input.lmdb}/test --root {params.tree} --branch global "
-            "--split test --name '{wildcards.task} task' --out {output}"
+            "{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
+            "--manifest {input.manifest:q} --preprocessing {input.lmdb:q}/test --root {params.tree:q} --branch global "
+            "--split test --name {wildcards.task:q}' task' --out {output:q}"
 
     rule magnification_cost:
         input:
@@ -205,7 +205,7 @@ if "bayramoglu2016" in COMPARED:
         output:
             f"{BY_TASK}/cost.json",
         shell:
-            "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
+            "{PYTHON} tools/cost.py --model {input:q}/deploy.prototxt --json > {output:q}"
 
     rule bayramoglu2016:
         output:
@@ -231,8 +231,8 @@ if "collapse" in COMPARED:
             folder=f"{RESULTS}/collapse",
             options=options({name: value for name, value in COMPARED["collapse"].items() if name != "cut"}),
         shell:
-            "{PYTHON} tools/collapse_study.py --train-lmdb {input}/train --val-lmdb {input}/val {params.options} "
-            "--out {params.folder}"
+            "{PYTHON} tools/collapse_study.py --train-lmdb {input:q}/train --val-lmdb {input:q}/val {params.options} "
+            "--out {params.folder:q}"
 
 
 # What the networks of both have in common: <place>/net is trained on an LMDB that lies in <place>, or beside it.
@@ -265,8 +265,8 @@ rule train_compared:
         on_card=lambda wildcards: on_card(PYTHON, cards_compared(wildcards)),
         folder="{place}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
-        "--out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
+        "model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "--out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
 rule cost_compared:
@@ -277,7 +277,7 @@ rule cost_compared:
     wildcard_constraints:
         place=PLACES,
     shell:
-        "{PYTHON} tools/cost.py --model {input}/deploy.prototxt --json > {output}"
+        "{PYTHON} tools/cost.py --model {input:q}/deploy.prototxt --json > {output:q}"
 
 
 COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES] + STUDIES

@@ -14,7 +14,7 @@ if study.synthetic:
             magnification=config["magnifications"][0],
             options=options(study.synthetic),
         shell:
-            "{PYTHON} data_prep/make_synthetic.py --out {output} --magnification {params.magnification} --workers {threads} "
+            "{PYTHON} data_prep/make_synthetic.py --out {output:q} --magnification {params.magnification} --workers {threads} "
             "{params.options}"
 
 elif study.slides:
@@ -26,10 +26,10 @@ elif study.slides:
         benchmark:
             f"{RESULTS}/seconds/samples.tsv"
         params:
-            slides=shlex.quote(study.slides),
+            slides=lambda wildcards: study.slides,
             options=options(study.data.get("samples", {})),
         shell:
-            "{PYTHON} data_prep/make_slide_samples.py --root {params.slides} --out {output} --workers {threads} {params.options}"
+            "{PYTHON} data_prep/make_slide_samples.py --root {params.slides:q} --out {output:q} --workers {threads} {params.options}"
 
 
 def splits(wildcards):
@@ -46,7 +46,7 @@ rule manifest:
     params:
         splits=splits,
     shell:
-        "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output[0]}"
+        "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output[0]:q}"
 
 
 rule lmdb:
@@ -58,8 +58,8 @@ rule lmdb:
     benchmark:
         f"{EXPERIMENT}/seconds/lmdb_{{branch}}.tsv"
     params:
-        tree=shlex.quote(TREE),
+        tree=lambda wildcards: TREE,
         options=options(config["lmdb"]),
     shell:
-        "{PYTHON} data_prep/build_lmdb.py --manifest {input} --root {params.tree} --branch {wildcards.branch} "
-        "--workers {threads} {params.options} --out {output}"
+        "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch {wildcards.branch:q} "
+        "--workers {threads} {params.options} --out {output:q}"

@@ -8,7 +8,7 @@ rule cost:
     output:
         f"{PLACE}/cost.json",
     shell:
-        "{PYTHON} tools/cost.py --model {input.net}/deploy.prototxt --weights {input.model} --json > {output}"
+        "{PYTHON} tools/cost.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --json > {output:q}"
 
 
 rule times:
@@ -29,7 +29,7 @@ rule examples:
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
     shell:
-        "{PYTHON} data_prep/show_lmdb.py --lmdb {input}/train --out {output}"
+        "{PYTHON} data_prep/show_lmdb.py --lmdb {input:q}/train --out {output:q}"
 
 
 # Channel prunings by other criteria than the paper's, as figures name them.
@@ -130,4 +130,4 @@ rule report:
     output:
         f"{RESULTS}/report.html",
     shell:
-        "{PYTHON} tools/report.py --results {RESULTS}"
+        "{PYTHON} tools/report.py --results {RESULTS:q}"

@@ -14,8 +14,8 @@ except InputError as error:
 ON_CARD, ON_GPU = on_card(PYTHON, GPU), "--gpu 0" if GPU else ""
 TRAIN_ON_CARDS = on_card(PYTHON, CARDS)
 ON_GPUS = f"--gpu {','.join(map(str, range(CARDS)))}" if CARDS > 1 else ""
-PRUNED = "|".join([*PRUNINGS, *(f"loops/{name}_[0-9]+" for name in PRUNINGS)]) or "none"
-OPERATED = "|".join(SURGERIES) or "none"
+PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
+OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 
 
 def loop(stage):
@@ -58,8 +58,8 @@ rule network:
     params:
         options=options({"solver-mode": "CPU", **config["network"], **config["solver"], "cards": max(1, CARDS)}),
     shell:
-        "{PYTHON} prototxt/generate.py inception-sep {params.options} --train-lmdb {input}/train --val-lmdb {input}/val "
-        "--out {output}"
+        "{PYTHON} prototxt/generate.py inception-sep {params.options} --train-lmdb {input:q}/train --val-lmdb {input:q}/val "
+        "--out {output:q}"
 
 
 rule prune:
@@ -75,11 +75,11 @@ rule prune:
         stage=PRUNED,
     params:
         options=criterion,
-        importance=lambda wildcards, input: f"--importance {input.importance}" if input.importance else "",
+        importance=lambda wildcards, input: ["--importance", input.importance] if input.importance else [],
     shell:
-        "{PYTHON} tools/prune.py --model {input.net}/deploy.prototxt --also {input.net}/train_val.prototxt "
-        "{input.net}/statistics.prototxt {input.net}/solver.prototxt --weights {input.model} {params.importance} "
-        "{params.options} --out {output}"
+        "{PYTHON} tools/prune.py --model {input.net:q}/deploy.prototxt --also {input.net:q}/train_val.prototxt "
+        "{input.net:q}/statistics.prototxt {input.net:q}/solver.prototxt --weights {input.model:q} {params.importance:q} "
+        "{params.options} --out {output:q}"
 
 
 def weights(wildcards):
@@ -104,8 +104,8 @@ rule slimming:
         folder=f"{PLACE}/slimming/training",
         options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
     shell:
-        "{ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
-        "{params.options} --out {params.folder} && cp {params.folder}/model.caffemodel {output}"
+        "{ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "{params.options} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
 
 
 rule train:
@@ -125,8 +125,8 @@ rule train:
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net}/solver.prototxt "
-        "{params.weights} {ON_GPUS} --out {params.folder}) && cp {params.folder}/metrics.jsonl {output.metrics} && cp $model {output.model}"
+        "model=$({TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "{params.weights:q} {ON_GPUS} --out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
 rule surgery_network:
@@ -137,7 +137,7 @@ rule surgery_network:
     wildcard_constraints:
         stage=OPERATED,
     shell:
-        "mkdir -p {output} && cp {input}/*.prototxt {output}"
+        "mkdir -p {output:q} && cp {input:q}/*.prototxt {output:q}"
 
 
 rule surgery:
@@ -160,9 +160,9 @@ rule surgery:
             {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
         ),
     shell:
-        "{ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net}/solver.prototxt --weights {input.model} "
-        "{params.options} --out {params.folder} && "
-        "cp {params.folder}/metrics.jsonl {output.metrics} && cp {params.folder}/model.caffemodel {output.model}"
+        "{ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "{params.options} --out {params.folder:q} && "
+        "cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp {params.folder:q}/model.caffemodel {output.model:q}"
 
 
 rule importance:
@@ -178,8 +178,8 @@ rule importance:
     benchmark:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     shell:
-        "{ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net}/statistics.prototxt --weights {input.model} "
-        "{ON_GPU} --workers {threads} --out {output}"
+        "{ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net:q}/statistics.prototxt --weights {input.model:q} "
+        "{ON_GPU} --workers {threads} --out {output:q}"
 
 
 rule predict:
@@ -194,8 +194,8 @@ rule predict:
     benchmark:
         f"{EXPERIMENT}/seconds/predict_{{stage}}_{{branch}}.tsv"
     params:
-        tree=shlex.quote(TREE),
-        name=lambda wildcards: f"--name bag{wildcards.bag}" if "bag" in study.levels else "",
+        tree=lambda wildcards: TREE,
+        name=lambda wildcards: ["--name", f"bag{wildcards.bag}"] if "bag" in study.levels else [],
     shell:
-        "{ON_CARD}{PYTHON} tools/predict.py --model {input.net}/deploy.prototxt --weights {input.model} --engine caffe "
-        "{ON_GPU} --manifest {input.lmdb}/manifest.csv --root {params.tree} --branch {wildcards.branch} --split test {params.name} --out {output}"
+        "{ON_CARD}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
+        "{ON_GPU} --manifest {input.lmdb:q}/manifest.csv --root {params.tree:q} --branch {wildcards.branch:q} --split test {params.name:q} --out {output:q}"

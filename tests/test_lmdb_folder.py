@@ -1,0 +1,106 @@
+"""A damaged LMDB is one line of the program that reads it, not the end of its process."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import lmdb
+import pytest
+
+from data_prep.lmdb_writer import decode_record, read_lmdb
+from pyhisto.errors import InputError
+from pyhisto.lmdb_folder import count_records, open_lmdb
+from pyhisto.proto import Datum
+
+RECORDS = 200
+NET = """
+layer {{
+  name: "data" type: "Data" top: "data" top: "label" data_param {{ source: "{}" batch_size: 4 backend: LMDB }}
+}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An LMDB of several pages: 200 records of 8 x 8 x 3."""
+    out = tmp_path / "train"
+    out.mkdir()
+    with lmdb.open(str(out), map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
+        for number in range(RECORDS):
+            datum = Datum(channels=3, height=8, width=8, data=bytes(192), label=number % 2)
+            transaction.put(b"%010d_a.png_" % number, datum.SerializeToString())
+    return out
+
+
+def spoil(folder: Path, change: str) -> None:
+    """Cut data.mdb at a page, or put noise into the heads of all pages but the two that say where the root is."""
+    file = folder / "data.mdb"
+    data = bytearray(file.read_bytes())
+    if change == "cut":
+        data = data[: len(data) // 2 // 4096 * 4096]
+    else:
+        rng = random.Random(change)
+        for page in range(2, len(data) // 4096):
+            for place in range(16):
+                data[page * 4096 + place] = rng.randrange(256)
+    file.write_bytes(data)
+
+
+def test_a_whole_one_is_counted_and_read(folder: Path) -> None:
+    assert count_records(folder) == RECORDS
+    assert len(list(read_lmdb(folder))) == RECORDS
+
+
+def test_one_that_is_cut_short_or_not_there_is_named(folder: Path) -> None:
+    spoil(folder, "cut")
+    with pytest.raises(InputError, match=r"train: the LMDB is cut short, \d+ bytes are wanted"), open_lmdb(folder):
+        pass
+    (folder / "data.mdb").write_bytes(b"x" * 10_000)
+    with pytest.raises(InputError, match="train: not an LMDB, or damaged"), open_lmdb(folder):
+        pass
+    (folder / "data.mdb").unlink()
+    with pytest.raises(InputError, match="train: holds no LMDB"), open_lmdb(folder):
+        pass
+
+
+@pytest.mark.parametrize("change", ["cut", "noise 1", "noise 2", "noise 3"])
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("data_prep/show_lmdb.py", ["--lmdb", "train", "--out", "out.png"]),
+        ("data_prep/label_lmdb.py", ["--lmdb", ".", "--column", "subtype"]),
+        ("tools/lint.py", ["net.prototxt"]),
+    ],
+)
+def test_the_programs_that_read_one_say_so_in_one_line(
+    root: Path, folder: Path, program: str, arguments: list[str], change: str
+) -> None:
+    place = folder.parent
+    spoil(folder, change)
+    (place / "net.prototxt").write_text(NET.format("train"))
+    (place / "manifest.csv").write_text("path,label,patient,slide,magnification,subtype,split\na.png,0,,,,A,train\n")
+    command = [sys.executable, str(root / program), *arguments]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    if program == "tools/lint.py":  # what it can say without the data it says
+        assert done.returncode in (0, 1, 2) and "Traceback" not in done.stderr
+    else:
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert f"{Path(program).name}: train: " in done.stderr
+    assert {path.name for path in place.iterdir()} <= {"train", "net.prototxt", "manifest.csv"}
+    assert {path.name for path in folder.iterdir()} <= {"data.mdb", "lock.mdb"}
+
+
+@pytest.mark.parametrize(
+    ("record", "complaint"),
+    [
+        (b"\xff\xff\xff", "is not a Datum"),
+        (Datum(data=b"\xff\xd8\xff\xe0 nothing", encoded=True).SerializeToString(), "not an image"),
+        (Datum(data=b"", encoded=True).SerializeToString(), "not an image"),
+        (Datum(channels=3, height=8, width=8, data=bytes(191)).SerializeToString(), "holds 191 bytes of a picture"),
+        (Datum(channels=-3, height=-8, width=8, data=bytes(192)).SerializeToString(), "holds 192 bytes of a picture"),
+    ],
+)
+def test_a_damaged_record_is_named(record: bytes, complaint: str) -> None:
+    with pytest.raises(InputError, match=f"record 7: .*{complaint}"):
+        decode_record(record, "record 7")
