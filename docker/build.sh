@@ -41,6 +41,8 @@ else
         mirror=$(sed -n 's/^deb \(\[[^]]*\] \)\?\([^ ]*\) .*/\2/p; s/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)
         debootstrap --variant=minbase bookworm "$root/base" ${mirror:+"$mirror"} > "$root/debootstrap.log" ||
             { tail "$root/debootstrap.log" >&2; exit 1; }
+        # What debootstrap downloaded is no part of an image.
+        rm -rf "$root"/base/var/cache/apt/archives/*.deb "$root"/base/var/lib/apt/lists/*
         rm -f "$root/base/etc/apt/sources.list"
         cp /etc/apt/sources.list "$root/base/etc/apt/" 2>/dev/null || true
         cp -r /etc/apt/sources.list.d /etc/apt/apt.conf.d "$root/base/etc/apt/"
