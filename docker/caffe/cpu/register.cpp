@@ -1,6 +1,5 @@
 // Puts these layers in the place of Caffe's when the library is loaded: the registry's own interface, nothing else.
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "caffe/layer_factory.hpp"
@@ -40,10 +39,17 @@ void replace() {
   creators["Scale"] = create<Dtype, ScaleLayer>;
 }
 
-// `caffe` gets the library by LD_PRELOAD; what it starts itself shall not.
+// `caffe` gets the library by LD_PRELOAD, as its first; what it starts itself shall not.
 void keep_from_children() {
   const char* preloaded = std::getenv("LD_PRELOAD");
-  if (preloaded && std::strstr(preloaded, "libpyhisto_cpu.so") && !std::strpbrk(preloaded, " :")) unsetenv("LD_PRELOAD");
+  if (!preloaded) return;
+  const std::string all = preloaded, first = all.substr(0, all.find(':')), name = "libpyhisto_cpu.so";
+  if (first.size() < name.size() || first.compare(first.size() - name.size(), name.size(), name) != 0) return;
+  if (first.size() == all.size()) {
+    unsetenv("LD_PRELOAD");
+  } else {
+    setenv("LD_PRELOAD", all.c_str() + first.size() + 1, 1);
+  }
 }
 
 __attribute__((constructor)) void on_load() {
