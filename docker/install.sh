@@ -24,7 +24,7 @@ requirements=("$root/requirements.txt")
 [ "${DEV:-1}" = 0 ] || requirements+=("$root/requirements-dev.txt")
 
 # Whatever changes one of these makes the setup run again.
-wanted=$({ cat "${requirements[@]}" "$root/pyproject.toml" "$0" "$caffe"/* 2>/dev/null; echo "$root ${CAFFE_ROOT:-} $GPU"; } | sha256sum)
+wanted=$({ cat "${requirements[@]}" "$root/pyproject.toml" "$0" "$caffe"/* "$caffe"/cpu/* 2>/dev/null; echo "$root ${CAFFE_ROOT:-} $GPU"; } | sha256sum)
 dependencies_only=$([ "${1:-}" = dependencies ] && echo yes || true)
 is_done() { [ "$(cat "$venv/setup.done" 2>/dev/null)" = "$wanted" ] && "$venv/bin/caffe" --version >/dev/null 2>&1; }
 ! is_done || exit 0
@@ -92,6 +92,8 @@ fi
 # `import caffe` works in the environment; and the interpreter inside `caffe` finds the environment by the PATH.
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$found" > "$site/caffe.pth"
+faster=$("$caffe/cpu/install.sh" "$found" "$venv")
+[ -z "$faster" ] || echo "import pyhisto.faster_caffe; pyhisto.faster_caffe.use_with('$found')" >> "$site/caffe.pth"
 for tool in caffe convert_imageset compute_image_mean extract_features; do
     [ -x "$(dirname "$program")/$tool" ] || continue
     rm -f "$venv/bin/$tool"

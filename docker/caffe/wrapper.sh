@@ -15,4 +15,10 @@ case " $*" in
     fi
     ;;
 esac
+# The faster layers, unless the path is one that LD_PRELOAD cannot name. The library takes itself out of the environment.
+faster="$venv/lib/libpyhisto_cpu.so"
+case "$faster" in
+*[\ :]*) ;;
+*) [ ! -f "$faster" ] || export LD_PRELOAD="$faster${LD_PRELOAD:+:$LD_PRELOAD}" ;;
+esac
 PATH="$venv/bin:$PATH" exec "$program" "$@"
