@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import h5py
 from numpy.typing import NDArray
 
+from pyhisto import watched
 from pyhisto.errors import InputError
 
 Array: TypeAlias = NDArray[Any]
@@ -43,7 +44,7 @@ def write_hdf5_weights(path: Path, layers: Iterable[tuple[str, Sequence[Array]]]
 def open_hdf5(path: Path, what: str) -> Iterator[h5py.File]:
     """Open an HDF5 file to read. What goes wrong with it in the block is an InputError that says it is no `what`."""
     try:
-        with h5py.File(path, "r") as file:
+        with watched.at(path, f"HDF5 cannot read it as {what}", "give a whole file"), h5py.File(path, "r") as file:
             yield file
     except (AttributeError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path}: not an HDF5 {what}: {' '.join(str(error).split())}") from None

@@ -216,9 +216,7 @@ def read_weights(path: Path) -> Net:
         from pyhisto.hdf5 import read_hdf5_weights  # h5py takes its time to load, and few files need it
 
         net = Weights()
-        with watched.at(path, "HDF5 cannot read it", "give a whole file"):
-            stored = read_hdf5_weights(path)
-        for name, arrays in stored.items():
+        for name, arrays in read_hdf5_weights(path).items():
             layer = net.layer.add(name=name)
             for values in arrays:
                 set_blob(layer.blobs.add(), values)

@@ -127,7 +127,9 @@ def run(kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
         file.flush()
         net = caffe.Net(file.name, caffe.TRAIN if phase == "TRAIN" else caffe.TEST)
     for blob in net.params.get("layer", []):
-        blob.data[...] = np.abs(rng.normal(size=blob.data.shape)) + 0.1 if kind == "batch_norm" else rng.normal(size=blob.data.shape)
+        blob.data[...] = (
+            np.abs(rng.normal(size=blob.data.shape)) + 0.1 if kind == "batch_norm" else rng.normal(size=blob.data.shape)
+        )
     found: dict[str, np.ndarray] = {"text": np.array(text + f"# phase {phase}")}
     special = kind in ("pooling", "relu") and rng.random() < 0.3
     for turn, images in enumerate([shape[0], int(rng.integers(1, 4))]):
