@@ -11,7 +11,7 @@ rm -f "$library"
 say() { echo "$*; Caffe computes as it is" >&2; exit 0; }
 
 # Where they are in a Caffe that is installed (ours, conda's), and where its two ways to build it leave the generated one.
-libcaffe=$(ldd "$pycaffe/caffe/_caffe.so" 2>/dev/null | awk '$1 ~ /^libcaffe/ { print $3; exit }')
+libcaffe=$(ldd "$pycaffe/caffe/_caffe.so" 2>/dev/null | awk '$1 ~ /^libcaffe/ { print $3 }')
 [ -f "$libcaffe" ] || say "The faster layers are left out: pycaffe in $pycaffe has no libcaffe.so"
 headers=() layer="" proto=""
 for folder in "$pycaffe/../include" "$pycaffe/../../../include" "$pycaffe/../build/include" "$pycaffe/../build/src" "$pycaffe/../.build_release/src"; do
