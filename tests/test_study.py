@@ -17,7 +17,8 @@ def study(root: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def config(**data: object) -> dict[str, object]:
-    return {"name": "n", "data": data, "compressions": {}}
+    sections: dict[str, object] = {name: {} for name in ("lmdb", "network", "solver", "compressions")}
+    return {"name": "n", "title": "t", "data": data, "magnifications": [100], **sections}
 
 
 def test_the_folders_that_are_really_read(study: Any) -> None:
