@@ -65,10 +65,19 @@ def test_nothing_to_suggest() -> None:
     assert "does not fall, or diverges from 2.59 on" in str(Curve(slow, rising, rising, diverged=True).fault)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "no", '{"suggestion": null}', '{"suggestion": -1}'])
-def test_a_file_without_a_suggestion(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{}", "suggests"),
+        ('{"suggestion": null}', "suggests"),
+        ('{"suggestion": -1}', "suggests"),
+        ("[]", "not a JSON object"),
+        ("no", "not valid JSON"),
+    ],
+)
+def test_a_file_without_a_suggestion(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "lr.json").write_text(text)
-    with pytest.raises(InputError, match=r"lr\.json: suggests"):
+    with pytest.raises(InputError, match=rf"lr\.json: {complaint}"):
         read_suggestion(tmp_path / "lr.json")
 
 
