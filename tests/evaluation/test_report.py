@@ -200,7 +200,7 @@ def test_bad_folders(root: Path, single: Path, tmp_path: Path) -> None:
     assert done.returncode == 2 and "run.json: lambda is 'much'" in done.stderr
     (single / "run.json").write_text("{")
     done = report(root, single)
-    assert done.returncode == 2 and "run.json: not a JSON object" in done.stderr and done.stderr.count("\n") == 1
+    assert done.returncode == 2 and "run.json: not valid JSON" in done.stderr and done.stderr.count("\n") == 1
     assert not (single / "report.html").exists()
 
 
