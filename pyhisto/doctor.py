@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto import faster_caffe
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import find_cards
 from pyhisto.errors import InputError
@@ -114,7 +115,7 @@ def _pycaffe() -> str:
     if done.returncode:
         raise InputError(f"`import caffe` fails: {_last_line(done.stderr)}; {SETUP}")
     folder, version, layers = done.stdout.split()
-    return f"{version} with {layers} layer types, {folder}"
+    return f"{version} with {layers} layer types, {folder}; on the CPU {faster_caffe.layers()} computes"
 
 
 def _training(mode: str = "CPU") -> str:

@@ -1,7 +1,7 @@
 """Caffe's layers that compute faster on the CPU (docker/caffe/cpu): how pycaffe gets them, and whether it does.
 
-`make setup` puts `use_with` into the environment's caffe.pth, so that a plain `import caffe` has them; the program `caffe`
-has them from its wrapper. PYHISTO_STOCK_CAFFE=1 gives Berkeley's code in both.
+`make setup` puts `use_with` into the environment's caffe.pth, so that a plain `import caffe` has them; the program
+`caffe` has them from its wrapper. PYHISTO_STOCK_CAFFE=1 gives Berkeley's code in both.
 """
 
 import os
@@ -25,11 +25,11 @@ def layers() -> str:
 def use_with(folder: str) -> None:
     """Load the library when pycaffe in `folder`, for which it was built, is imported; any other stays as it is."""
     if installed():
-        sys.meta_path.insert(0, _Loader(folder))
+        sys.meta_path.insert(0, _Hook(folder))
 
 
-class _Loader:
-    """Finds no module. It is asked for pycaffe's own library before that is loaded, and loads ours, with libcaffe, first."""
+class _Hook:
+    """Finds no module. Asked for pycaffe's own library before that is loaded, it loads ours, with libcaffe, first."""
 
     def __init__(self, folder: str) -> None:
         self._package = os.path.realpath(os.path.join(folder, "caffe"))

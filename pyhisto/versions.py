@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyhisto
+from pyhisto import faster_caffe
 from pyhisto.errors import InputError
 from pyhisto.files import read_object
 
@@ -27,6 +28,7 @@ def versions() -> dict[str, Any]:
     pyhisto, commit, python, system, machine, gpu_driver: a text each. caffe: what its build.json says (key: of all that
     the build depends on; sources: name and version -> sha256; architectures: compute capabilities times ten; packages:
     distribution packages whose libraries it loads, CUDA's among them), or the folder of a Caffe that has none.
+    cpu_layers: whose code computes Caffe's layers on the CPU.
     python_packages and system_packages (those of caffe.packages): name -> version.
     """
     caffe = caffe_build()
@@ -38,6 +40,7 @@ def versions() -> dict[str, Any]:
         "machine": platform.machine(),
         "gpu_driver": DRIVER.read_text(encoding="utf-8").splitlines()[0] if DRIVER.is_file() else None,
         "caffe": caffe,
+        "cpu_layers": faster_caffe.layers(),
         "python_packages": {
             name: version
             for name, version in sorted((found.name, found.version) for found in importlib.metadata.distributions())

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +18,7 @@ from pyhisto.evaluation.predictions import write_predictions
 from pyhisto.evaluation.strategies import FUSIONS
 from pyhisto.files import sha256, whole_files, write_text
 from pyhisto.inference.deploy import read_deploy
-from pyhisto.inference.engines import ENGINES
+from pyhisto.inference.engines import AUTO, ENGINES, fastest_engine
 from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
 from pyhisto.manifest import SPLITS, read_manifest
 from pyhisto.preprocessing.recipe import CUTS, FILE_NAME, Preprocessing
@@ -44,7 +45,12 @@ def run_network(args: argparse.Namespace, table: Path, beside: Path) -> None:
     trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
     if args.split != "train" and trained_on.is_file():
         check_unseen(rows, read_manifest(trained_on))
-    engine = ENGINES[args.engine](deploy, args.gpu)
+    if args.engine == AUTO:
+        args.engine, engine, why = fastest_engine(deploy, args.gpu)
+        if why:
+            print(f"by {args.engine}, not {why.rstrip('; ')}", file=sys.stderr)
+    else:
+        engine = ENGINES[args.engine](deploy, args.gpu)
 
     predictions = predict(rows, args.root, preprocessing, engine, args.batch_size)
     if args.merge:
@@ -102,7 +108,9 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True, metavar="F", help="deploy.prototxt")
     parser.add_argument("--weights", type=Path, required=True, metavar="F", help="its caffemodel")
-    parser.add_argument("--engine", choices=list(ENGINES), default="caffe", help="default %(default)s")
+    parser.add_argument(
+        "--engine", choices=[AUTO, *ENGINES], default=AUTO, help="auto (default): the fastest installed"
+    )
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="F", help="the images, their classes and splits"

@@ -12,7 +12,8 @@ from pyhisto.dialects import for_opencv
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.inference.deploy import Deploy
-from pyhisto.onnx.export import export
+from pyhisto.onnx.export import Export, export
+from pyhisto.onnx.proof import prove
 from pyhisto.onnx.runtime import runner
 from pyhisto.proto import bare_weights
 
@@ -65,8 +66,15 @@ def onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     """Run with ONNX Runtime, on the CPU, what tools/to_onnx.py makes of the network. SEP layers pass."""
     if gpu is not None:
         raise InputError("--gpu: the onnx engine runs on the CPU; use --engine caffe")
-    graph = Graph.build(deploy.net, source=deploy.model)
-    network = runner(export(graph, deploy.blobs, deploy.weights).model)
+    return _run_onnx(deploy, _export(deploy))
+
+
+def _export(deploy: Deploy) -> Export:
+    return export(Graph.build(deploy.net, source=deploy.model), deploy.blobs, deploy.weights)
+
+
+def _run_onnx(deploy: Deploy, exported: Export) -> Engine:
+    network = runner(exported.model)
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return network({deploy.input: batch}, [deploy.output])[deploy.output].reshape(len(batch), deploy.classes)
@@ -79,6 +87,33 @@ ENGINES: dict[str, Callable[[Deploy, int | None], Engine]] = {
     "opencv": opencv_engine,
     "onnx": onnx_engine,
 }
+
+
+AUTO = "auto"
+
+
+def fastest_engine(deploy: Deploy, gpu: int | None = None) -> tuple[str, Engine, str]:
+    """The fastest engine that is installed and runs the network; its name, itself, and why it is no faster one.
+
+    On the CPU that is ONNX Runtime, once its model is proved to compute what Caffe, else OpenCV, computes; then Caffe;
+    then OpenCV. On a GPU it is Caffe. Raises InputError if none runs the network.
+    """
+    why = ""
+    for name, make in {"onnx": _proved_onnx_engine, "caffe": caffe_engine, "opencv": opencv_engine}.items():
+        if gpu is not None and name != "caffe":
+            continue
+        try:
+            return name, make(deploy, gpu), why
+        except InputError as error:
+            why += f"{name}: {error}; "
+    raise InputError(f"no engine runs the network: {why.rstrip('; ')}")
+
+
+def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
+    exported = _export(deploy)
+    if prove(exported, deploy.blobs, deploy.model) is None:
+        raise InputError("neither pycaffe nor OpenCV is there to prove its model with")
+    return _run_onnx(deploy, exported)
 
 
 def _bytes(data: bytes) -> NDArray[np.uint8]:

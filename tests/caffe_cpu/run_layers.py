@@ -1,4 +1,4 @@
-"""Random layers through pycaffe: `run_layers.py OUT.npz SEED COUNT`. Blobs, gradients and parameters of each, into one file.
+"""Random layers through pycaffe: `run_layers.py OUT.npz SEED COUNT`. Blobs, gradients and parameters into one file.
 
 Run twice, with PYHISTO_STOCK_CAFFE=1 and without, the same seed gives the same layers, inputs and gradients to both.
 """

@@ -1,3 +1,5 @@
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ from numpy.testing import assert_allclose
 
 from pyhisto.errors import InputError
 from pyhisto.inference.deploy import read_deploy
-from pyhisto.inference.engines import caffe_engine, opencv_engine
+from pyhisto.inference.engines import caffe_engine, fastest_engine, opencv_engine
 from pyhisto.proto import blob_array, read_weights, write_weights
 
 Pair = tuple[Path, Path]
@@ -125,3 +127,14 @@ def test_a_gpu_that_is_not_there_is_an_error_and_no_abort(small: Pair) -> None:
         InputError, match=r"--gpu 99, but (Caffe .* was built for the CPU alone|no card is|there is no card 99)"
     ):
         caffe_engine(read_deploy(*small), 99)
+
+
+def test_auto_is_onnx_runtime_with_proof_else_what_comes_next(small: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy, images = read_deploy(*small), batch(3)
+    name, run, why = fastest_engine(deploy)
+    assert (name, why) == ("onnx", "")
+    assert_allclose(run(images), by_hand(small[1], images), atol=1e-5)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
+    name, run, why = fastest_engine(deploy)
+    assert name == ("caffe" if importlib.util.find_spec("caffe") else "opencv") and "onnxruntime is missing" in why
+    assert_allclose(run(images), by_hand(small[1], images), atol=1e-5)

@@ -17,6 +17,10 @@ ON_GPUS = f"--gpu {','.join(map(str, range(CARDS)))}" if CARDS > 1 else ""
 PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 
+# On the CPU, trainings that can run side by side share the cores: one each, if there are as many branches and experiments.
+# Other numbers of threads round the sums of a training otherwise; the same number gives the same bytes.
+TRAINING_THREADS = 1 if GPU else max(1, workflow.cores // (len(BRANCHES) * len(EXPERIMENTS)))
+
 
 def loop(stage):
     """Of a compression's stage: its settings, and which of its loops it is (the last one bears its name alone)."""
@@ -96,6 +100,7 @@ rule slimming:
         f"{PLACE}/slimming/model.caffemodel",
     wildcard_constraints:
         stage=PRUNED,
+    threads: TRAINING_THREADS
     resources:
         gpu=GPU,
     benchmark:
@@ -104,7 +109,7 @@ rule slimming:
         folder=f"{PLACE}/slimming/training",
         options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
     shell:
-        "{ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "{params.options} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
 
 
@@ -117,6 +122,7 @@ rule train:
         metrics=f"{PLACE}/metrics.jsonl",
     wildcard_constraints:
         stage=f"before|{PRUNED}",
+    threads: TRAINING_THREADS
     resources:
         gpu=CARDS,
     benchmark:
@@ -125,7 +131,7 @@ rule train:
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "model=$(OPENBLAS_NUM_THREADS={threads} {TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
         "{params.weights:q} {ON_GPUS} --out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
@@ -150,6 +156,7 @@ rule surgery:
         metrics=f"{PLACE}/metrics.jsonl",
     wildcard_constraints:
         stage=OPERATED,
+    threads: TRAINING_THREADS
     resources:
         gpu=GPU,
     benchmark:
@@ -160,7 +167,7 @@ rule surgery:
             {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
         ),
     shell:
-        "{ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "{params.options} --out {params.folder:q} && "
         "cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp {params.folder:q}/model.caffemodel {output.model:q}"
 
