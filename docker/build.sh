@@ -59,7 +59,7 @@ build test "$image-test"
 
 echo "Size of $image: $(size "$image")"
 echo "Libraries that the Caffe in $image names and the image lacks (libcuda, which comes with a card's driver, may be one):"
-in_image "$image" sh -c 'cd .cache/pyhisto/caffe-*
+in_image "$image" sh -c 'cd .cache/pyhisto/caffe-*/
     missing=$(ldd bin/caffe lib/lib*.so* python/caffe/_caffe.so | grep "not found" | sort -u)
     echo "${missing:-none}"
     ! echo "$missing" | grep -v -e "^$" -e "libcuda\.so" | grep -q .'
