@@ -14,6 +14,11 @@ from pyhisto.errors import InputError
 from pyhisto.training.caffe_program import caffe_environment, find_caffe
 from pyhisto.versions import caffe_build
 
+CPU_ALONE = ("CPU-only Caffe", "this Caffe is built for the CPU alone")
+NO_CARD = ("cudaSuccess", "no NVIDIA card here")
+"""What the two kinds of Caffe say if they are asked for a card and see none: Caffe itself, and our wrapper around it
+(docker/caffe/wrapper.sh)."""
+
 
 @dataclass(frozen=True)
 class CaffeBuild:
@@ -54,9 +59,9 @@ def find_build() -> CaffeBuild:
         env={**caffe_environment(), "CUDA_VISIBLE_DEVICES": ""},
         check=False,
     )
-    if "CPU-only Caffe" in done.stderr:
+    if any(words in done.stderr for words in CPU_ALONE):
         return CaffeBuild(program, gpu=False)
-    if done.returncode and "cudaSuccess" not in done.stderr:
+    if done.returncode and not any(words in done.stderr for words in NO_CARD):
         last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
         raise InputError(f"{program} does not start: {last}")
     return CaffeBuild(program, True, *_read_record())

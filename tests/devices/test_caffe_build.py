@@ -75,3 +75,17 @@ def test_a_caffe_that_does_not_start_is_no_caffe_for_cards(tmp_path: Path, monke
 def test_this_caffe(tmp_path: Path) -> None:
     build = find_build()
     assert build.program.is_file() and (build.gpu or str(build) == "for the CPU alone")
+
+
+@pytest.mark.parametrize(("gpu_build", "gpu"), [("0", False), ("1", True)])
+def test_the_wrapper_of_our_builds_is_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: Path, gpu_build: str, gpu: bool
+) -> None:
+    if Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists():
+        pytest.skip("the wrapper lets a machine with a card through")
+    text = (root / "docker/caffe/wrapper.sh").read_text()
+    wrapper = tmp_path / "caffe"
+    wrapper.write_text(text.replace("@VENV@", str(tmp_path)).replace("@PROGRAM@", "none").replace("@GPU@", gpu_build))
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert find_build().gpu is gpu
