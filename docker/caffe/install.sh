@@ -21,7 +21,7 @@ print_key() {
         echo "gpu=${GPU:-0}"
         "$python" -c 'import sys, numpy; print(sys.version_info[:2], sys.base_prefix, numpy.__version__)'
         cat "$here/CMakeLists.txt" "$here/install.sh" "$here/source.txt" "$here/berkeley.patch"
-        [ "${GPU:-0}" = 0 ] || cat "$here/source-gpu.txt" "$here/cudnn8.h"
+        [ "${GPU:-0}" = 0 ] || cat "$here/source-gpu.txt" "$here/cudnn8.h" "$here/no_card.h" "$here/engines.cpp"
         dpkg-query -W $packages
     } | sha256sum | cut -c1-16
 }
