@@ -28,38 +28,10 @@ Layer<Dtype> create(const caffe::LayerParameter& parameter) {
   return Layer<Dtype>(new Ours<Dtype>(parameter));
 }
 
-#ifndef CPU_ONLY
-// A Caffe that was built with cuDNN makes cuDNN's layers in CPU mode too, which want a card as soon as they are set up. In CPU
-// mode a layer whose engine is left to Caffe is Caffe's own, so that such a Caffe runs on machines without a card.
-template <typename Dtype>
-Layer<Dtype> create_without_cudnn(const caffe::LayerParameter& parameter) {
-  caffe::LayerParameter own(parameter);
-  if (caffe::Caffe::mode() == caffe::Caffe::CPU) {
-    const std::string& type = parameter.type();
-#define PYHISTO_OWN_ENGINE(Type, field, Parameter)                                              \
-  if (type == Type && parameter.field().engine() == caffe::Parameter::DEFAULT) {                \
-    own.mutable_##field()->set_engine(caffe::Parameter::CAFFE);                                 \
-  }
-    PYHISTO_OWN_ENGINE("Deconvolution", convolution_param, ConvolutionParameter)
-    PYHISTO_OWN_ENGINE("LRN", lrn_param, LRNParameter)
-    PYHISTO_OWN_ENGINE("Sigmoid", sigmoid_param, SigmoidParameter)
-    PYHISTO_OWN_ENGINE("Softmax", softmax_param, SoftmaxParameter)
-    PYHISTO_OWN_ENGINE("TanH", tanh_param, TanHParameter)
-#undef PYHISTO_OWN_ENGINE
-  }
-  return stock_creators<Dtype>()[parameter.type()](own);
-}
-#endif
-
 template <typename Dtype>
 void replace() {
   auto& creators = caffe::LayerRegistry<Dtype>::Registry();
   stock_creators<Dtype>() = creators;
-#ifndef CPU_ONLY
-  for (const char* type : {"Deconvolution", "LRN", "Sigmoid", "Softmax", "TanH"}) {
-    if (creators.count(type)) creators[type] = create_without_cudnn<Dtype>;
-  }
-#endif
   creators["BatchNorm"] = create<Dtype, BatchNormLayer>;
   creators["Convolution"] = create<Dtype, ConvolutionLayer>;
   creators["Pooling"] = create<Dtype, PoolingLayer>;
