@@ -33,11 +33,24 @@ def write_hdf5_weights(path: Path, layers: Iterable[tuple[str, Sequence[Array]]]
 
     Raises TypeError or ValueError where HDF5 cannot hold the layers' names.
     """
-    with h5py.File(path, "w") as file:
+    with new_hdf5(path) as file:
         for name, blobs in layers:
             group = file.require_group(f"data/{name}")
             for index, values in enumerate(blobs):
                 group.create_dataset(str(index), data=values)
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file that is filled in memory and written when the block ends.
+
+    On a full disk HDF5 itself would end the process, some time later, or say so where nobody can catch it.
+    """
+    with h5py.File(path, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    Path(path).write_bytes(image)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ from pyhisto.errors import InputError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+MOST = 4
+"""Workers per core: more only take memory, and their time to start."""
 AHEAD = 2
 """Jobs in flight or waiting to be taken, per worker."""
 
@@ -34,6 +36,7 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
     if workers <= 1:
         yield from map(function, jobs)
         return
+    workers = min(workers, MOST * (os.cpu_count() or 1))
     # Spawned, not forked: a fork would copy OpenCV's threads and an open LMDB in whatever state they are.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
         waiting: deque[Future[Result]] = deque()

@@ -21,7 +21,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.message import DecodeError, Message
 from numpy.typing import NDArray
 
-from pyhisto import watched
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
 from pyhisto.lenient import known_text
@@ -236,10 +235,9 @@ def write_weights(path: Path, net: Net) -> None:
             from pyhisto.hdf5 import write_hdf5_weights
 
             try:
-                with watched.at(path, "HDF5 cannot write it", "is the disk full? make room"):
-                    write_hdf5_weights(
-                        partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in weight_layers(net))
-                    )
+                write_hdf5_weights(
+                    partial, ((layer.name, [*map(blob_array, layer.blobs)]) for layer in weight_layers(net))
+                )
             except (TypeError, ValueError) as error:
                 raise InputError(
                     f"{path}: HDF5 cannot hold layers of these names ({_one_line(error)}); give weights in binary form"

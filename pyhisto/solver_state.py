@@ -9,10 +9,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pyhisto import watched
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
-from pyhisto.hdf5 import hdf5_arrays, hdf5_item, numbered, open_hdf5
+from pyhisto.hdf5 import hdf5_arrays, hdf5_item, new_hdf5, numbered, open_hdf5
 from pyhisto.proto import SolverState, blob_array, read_binary, set_blob
 
 MAX_NAME = 1 << 16
@@ -44,7 +43,7 @@ def write_state(path: Path, state: Any) -> None:
         if not str(path).endswith(".h5"):
             partial.write_bytes(state.SerializeToString())
             return
-        with watched.at(path, "HDF5 cannot write it", "is the disk full? make room"), h5py.File(partial, "w") as file:
+        with new_hdf5(partial) as file:
             # Caffe reads scalars of these types, and a string of fixed length that has to end in a zero byte.
             file.create_dataset("iter", data=np.int32(state.iter))
             file.create_dataset("current_step", data=np.int32(state.current_step))

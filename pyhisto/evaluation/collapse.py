@@ -8,8 +8,8 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
-from pyhisto.evaluation.tables import Cell, Column, Table
-from pyhisto.files import read_json
+from pyhisto.evaluation.tables import Cell, Column, Table, to_text
+from pyhisto.files import read_object
 
 FILE = Path("collapse", "collapse.json")
 """Where the study's result lies in a results folder."""
@@ -34,14 +34,15 @@ def read_collapse(folder: Path) -> Mapping[str, Any] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        content = read_json(path)
-        forms = [form["pooling"] + f"{form['weight_decay']:g}" for form in content["forms"]]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path}: not what tools/collapse_study.py writes; run it again") from None
-    if not forms:
+    content = read_object(path)
+    if not content.get("forms"):
         raise InputError(f"{path}: holds no form; run tools/collapse_study.py again")
-    return dict(content)
+    try:  # what can be shown is sound
+        to_text(collapse_table(content))
+        collapse_drawing(content)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+        raise InputError(f"{path}: not what tools/collapse_study.py writes; run it again") from None
+    return content
 
 
 def collapse_table(content: Mapping[str, Any]) -> Table:

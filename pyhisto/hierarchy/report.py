@@ -68,7 +68,11 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
         else 'Not compared: run.json does not say "dataset": "bach".'
     )
     seconds = settings.get("seconds")
-    times = [[str(step), float(value)] for step, value in seconds.items()] if isinstance(seconds, dict) else []
+    times: list[list[Cell]] = []
+    if isinstance(seconds, dict):
+        times = [
+            [step, float(value) if isinstance(value, int | float) else str(value)] for step, value in seconds.items()
+        ]
     banner = SYNTHETIC if synthetic else "" if evaluation.split == "test" else VALIDATION
     lead = f'<p class="lead">{escape(str(settings.get("data", "")))}</p>' if settings.get("data") else ""
     with written_report(folder) as made:
@@ -231,5 +235,5 @@ def split_sentence(evaluation: Evaluation) -> str:
     return f"This report's {evaluation.split} images: {said}." if said else ""
 
 
-def _times(rows: list[list[Any]]) -> str:
+def _times(rows: list[list[Cell]]) -> str:
     return table_html(Table("time", "Seconds of each step", [Column("step"), Column("seconds")], rows)) if rows else ""

@@ -87,7 +87,9 @@ def make_case(corpus: Path, folder: Path, number: int) -> Case:
     numbers = [index for index, word in enumerate(arguments) if word.replace(".", "").isdigit()]
     if numbers and rng.random() < 0.05:
         index = rng.choice(numbers)
-        arguments[index] = rng.choice([word for word in NASTY if word.count("9") < 10 and "\0" not in word])
+        arguments[index] = rng.choice(
+            [word for word in NASTY if word.count("9") < 10 and "\0" not in word and word != "1_000"]
+        )
         return Case(number, program, arguments, f"{arguments[index - 1]} {arguments[index][:20]!r}", place)
     files = sorted({path for pattern in program.reads for path in place.glob(pattern) if path.is_file()})
     file = rng.choice(files)

@@ -123,7 +123,11 @@ def test_the_report_says_what_it_is_of(tmp_path: Path) -> None:
     scores = [score("Carci=a", "NorBe=x", "InvIs=x"), score("Flat=f")]
     for split, settings, wanted in (
         ("val", {"dataset": "bach"}, ["These are validation images", "0.963", "0.81"]),
-        ("test", {"dataset": "synthetic", "synthetic": True}, ["Synthetic data", "Not compared", "split by patient"]),
+        (
+            "test",
+            {"dataset": "synthetic", "synthetic": True, "seconds": {"a": "?", "b": 1.5}},
+            ["Synthetic data", "Not compared", "split by patient"],
+        ),
     ):
         out = tmp_path / split
         path, tables = write_report(out, Evaluation(scores, [], PREDICTIONS, None, split), settings)
