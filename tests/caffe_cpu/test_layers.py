@@ -59,7 +59,7 @@ def test_pooling_and_relu_are_berkeleys_to_the_bit(stock: Results, faster: Resul
     assert not different, stock[" ".join(different[0].split()[:2]) + " text"]
 
 
-@pytest.mark.parametrize("kind", ["batch_norm", "scale", "scale_by_blob", "convolution"])
+@pytest.mark.parametrize("kind", ["batch_norm", "scale", "scale_by_blob", "convolution", "convolution_3x3"])
 def test_the_others_are_within_1e_5(stock: Results, faster: Results, kind: str) -> None:
     names = [name for name in stock if name.startswith(f"{kind} ") and not name.endswith("text")]
     assert len(names) > 6 * COUNT and names == [
