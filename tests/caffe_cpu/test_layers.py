@@ -76,11 +76,13 @@ def test_as_many_threads_give_the_same_bytes(faster: Results, tmp_path: Path) ->
     assert [name for name in faster if faster[name].tobytes() != again[name].tobytes()] == []
 
 
-def test_other_numbers_of_threads_change_gradients_of_convolutions_alone(faster: Results, tmp_path: Path) -> None:
+def test_what_changes_with_the_number_of_threads(faster: Results, tmp_path: Path) -> None:
     alone = run_layers(tmp_path / "alone.npz", seed=1, threads=1)
     different = {name for name in faster if faster[name].tobytes() != alone[name].tobytes()}
-    assert {name for name in different if not (name.startswith("convolution") and "gradient 0" in name)} == set()
-    assert different, "weights' gradients are summed in parts, one a thread"
+    # Weights' gradients are summed in parts, one a thread; a single image's products are shared out by OpenBLAS itself.
+    explained = {name for name in different if "gradient 0" in name or len(faster[name]) == 1}
+    assert different == explained and all(name.startswith("convolution") for name in different)
+    assert different
 
 
 IMPORT = "import caffe; print('libpyhisto_cpu' in open('/proc/self/maps').read())"

@@ -176,6 +176,14 @@ struct Room {
   }
 };
 
+// A single image has its places' products shared among the threads; of several, each thread has its own already.
+template <typename Body>
+void for_places(const Shape& s, int tiles, const Body& body) {
+  for_ranges(PLACES, std::size_t(s.in_channels) * s.out_channels * tiles, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t place = begin; place < end; ++place) body(place);
+  });
+}
+
 }  // namespace
 
 std::size_t Shape::weight_room() const { return std::size_t(PLACES) * out_channels * in_channels; }
@@ -214,11 +222,11 @@ void convolve(const Shape& s, const Dtype* in, const Dtype* transformed, const D
     const int end = std::min(row + at_once, s.tile_rows()), tiles = (end - row) * s.tile_columns();
     const Room<Dtype> room(s, tiles);
     to_tiles(s, in, row, end, room.rows, room.in);
-    for (int place = 0; place < PLACES; ++place) {
+    for_places(s, tiles, [&](std::size_t place) {
       product(false, false, s.out_channels, tiles, s.in_channels, transformed + place * std::size_t(s.out_channels) * s.in_channels,
               s.in_channels, room.in + place * plane_size(s.in_channels, tiles), tiles, 0,
               room.out + place * plane_size(s.out_channels, tiles), tiles);
-    }
+    });
     from_tiles(s, room.out, bias, row, end, room.rows, out);
   }
 }
@@ -231,11 +239,11 @@ void add_gradient(const Shape& s, const Dtype* in, const Dtype* out_diff, Dtype*
     const Room<Dtype> room(s, tiles);
     to_tiles(s, in, row, end, room.rows, room.in);
     diff_to_tiles(s, out_diff, row, end, room.rows, room.out);
-    for (int place = 0; place < PLACES; ++place) {
+    for_places(s, tiles, [&](std::size_t place) {
       product(false, true, s.out_channels, s.in_channels, tiles, room.out + place * plane_size(s.out_channels, tiles), tiles,
               room.in + place * plane_size(s.in_channels, tiles), tiles, 1,
               transformed_diff + place * std::size_t(s.out_channels) * s.in_channels, s.in_channels);
-    }
+    });
   }
 }
 
