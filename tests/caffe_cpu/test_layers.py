@@ -1,5 +1,6 @@
 """The faster layers against Berkeley's: the same random layers, inputs and gradients through both."""
 
+import json
 import os
 import subprocess
 import sys
@@ -83,6 +84,22 @@ def test_what_changes_with_the_number_of_threads(faster: Results, tmp_path: Path
     explained = {name for name in different if "gradient 0" in name or len(faster[name]) == 1}
     assert different == explained and all(name.startswith("convolution") for name in different)
     assert different
+
+
+@pytest.mark.slow
+def test_a_training_ends_where_berkeleys_with_other_seeds_do() -> None:
+    def train(seed: int, stock: bool) -> float:
+        """The mean loss of the last 50 of 200 iterations."""
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYHISTO_STOCK_CAFFE": str(int(stock))}
+        command = [sys.executable, Path(__file__).with_name("train_narrow.py"), str(seed), "200"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return float(np.mean(json.loads(done.stdout)[-50:]))
+
+    ours, theirs = train(1, stock=False), [train(seed, stock=True) for seed in (1, 2, 3)]
+    spread = max(theirs) - min(theirs)
+    assert min(theirs) - spread <= ours <= max(theirs) + spread, (ours, theirs)
+    assert ours < 0.3  # it learnt: at the beginning it is ln 2
 
 
 IMPORT = "import caffe; print('libpyhisto_cpu' in open('/proc/self/maps').read())"
