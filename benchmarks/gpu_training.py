@@ -28,10 +28,10 @@ from pyhisto.cli import Parser, positive, run
 from pyhisto.devices.cards import find_cards
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
+from pyhisto.glog import failure
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.nets.solvers import ZHU_2019
 from pyhisto.proto import Net, NetParameter, to_text
-from pyhisto.training.log import failure
 
 HERE = Path(__file__).resolve().parent
 CAFFE_STEPS, TORCH_STEPS = HERE / "gpu_training_caffe.py", HERE / "gpu_training_torch.py"

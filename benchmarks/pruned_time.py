@@ -44,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model, pruned = _prune(folder, arguments.batch, arguments.ratio)
+        model, pruned = prune_at_random(folder, arguments.batch, arguments.ratio)
         models = (model, folder / "pruned" / model.name)
         timings: tuple[list[Timing], list[Timing]] = ([], [])
         for round_number in range(arguments.rounds):
@@ -73,7 +73,7 @@ def main() -> None:
             print(f"{kind:18}{milliseconds:8.1f}{left:8.1f}{left / milliseconds:8.3f}{left / smaller:17.1%}")
 
 
-def _prune(folder: Path, batch: int, share: float) -> tuple[Path, Pruned]:
+def prune_at_random(folder: Path, batch: int, share: float) -> tuple[Path, Pruned]:
     """Write the network with random weights, and pruned in the folder `pruned`."""
     generator = np.random.default_rng(0)
     net = InceptionSEP("paper").deploy()

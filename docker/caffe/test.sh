@@ -52,4 +52,17 @@ export LD_LIBRARY_PATH="$(realpath "$installed/../../lib")"
 # As Caffe's Makefile does it for a CPU build.
 cd "$work/source" && "$work/build/test_caffe" --gtest_color=no --gtest_filter=-*GPU* > "$work/results" 2> "$work/errors" || true
 grep -E '^\[  (PASSED|FAILED)  \]|tests ran' "$work/results" || { tail "$work/errors" >&2; fail "the C++ suite did not end; see above"; }
+! grep -q '^\[  FAILED  \]' "$work/results" || exit 1
+
+# Its tests of the layers that cpu/ computes otherwise, with those in their place.
+include="$(realpath "$installed/../../include")"
+[ -d "$include" ] || exit 0
+{
+    cmake -S "$here/cpu" -B "$work/cpu" -DCAFFE_LIBRARY="$LD_LIBRARY_PATH/libcaffe.so" -DCAFFE_INCLUDE_DIR="$include" \
+        -DCAFFE_SOURCE_DIR="$work/source" &&
+    cmake --build "$work/cpu" --parallel "$(nproc)"
+} > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; fail "the tests of the faster layers do not build; see above"; }
+echo "With the faster layers:"
+"$work/cpu/test_pyhisto_cpu" --gtest_color=no > "$work/results" 2> "$work/errors" || true
+grep -E '^\[  (PASSED|FAILED)  \]|tests ran' "$work/results" || { tail "$work/errors" >&2; fail "the tests did not end; see above"; }
 ! grep -q '^\[  FAILED  \]' "$work/results"

@@ -82,6 +82,15 @@ def convolution(rng: np.random.Generator, shape: list[int]) -> str:
     )
 
 
+def convolution_3x3(rng: np.random.Generator, shape: list[int]) -> str:
+    """What is computed by Winograd's products, if it is large enough."""
+    shape[1:] = [int(rng.integers(16, 49)), *map(int, rng.integers(3, 40, 2))]
+    return (
+        f'type: "Convolution" top: "out" convolution_param {{ num_output: {rng.integers(16, 49)} kernel_size: 3 '
+        f'pad: {rng.integers(0, 3)} weight_filler {{ type: "gaussian" std: 0.1 }} }}'
+    )
+
+
 KINDS: dict[str, Callable[[np.random.Generator, list[int]], str]] = {
     "pooling": pooling,
     "relu": relu,
@@ -89,6 +98,7 @@ KINDS: dict[str, Callable[[np.random.Generator, list[int]], str]] = {
     "scale": scale,
     "scale_by_blob": scale_by_blob,
     "convolution": convolution,
+    "convolution_3x3": convolution_3x3,
 }
 
 

@@ -4,8 +4,10 @@
 
 #include "caffe/util/math_functions.hpp"
 #include "layers.hpp"
+#include "product.hpp"
 #include "threads.hpp"
 #include "vectors.hpp"
+#include "winograd.hpp"
 
 namespace pyhisto {
 
@@ -21,6 +23,12 @@ struct ConvolutionShape {
   bool columns_are_input() const {
     return kernel_h == 1 && kernel_w == 1 && stride_h == 1 && stride_w == 1 && pad_h == 0 && pad_w == 0;
   }
+  // By Winograd's products: if there are channels and tiles enough for the transformations to pay.
+  bool by_winograd() const {
+    return groups == 1 && kernel_h == 3 && kernel_w == 3 && stride_h == 1 && stride_w == 1 && dilation_h == 1 && dilation_w == 1 &&
+           pad_h == pad_w && pad_h <= 2 && in_channels >= 16 && out_channels >= 16 && images * out_size() >= 500;
+  }
+  winograd::Shape winograd_shape() const { return {in_channels, out_channels, height, width, out_height, out_width, pad_h}; }
   // The outputs of a row whose kernel's column `kw` lies inside the image: [first, end).
   int first_output(int kw) const {
     const int before = pad_w - kw * dilation_w;
@@ -91,17 +99,6 @@ void add_columns_to_rows(const Shape& s, const Dtype* columns, int begin, int en
       }
     }
   }
-}
-
-inline void product(bool transpose_a, bool transpose_b, int m, int n, int k, const float* a, int lda, const float* b, int ldb,
-                    float beta, float* c, int ldc) {
-  cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1, a, lda,
-              b, ldb, beta, c, ldc);
-}
-inline void product(bool transpose_a, bool transpose_b, int m, int n, int k, const double* a, int lda, const double* b, int ldb,
-                    double beta, double* c, int ldc) {
-  cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans, transpose_b ? CblasTrans : CblasNoTrans, m, n, k, 1, a, lda,
-              b, ldb, beta, c, ldc);
 }
 
 // One image and group: out = weights * columns + bias.
@@ -199,11 +196,18 @@ void ConvolutionLayer<Dtype>::Forward_cpu(const Blobs<Dtype>& bottom, const Blob
   const Dtype* bias = this->bias_term_ ? this->blobs_[1]->cpu_data() : nullptr;
   const std::size_t in_step = std::size_t(s.in_channels) * s.in_size(), out_step = std::size_t(s.out_channels) * s.out_size();
   const std::size_t weight_step = std::size_t(s.out_channels) * s.depth();
+  const winograd::Shape tiled = s.winograd_shape();
+  std::vector<Dtype> transformed(s.by_winograd() ? tiled.weight_room() : 0);
+  if (s.by_winograd()) winograd::transform_weights(tiled, weights, false, transformed.data());
   for (std::size_t b = 0; b < bottom.size(); ++b) {
     const Dtype* in = bottom[b]->cpu_data();
     Dtype* out = top[b]->mutable_cpu_data();
     for_ranges(std::size_t(s.images) * s.groups, weight_step * s.out_size(), [&](std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
+        if (s.by_winograd()) {
+          winograd::convolve(tiled, in + i * in_step, transformed.data(), bias, out + i * out_step);
+          continue;
+        }
         const std::size_t g = i % s.groups;
         forward(s, in + i * in_step, weights + g * weight_step, bias ? bias + g * s.out_channels : nullptr, out + i * out_step);
       }
@@ -221,6 +225,8 @@ void ConvolutionLayer<Dtype>::Backward_cpu(const Blobs<Dtype>& top, const std::v
   const Dtype* weights = this->blobs_[0]->cpu_data();
   const std::size_t in_step = std::size_t(s.in_channels) * s.in_size(), out_step = std::size_t(s.out_channels) * s.out_size();
   const std::size_t weight_step = std::size_t(s.out_channels) * s.depth(), weight_count = weight_step * s.groups;
+  const winograd::Shape tiled = s.winograd_shape();
+  std::vector<Dtype> turned;
   for (std::size_t b = 0; b < top.size(); ++b) {
     const Dtype* out_diff = top[b]->cpu_diff();
     const Dtype* in = bottom[b]->cpu_data();
@@ -251,8 +257,21 @@ void ConvolutionLayer<Dtype>::Backward_cpu(const Blobs<Dtype>& top, const std::v
     // Image by image: each part but the first sums the weights' gradient on its own; then they are added in order.
     const int parts = std::min(thread_count(), s.images);
     std::vector<Dtype> sums(weight_diff ? weight_count * (parts - 1) : 0);
+    if (s.by_winograd() && in_diff && turned.empty()) {
+      turned.resize(tiled.weight_room());
+      winograd::transform_weights(tiled.transposed(), weights, true, turned.data());
+    }
     run_parts(parts, [&](int part) {
       Dtype* own = !weight_diff || part == 0 ? weight_diff : sums.data() + weight_count * (part - 1);
+      if (s.by_winograd()) {
+        std::vector<Dtype> transformed_diff(own ? tiled.weight_room() : 0);
+        for (std::size_t n = bound(s.images, parts, part); n < bound(s.images, parts, part + 1); ++n) {
+          if (own) winograd::add_gradient(tiled, in + n * in_step, out_diff + n * out_step, transformed_diff.data());
+          if (in_diff) winograd::convolve(tiled.transposed(), out_diff + n * out_step, turned.data(), static_cast<Dtype*>(nullptr), in_diff + n * in_step);
+        }
+        if (own) winograd::add_weight_diff(tiled, transformed_diff.data(), own);
+        return;
+      }
       for (std::size_t n = bound(s.images, parts, part); n < bound(s.images, parts, part + 1); ++n) {
         backward(s, in + n * in_step, weights, out_diff + n * out_step, own, in_diff ? in_diff + n * in_step : nullptr);
       }
