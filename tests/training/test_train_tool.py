@@ -170,7 +170,8 @@ def test_caffe_train_by_hand_starts_from_the_loss_of_the_given_weights(toy: Any,
     solver = toy.solver(max_iter="1", snapshot_prefix='"fine/net"')
     (toy.folder / "fine").mkdir()
     command = ["caffe", "train", f"--solver={solver.name}", f"--weights={weights}"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GLOG_logtostderr": "1"}
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= {"GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     done = subprocess.run(command, cwd=toy.folder, capture_output=True, text=True, env=environment, check=True)
     # The loss of the first batch of each LMDB (training) and of the whole of it (test), by numpy.
     assert first_losses(done.stderr) == pytest.approx(
@@ -231,7 +232,7 @@ def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
     toy.solver(max_iter="60", base_lr="0.001", display="5")
     changed = toy.train()
     assert changed.returncode == 2 and changed.stderr.count("\n") == 1
-    assert "the solver's settings changed since the snapshots of snap/net were made" in changed.stderr
+    assert "the solver's settings changed since snap/net_training was trained" in changed.stderr
     goes_on = toy.train("--snapshot", "snap/net_iter_40.solverstate")
     assert goes_on.returncode == 0 and "resuming from snap/net_iter_40" in goes_on.stderr
 
