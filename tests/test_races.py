@@ -39,7 +39,8 @@ COMMANDS = {
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("races") / "corpus"
     make_corpus(folder)
-    solver = (folder / "net/solver.prototxt").read_text()
+    solver = (folder / "net/solver.prototxt").read_text() + "random_seed: 1\n"
+    (folder / "net/solver.prototxt").write_text(solver)
     other = solver.replace("base_lr: 0.0004", "base_lr: 0.0008").replace("net/snapshot", "net/other")
     assert other.count("0.0008") == 1 and "net/other" in other
     (folder / "net/other.prototxt").write_text(other)
