@@ -39,63 +39,79 @@ struct Window {
 template <typename Dtype>
 using Position = typename std::conditional<sizeof(Dtype) == 8, long long, int>::type;
 
-// A plane laid out so that the elements of neighbouring windows are neighbours: each row, padded at its ends by what is never
-// the largest, as `stride_w` rows of every stride_w-th element.
+// A plane laid out so that the elements of neighbouring windows are neighbours, padded by what is never the largest: every
+// stride_h-th row and stride_w-th column lie together, for each place in a stride that a window's element can have. The element
+// (kh, kw) of all windows is then one run of numbers; what lies between two rows of outputs is computed along, and dropped.
 struct Layout {
-  int blocks, length, row;
+  int phases_h, phases_w, rows, columns;
   explicit Layout(const Window& window)
-      : blocks((window.pooled_width + LANES - 1) / LANES),
-        length(blocks * LANES + (window.kernel_w - 1) / window.stride_w),
-        row(length * window.stride_w) {}
+      : phases_h(Window::at_most(window.stride_h, window.kernel_h)),
+        phases_w(Window::at_most(window.stride_w, window.kernel_w)),
+        rows(window.pooled_height + (window.kernel_h - 1) / window.stride_h),
+        columns(window.pooled_width + (window.kernel_w - 1) / window.stride_w) {}
+  PYHISTO_INLINE int phase_size() const { return rows * columns; }
+  PYHISTO_INLINE int size() const { return phases_h * phases_w * phase_size(); }
 };
 
 template <typename Dtype>
 PYHISTO_INLINE void lay_out(const Window& window, const Layout& layout, const Dtype* in, Dtype* laid) {
-  for (int h = 0; h < window.height; ++h, in += window.width) {
-    for (int phase = 0; phase < window.stride_w; ++phase, laid += layout.length) {
-      const int before = window.pad_w - phase, room = window.width - 1 + before;
-      const int begin = before <= 0 ? 0 : (before + window.stride_w - 1) / window.stride_w;
-      const int end = room < 0 ? 0 : Window::at_most(room / window.stride_w + 1, layout.length);
-      const Dtype* line = in - before;
-      for (int i = 0; i < Window::at_most(begin, layout.length); ++i) laid[i] = -std::numeric_limits<Dtype>::infinity();
-      if (window.stride_w == 1) {
-        for (int i = begin; i < end; ++i) laid[i] = line[i];
-      } else if (window.stride_w == 2) {
-        for (int i = begin; i < end; ++i) laid[i] = line[i * 2];
-      } else {
-        for (int i = begin; i < end; ++i) laid[i] = line[i * window.stride_w];
+  const Dtype never = -std::numeric_limits<Dtype>::infinity();
+  for (int phase_h = 0; phase_h < layout.phases_h; ++phase_h) {
+    for (int phase_w = 0; phase_w < layout.phases_w; ++phase_w) {
+      const int before = window.pad_w - phase_w, room = window.width - 1 + before;
+      const int begin = before <= 0 ? 0 : Window::at_most((before + window.stride_w - 1) / window.stride_w, layout.columns);
+      const int inside = room < 0 ? 0 : Window::at_most(room / window.stride_w + 1, layout.columns);
+      for (int row = 0; row < layout.rows; ++row, laid += layout.columns) {
+        const int h = row * window.stride_h + phase_h - window.pad_h;
+        const int end = h < 0 || h >= window.height || inside < begin ? begin : inside;
+        const Dtype* line = in + h * window.width - before;
+        for (int i = 0; i < begin; ++i) laid[i] = never;
+        if (window.stride_w == 1) {
+          for (int i = begin; i < end; ++i) laid[i] = line[i];
+        } else if (window.stride_w == 2) {
+          for (int i = begin; i < end; ++i) laid[i] = line[i * 2];
+        } else {
+          for (int i = begin; i < end; ++i) laid[i] = line[i * window.stride_w];
+        }
+        for (int i = end; i < layout.columns; ++i) laid[i] = never;
       }
-      for (int i = end < begin ? begin : end; i < layout.length; ++i) laid[i] = -std::numeric_limits<Dtype>::infinity();
     }
   }
 }
 
+// By masks: with two conditional values g++ makes a branch for each element.
 template <typename Dtype>
-PYHISTO_INLINE void keep_larger(const Dtype* __restrict x, Position<Dtype> position, Position<Dtype> step, int blocks,
-                                Dtype* __restrict best, Position<Dtype>* __restrict where) {
-  for (int i = 0; i < blocks * LANES; ++i) {
-    // By masks: with two conditional values g++ makes a branch for each element.
+PYHISTO_INLINE void keep_larger(const Dtype* __restrict x, Position<Dtype> offset, int count, Dtype* __restrict best,
+                                Position<Dtype>* __restrict where) {
+#pragma GCC ivdep
+  for (int i = 0; i < count; ++i) {
     const Dtype candidate = x[i], old = best[i];
-    const Position<Dtype> here = position + i * step, there = where[i];
     const Position<Dtype> larger = -static_cast<Position<Dtype>>(candidate > old);  // the first of equals stays; NaN is never larger
-    where[i] = (here & larger) | (there & ~larger);
+    where[i] = (offset & larger) | (where[i] & ~larger);
     best[i] = candidate > old ? candidate : old;
   }
 }
 
-// `best` and `where`: room for a row of outputs in whole blocks.
+// `best` and `where`: room for the outputs, as many columns apart as the layout has. `where` is counted from a window's corner.
 template <typename Dtype, typename Index>
 PYHISTO_INLINE void max_plane(const Window& window, const Layout& layout, const Dtype* laid, Dtype* best, Position<Dtype>* where,
                               Dtype* out, Index* mask) {
-  for (int ph = 0; ph < window.pooled_height; ++ph, out += window.pooled_width, mask += window.pooled_width) {
-    for (int i = 0; i < layout.blocks * LANES; ++i) best[i] = Dtype(-FLT_MAX), where[i] = -1;
-    for (int h = window.row_begin(ph); h < window.row_end(ph); ++h) {
-      for (int kw = 0; kw < window.kernel_w; ++kw) {
-        const Dtype* row = laid + h * layout.row + (kw % window.stride_w) * layout.length + kw / window.stride_w;
-        keep_larger<Dtype>(row, h * window.width - window.pad_w + kw, window.stride_w, layout.blocks, best, where);
-      }
+  const int count = (window.pooled_height - 1) * layout.columns + window.pooled_width;
+  for (int i = 0; i < count; ++i) best[i] = Dtype(-FLT_MAX), where[i] = -1;
+  for (int kh = 0; kh < window.kernel_h; ++kh) {
+    for (int kw = 0; kw < window.kernel_w; ++kw) {
+      const int phase = (kh % window.stride_h) * layout.phases_w + kw % window.stride_w;
+      const Dtype* run = laid + phase * layout.phase_size() + (kh / window.stride_h) * layout.columns + kw / window.stride_w;
+      keep_larger<Dtype>(run, kh * window.width + kw, count, best, where);
     }
-    for (int i = 0; i < window.pooled_width; ++i) out[i] = best[i], mask[i] = static_cast<Index>(where[i]);
+  }
+  for (int ph = 0; ph < window.pooled_height; ++ph, best += layout.columns, where += layout.columns) {
+    const int corner = (ph * window.stride_h - window.pad_h) * window.width - window.pad_w;
+    for (int pw = 0; pw < window.pooled_width; ++pw) {
+      out[pw] = best[pw];
+      mask[pw] = static_cast<Index>(where[pw] < 0 ? -1 : corner + pw * window.stride_w + where[pw]);
+    }
+    out += window.pooled_width, mask += window.pooled_width;
   }
 }
 
@@ -178,19 +194,19 @@ void max_planes_diff(const Window& window, const Dtype* top_diff, const Index* m
   }
 }
 
-// Room for max_planes' work: a plane laid out, a row of outputs, and their positions.
+// Room for max_planes' work: a plane laid out, its outputs, and where they are.
 template <typename Dtype>
 std::size_t room_for_max(const Window& window) {
   const Layout layout(window);
-  return std::size_t(window.height) * layout.row + 2 * layout.blocks * LANES;
+  return std::size_t(layout.size()) + 2 * layout.phase_size();
 }
 
 template <typename Dtype, typename Index>
 PYHISTO_INLINE void max_planes(const Window& window, const Dtype* in, Dtype* room, Dtype* out, Index* mask, std::size_t planes) {
   const Layout layout(window);
   const int size = window.height * window.width, pooled = window.pooled_height * window.pooled_width;
-  Dtype *laid = room, *best = laid + std::size_t(window.height) * layout.row;
-  Position<Dtype>* where = reinterpret_cast<Position<Dtype>*>(best + layout.blocks * LANES);
+  Dtype *laid = room, *best = laid + layout.size();
+  Position<Dtype>* where = reinterpret_cast<Position<Dtype>*>(best + layout.phase_size());
   for (std::size_t plane = 0; plane < planes; ++plane) {
     lay_out(window, layout, in + plane * size, laid);
     max_plane(window, layout, laid, best, where, out + plane * pooled, mask + plane * pooled);
