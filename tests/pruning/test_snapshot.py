@@ -32,9 +32,14 @@ LOSS = re.compile(r"Iteration (\d+)[ ,].*?loss = ([0-9.e+-]+)")
 
 
 def train(solver: Path, *more: object) -> dict[int, float]:
-    """Run `caffe train`; the loss at every iteration."""
+    """Run `caffe train`; the loss at every iteration.
+
+    With one thread: more of them share out the sums of a whole and of a pruned network otherwise, and a unit of an SE
+    block that is about to be cut off by its ReLU then goes either way, a few iterations later.
+    """
     command = [Path(sys.executable).parent / "caffe", "train", "--solver", solver, *more]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env=caffe_environment())
+    environment = {**caffe_environment(), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     return {int(iteration): float(loss) for iteration, loss in LOSS.findall(done.stderr)}
 
