@@ -1,6 +1,7 @@
 """What Caffe was built for: its record, and CUDA's rule of which code runs where."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_its_record_says_for_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "python/caffe").mkdir(parents=True)
     (tmp_path / "python/caffe/__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path / "python")
+    monkeypatch.delitem(sys.modules, "caffe", raising=False)  # another test's
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     program(tmp_path, NO_CARD, 134)
     assert str(find_build()) == "for cards (of which compute capability is not known)"
