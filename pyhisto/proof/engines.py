@@ -91,7 +91,7 @@ def _run_caffe(
         model.write_text(network.text, encoding="utf-8")
         loaded = caffe.Net(str(model), caffe.TEST)
     stored = layer_blobs(weights)
-    for name, blobs in loaded.params.items():  # not from a file: Caffe reads none above 512 MiB, and VGG-16's is
+    for name, blobs in loaded.params.items():  # not from a file: some Caffes read none above 512 MiB
         for blob, values in zip(blobs, stored.get(name, []), strict=False):
             blob.data[...] = values.reshape(blob.data.shape)
     for name, values in inputs.items():
