@@ -111,7 +111,9 @@ def fastest_engine(deploy: Deploy, gpu: int | None = None) -> tuple[str, Engine,
 
 def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     exported = _export(deploy)
-    if prove(exported, deploy.blobs, deploy.model) is None:
+    with pycaffe.runs(deploy.model):
+        proof = prove(exported, deploy.blobs, deploy.model)
+    if proof is None:
         raise InputError("neither pycaffe nor OpenCV is there to prove its model with")
     return _run_onnx(deploy, exported)
 
