@@ -85,8 +85,10 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def claimed(path: Path, busy: str = BUSY) -> Iterator[None]:
-    """While it lasts, no other process is in such a block of the same `path`. Raises InputError, at once, if one is.
+def claimed(path: Path, complaint: str | None = None) -> Iterator[None]:
+    """While it lasts, no other process is in such a block of the same `path`.
+
+    Raises InputError, at once, if one is: with the `complaint`, or saying that another process is writing it.
 
     What a process that was killed in such a block left of `path` is removed. Folders are made for `path`, and removed
     again if the block fails.
@@ -94,7 +96,7 @@ def claimed(path: Path, busy: str = BUSY) -> Iterator[None]:
     with _folders_for(path):
         descriptor, stale = _lock(_lock_of(path))
         if descriptor is None:
-            raise InputError(f"{path}: {busy}")
+            raise InputError(complaint or f"{path}: {BUSY}")
         watched.left(_lock_of(path), "lock")
         try:
             if stale:
@@ -176,7 +178,7 @@ def filled_folder(folder: Path) -> Iterator[Path]:
     """
     folder = Path(folder)
     inside = folder / folder.name  # lock and private folder lie in `folder`: it may be a file system of its own
-    with claimed(inside), _private_folder(inside, folder) as partial:
+    with claimed(inside, f"{folder}: {BUSY}"), _private_folder(inside, folder) as partial:
         with writing(folder, partial):
             yield partial
         files = [file for file in sorted(partial.rglob("*")) if file.is_file()]
@@ -198,7 +200,7 @@ def exclusive(folder: Path, note: Callable[[str], None]) -> Iterator[int]:
     Yields a lock's descriptor: a child that inherits it keeps that lock for as long as it lives, whatever becomes of
     this process. Such a child of an earlier process is waited for; `note` is told.
     """
-    with claimed(folder / "run", f"another run works in {folder}; wait for it, or choose another output"):
+    with claimed(folder / "run", f"{folder}: another run works in it; wait for that one, or choose another output"):
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             try:

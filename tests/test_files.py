@@ -156,7 +156,7 @@ def test_a_folder_in_which_another_run_works_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "training"
     with (
         exclusive(folder, pytest.fail),
-        pytest.raises(InputError, match="another run works in"),
+        pytest.raises(InputError, match="training: another run works in it"),
         exclusive(folder, pytest.fail),
     ):
         pass

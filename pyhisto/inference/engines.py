@@ -112,8 +112,8 @@ def fastest_engine(deploy: Deploy, gpu: int | None = None) -> tuple[str, Engine,
 def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None) -> Engine:
     exported = _export(deploy)
     with pycaffe.runs(deploy.model):
-        proved = prove(exported, deploy.blobs, deploy.model)
-    if proved is None:
+        proof = prove(exported, deploy.blobs, deploy.model)
+    if proof is None:
         raise InputError("neither pycaffe nor OpenCV is there to prove its model with")
     return _run_onnx(deploy, exported)
 

@@ -102,8 +102,8 @@ def train(
             )
     folder = folder or default_folder(solver)
     snapshots = Path(f"{solver.prefix}_iter")
-    busy = f"another run writes the snapshots {solver.prefix}_iter_*; wait for it, or choose another snapshot_prefix"
-    with exclusive(folder, watch.note) as lock, claimed(snapshots, busy):
+    busy = f"another run writes the snapshots {snapshots}_*; wait for that one, or choose another snapshot_prefix"
+    with exclusive(folder, watch.note) as lock, claimed(snapshots, f"{solver.path}: {busy}"):
         return _train(solver, folder, lock, watch, weights, snapshot, restart, restart_if_changed)
 
 

@@ -232,7 +232,7 @@ def test_snapshots_of_another_training_are_not_resumed_from(toy: Any) -> None:
     toy.solver(max_iter="60", base_lr="0.001", display="5")
     changed = toy.train()
     assert changed.returncode == 2 and changed.stderr.count("\n") == 1
-    assert "the solver's settings changed since snap/net_training was trained" in changed.stderr
+    assert "the solver's settings changed since snap/net_training was trained: --restart begins" in changed.stderr
     goes_on = toy.train("--snapshot", "snap/net_iter_40.solverstate")
     assert goes_on.returncode == 0 and "resuming from snap/net_iter_40" in goes_on.stderr
 
@@ -332,12 +332,22 @@ def test_kill_9_and_the_same_command(toy: Any) -> None:
     assert done.returncode == 0 and "resuming from" in done.stderr
 
 
-def test_two_trainings_of_one_folder_follow_one_another(toy: Any) -> None:
+def test_of_two_trainings_of_one_folder_the_second_is_refused(toy: Any) -> None:
     both = [subprocess.Popen(toy.command(), cwd=toy.folder, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sorted("waiting: another process still works in" in text for text in said) == [False, True]
-    assert sorted("finished already" in text for text in said) == [False, True]
+    said = {process.returncode: text for process, text in [(p, p.communicate()[1]) for p in both]}
+    assert sorted(said) == [0, 2]
+    assert (
+        said[2] == "train.py: snap/net_training: another run works in it; wait for that one, or choose another output\n"
+    )
+    assert "finished already" in toy.train().stderr
+
+
+def test_trainings_of_one_prefix_in_two_folders_do_not_mix(toy: Any) -> None:
+    commands = [toy.command("--out", out) for out in ("one", "other")]
+    both = [subprocess.Popen(command, cwd=toy.folder, stderr=subprocess.PIPE, text=True) for command in commands]
+    said = {process.returncode: text for process, text in [(p, p.communicate()[1]) for p in both]}
+    assert sorted(said) == [0, 2]
+    assert "another run writes the snapshots snap/net_iter_*" in said[2] and said[2].count("\n") == 1
 
 
 @pytest.mark.slow
