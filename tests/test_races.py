@@ -87,7 +87,8 @@ def test_of_two_runs_into_one_output_one_wins(
         ]
         said = [process.communicate()[1] for process in pair]
         codes = [process.returncode for process in pair]
-        assert digest(corpus) in [whole for whole, code in zip(alone, codes, strict=True) if code == 0]
+        winners = [whole for whole, code in zip(alone, codes, strict=True) if code == 0]
+        assert digest(corpus) in winners, (codes, said)
         assert not [path for path in corpus.rglob(".?*.*") if path.suffix in (".lock", ".partial")]
         if codes == [0, 0]:  # one had ended before the other began, which then wrote the same names again
             ends["one after the other"] += 1
