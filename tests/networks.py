@@ -9,6 +9,18 @@ import numpy as np
 from pyhisto.graph import Graph
 from pyhisto.proto import Net, NetParameter, set_blob, to_text, write_weights
 
+IMAGE_NET = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 5 } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer {
+  name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 4 stride: 4 }
+}
+layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 2 } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+"""
+"""Of 16 x 16 images, two classes: every engine runs it."""
+
 
 def random_weights(graphs: Iterable[Graph], seed: int = 0) -> Net:
     """A caffemodel for all layers of the graphs, scaled so that activations neither vanish nor explode."""

@@ -7,18 +7,16 @@ Writes OUT/ with every prototxt under its own name, the weights and plan.json. S
 import argparse
 from pathlib import Path
 
-from pyhisto import watched
 from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.lenient import unknown_fields
+from pyhisto.proof.demand import demand
 from pyhisto.proto import NetParameter
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
 from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule, proportion
-
-UNPROVEN = ("Caffe, or OpenCV, cannot run it", "correct it, or write without running it (--no-proof)")
 
 
 def main() -> None:
@@ -50,13 +48,7 @@ def main() -> None:
     print(_summary(pruned))
     proof = None
     if arguments.proof:
-        with watched.at(arguments.model, *UNPROVEN):
-            proof = prove(network, pruned)
-        if proof is None:
-            raise InputError(
-                f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
-                "install one that can, or write it all the same with --no-proof"
-            )
+        proof = demand(lambda: prove(network, pruned), arguments.model)
         print(proof.describe("the masked original"))
     else:
         print("No proof was asked for; the plan says so")

@@ -7,18 +7,15 @@ The number of images stays open. Inputs and outputs keep their names; images are
 import argparse
 from pathlib import Path
 
-from pyhisto import watched
 from pyhisto.cli import Parser, run
-from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
 from pyhisto.lenient import unknown_fields
 from pyhisto.onnx.export import export, write_model
 from pyhisto.onnx.proof import prove
+from pyhisto.proof.demand import demand
 from pyhisto.proto import NetParameter, read_net, read_weights
 from pyhisto.prototext import Document
-
-UNPROVEN = ("Caffe, or OpenCV, cannot run it", "correct it, or write without running it (--no-proof)")
 
 
 def main() -> None:
@@ -34,13 +31,7 @@ def main() -> None:
     }
     exported = export(graph, weights, arguments.weights, properties, document)
     if arguments.proof:
-        with watched.at(arguments.model, *UNPROVEN):
-            proof = prove(exported, weights, arguments.model)
-        if proof is None:
-            raise InputError(
-                f"{arguments.model}: neither pycaffe nor OpenCV can run this network, so nothing proves the result; "
-                "install one that can, or write it all the same with --no-proof"
-            )
+        proof = demand(lambda: prove(exported, weights, arguments.model), arguments.model)
         print(proof.describe("the network"))
     else:
         print("No proof was asked for")

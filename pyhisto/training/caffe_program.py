@@ -48,8 +48,10 @@ def starts_from_weights(caffe: Path) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         solver = Path(folder, "solver.prototxt")
         solver.write_text(WEIGHTS_PROBE, encoding="utf-8")
-        for options in ([], [f"--weights={folder}/missing.caffemodel"]):
-            done = subprocess.run([caffe, "train", f"--solver={solver}", *options], capture_output=True, check=False)
-            if not options and done.returncode:
-                return True  # it cannot train at all, which is for others to say
-    return done.returncode != 0
+
+        def fails(*options: str) -> bool:
+            command = [str(caffe), "train", f"--solver={solver}", *options]
+            return subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+        # One that cannot train at all is for others to complain of.
+        return fails() or fails(f"--weights={folder}/missing.caffemodel")

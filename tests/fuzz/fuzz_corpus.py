@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import tifffile
 from made_up import write_stage
-from networks import random_weights
+from networks import IMAGE_NET, random_weights
 
 from pyhisto.evaluation.predictions import Row, write_predictions
 from pyhisto.graph import Graph
@@ -77,22 +77,10 @@ def make_corpus(folder: Path) -> None:
     shutil.copy(ROOT / "workflow" / "config" / "tiny.yaml", folder / "config.yaml")
 
 
-SMALL = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 5 } }
-layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer {
-  name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 4 stride: 4 }
-}
-layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 2 } }
-layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
-"""
-
-
 def _write_small(folder: Path) -> None:
     """A network of 16 x 16 images that every engine runs, in small/."""
     (folder / "small").mkdir()
-    (folder / "small" / "deploy.prototxt").write_text(SMALL)
+    (folder / "small" / "deploy.prototxt").write_text(IMAGE_NET)
     graph = Graph.build(read_net(folder / "small" / "deploy.prototxt"))
     for name in ("net.caffemodel", "net.caffemodel.h5"):
         write_weights(folder / "small" / name, random_weights([graph]))

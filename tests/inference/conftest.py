@@ -7,22 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from networks import IMAGE_NET
 
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import NetParameter, read_net, set_blob, write_weights
-
-NET = """
-layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 16 dim: 16 } } }
-layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 5 } }
-layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
-layer {
-  name: "pool" type: "Pooling" bottom: "conv" top: "pool" pooling_param { pool: AVE kernel_size: 4 stride: 4 }
-}
-layer { name: "ip" type: "InnerProduct" bottom: "pool" top: "ip" inner_product_param { num_output: 2 } }
-layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
-"""
 
 
 def write_random_weights(model: Path, weights: Path, seed: int = 0) -> None:
@@ -47,7 +37,7 @@ def write_random_weights(model: Path, weights: Path, seed: int = 0) -> None:
 def small(tmp_path: Path) -> tuple[Path, Path]:
     """A deploy prototxt for 16 x 16 images and its weights."""
     model, weights = tmp_path / "deploy.prototxt", tmp_path / "small.caffemodel"
-    model.write_text(NET)
+    model.write_text(IMAGE_NET)
     write_random_weights(model, weights)
     return model, weights
 
