@@ -4,14 +4,14 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep import bach, bisque, breakhis
+from data_prep import bach, bisque, breakhis, folder
 from data_prep.dataset import DataSet
 from data_prep.splits import bagging, carve_validation, check_classes, k_fold
 from pyhisto.cli import Parser
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
-DATA_SETS = ("breakhis", "bach", "bisque")
+DATA_SETS = ("breakhis", "bach", "bisque", "folder")
 MAGNIFICATIONS = [int(magnification) for magnification in breakhis.IMAGES]
 
 
@@ -34,6 +34,12 @@ def add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--classes", type=int, choices=(2, 4), default=2, help="BACH: benign and cancer, or all four (default 2)"
     )
+    patients = parser.add_mutually_exclusive_group()
+    patients.add_argument(
+        "--patient-pattern", metavar="REGEX",
+        help="folder (a tree split/class/image or class/image): its first group finds the patient in an image's path",
+    )  # fmt: skip
+    patients.add_argument("--patients", type=Path, metavar="F", help="folder: CSV with the columns path and patient")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -63,6 +69,8 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
         return DataSet(read_manifest(arguments.manifest), [])
     if arguments.dataset == "bisque":
         return bisque.load(arguments.root)
+    if arguments.dataset == "folder":
+        return folder.load(arguments.root, arguments.patient_pattern, arguments.patients)
     if arguments.dataset == "bach":
         data = bach.load(arguments.root)
         return replace(data, rows=bach.two_classes(data.rows)) if arguments.classes == 2 else data
@@ -103,7 +111,7 @@ def split_data(arguments: argparse.Namespace) -> DataSet:
     elif arguments.folds is not None:
         check_classes(rows)
         rows = _with_validation(rows, arguments)
-    elif arguments.manifest is None:
+    elif arguments.manifest is None and not all(row.split for row in rows):
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)
     check_disjoint(rows)
