@@ -95,7 +95,7 @@ def spotted(seed: int, spots: int, size: tuple[int, int] = (60, 90)) -> np.ndarr
 
 @pytest.fixture(scope="session")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of train, val and test, and for both branches and two members a network and what an LMDB's folder holds."""
+    """Images of train, val and test; for both branches and two members a network and what an LMDB's folder holds."""
     folder = tmp_path_factory.mktemp("training")
     rows = []
     (folder / "images").mkdir()
