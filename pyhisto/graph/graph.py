@@ -13,10 +13,8 @@ from pyhisto.graph.sources import SOURCES, Known
 from pyhisto.graph.types import LAYER_TYPES, MAX_AXES, MAX_COUNT, Counts, Shape, ShapeError, count, dims
 from pyhisto.graph.upgrade import upgrade
 from pyhisto.layers.activation_statistics import blob_shapes
+from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proto import TEST, Net
-
-SEP_MODULE = "pyhisto.layers.sep"
-"""The one Python layer whose shapes are known: its top is shaped like its bottom."""
 
 
 class NetworkError(InputError):
@@ -310,7 +308,7 @@ def _known_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
         return inputs.of(node)
     bottoms = [blob.shape for blob in node.bottoms if blob.shape is not None]
     unknown = next((blob.unknown for blob in node.bottoms if blob.shape is None), "")
-    if node.type == "Python" and node.layer.python_param.module == SEP_MODULE and not unknown:
+    if is_sep(node.layer) and not unknown:  # the one Python layer whose shapes are known
         node.param_shapes = tuple(blob_shapes(bottoms[0][1]))
         return [bottoms[0]] * len(node.tops)
     kind = LAYER_TYPES.get(node.type)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pyhisto.errors import InputError
-from pyhisto.graph.network import Graph, Node
+from pyhisto.graph.graph import Graph, Node
 from pyhisto.graph.types import Shape, dims
 from pyhisto.proto import Net, blob_array, blob_shape, weight_layers
 

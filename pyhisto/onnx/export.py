@@ -10,9 +10,9 @@ import numpy as np
 import pyhisto
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
-from pyhisto.graph import Graph, check_weights
-from pyhisto.graph.network import Blob, Node
-from pyhisto.lint.network import SAFE_IN_PLACE
+from pyhisto.graph import Graph, check_weights, safe_in_place
+from pyhisto.graph.graph import Blob, Node
+from pyhisto.layers.sep_layer import is_sep, stage
 from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
@@ -66,7 +66,7 @@ def export(
             f"{source}: holds no weights for layer '{absent[0]}' of {graph.source}; is it of this network?"
         )
     for node in graph.nodes:
-        if node.type == "Python" and '"pruning"' in node.layer.python_param.param_str:
+        if is_sep(node.layer) and stage(node.layer) == "pruning":
             raise InputError(f"{graph.source}: layer '{node.name}' masks channels; prune them (tools/prune.py) instead")
     network = runnable(graph, document)
     for layer in network.net.layer:
@@ -115,7 +115,7 @@ class _Making:
                 continue
             self.writer.scope = node.name
             try:
-                if any(blob.in_place_of for blob in node.tops) and node.type not in SAFE_IN_PLACE:
+                if any(blob.in_place_of for blob in node.tops) and not safe_in_place(node.type):
                     raise OnnxError("it works in place, which Caffe computes wrongly; give its top another name")
                 if node.param_shapes != changed.param_shapes:
                     raise OnnxError("the size of its weights depends on the number of images")

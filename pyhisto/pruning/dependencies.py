@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
-from pyhisto.graph.network import SEP_MODULE
+from pyhisto.graph.graph import SEP_MODULE
 from pyhisto.graph.types import canonical_axis, concat_axis, count, slice_axis
 from pyhisto.layers.activation_statistics import MASK, SUM_HIGH, SUM_LOW
 
