@@ -38,7 +38,7 @@ class Blob:
     consumers: list[tuple["Node", int]] = field(default_factory=list)
     """The layers that read it, each with the index of its bottom; a layer that reads it twice stands there twice."""
     shape: Shape | None = None
-    """None where it cannot be known; `unknown` says why."""
+    """None if it cannot be known; `unknown` says why."""
     unknown: str = ""
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class Node:
     bottoms: list[Blob] = field(default_factory=list)
     tops: list[Blob] = field(default_factory=list)
     param_shapes: tuple[Shape, ...] | None = ()
-    """The shapes of its weight blobs as Caffe would create them; None where they cannot be known."""
+    """The shapes of its weight blobs as Caffe would create them; None if they cannot be known."""
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ class Graph:
         ]
 
     def node(self, name: str) -> Node:
-        """The first layer of that name, into which Caffe copies weights. Raises InputError where there is none."""
+        """The first layer of that name, into which Caffe copies weights. Raises InputError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -143,7 +143,7 @@ class Graph:
         layers' sources are looked up from there as Caffe looks them up from its working folder; without it no file is
         touched. A shape that stays unknown is None, with the reason. `source` is what an error names (a file).
 
-        Raises InputError where Caffe would refuse the network, naming the layer.
+        Raises InputError if Caffe would refuse the network, naming the layer.
         """
         layers = layers_in_phase(net, phase, stages=stages, level=level, source=source)
         graph = cls(str(source), phase, _connect(layers, source))
@@ -163,7 +163,7 @@ def layers_in_phase(
 ) -> list[tuple[Any, int | None]]:
     """The layers that Caffe keeps in a phase (net.cpp, FilterNet), in today's format, with their positions in the file.
 
-    Raises InputError as `upgrade` does, and where a layer has both include and exclude rules.
+    Raises InputError as `upgrade` does, and if a layer has both include and exclude rules.
     """
     upgraded, origins = upgrade(net, source)
     state = _State(phase, {*stages, *upgraded.state.stage}, upgraded.state.level if level is None else level)

@@ -28,7 +28,7 @@ def count(shape: Sequence[int]) -> int:
 
 
 def canonical_axis(axis: int, shape: Shape) -> int:
-    """An axis counted from the front; negative ones count from the end. Raises ShapeError where it is out of range."""
+    """An axis counted from the front; negative ones count from the end. Raises ShapeError if it is out of range."""
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"axis {axis} is out of range for a blob of shape {dims(shape)}")
     return axis % len(shape)
@@ -40,7 +40,7 @@ def dims(shape: Sequence[int]) -> str:
 
 
 def legacy(shape: Shape, axis: int) -> int:
-    """The size of an axis of N x C x H x W, 1 where a blob has fewer axes (Blob::LegacyShape)."""
+    """The size of an axis of N x C x H x W, 1 if a blob has fewer axes (Blob::LegacyShape)."""
     if len(shape) > 4:
         raise ShapeError(f"takes blobs of 4 axes at most, not {dims(shape)}")
     return shape[axis] if axis < len(shape) else 1
@@ -177,7 +177,7 @@ class Window:
 
 
 def convolution_window(layer: Any, bottom: Shape) -> Window:
-    """The geometry of a Convolution, Deconvolution or Im2col layer. Raises ShapeError where Caffe refuses it."""
+    """The geometry of a Convolution, Deconvolution or Im2col layer. Raises ShapeError if Caffe refuses it."""
     parameters = layer.convolution_param
     channel_axis = canonical_axis(parameters.axis, bottom)
     spatial = len(bottom) - channel_axis - 1
@@ -264,7 +264,7 @@ def _im2col(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
 
 
 def pooling_window(layer: Any, bottom: Shape) -> Window:
-    """The geometry of a Pooling layer over an N x C x H x W bottom. Raises ShapeError where Caffe refuses it."""
+    """The geometry of a Pooling layer over an N x C x H x W bottom. Raises ShapeError if Caffe refuses it."""
     parameters = layer.pooling_param
     _check(len(bottom) == 4, f"takes a blob of 4 axes, not {dims(bottom)}")
 
@@ -672,9 +672,13 @@ LAYER_TYPES: dict[str, LayerType] = {
     "Clip": LayerType(_same),
     "Concat": LayerType(_concat, bottoms=(1, None)),
     "ContrastiveLoss": LayerType(_loss, bottoms=(3, 3), auto_top=True),
-    "Convolution": LayerType(_convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True),
+    "Convolution": LayerType(
+        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+    ),
     "Crop": LayerType(_crop, bottoms=(2, 2)),
-    "Deconvolution": LayerType(_convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True),
+    "Deconvolution": LayerType(
+        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+    ),
     "Dropout": _NEURON,
     "DummyData": LayerType(_dummy_data, bottoms=(0, 0), tops=(1, None)),
     "ELU": _NEURON,

@@ -26,7 +26,7 @@ SOLVER_FIELDS = ("net", "train_net", "net_param", "train_net_param", "base_lr", 
 def lint(path: Path, root: Path = Path()) -> list[Finding]:
     """The traps in a prototxt, by line. `root` is the folder that Caffe is started in, from which paths count.
 
-    Raises InputError where the file cannot be read, does not parse, or is neither a network nor a solver.
+    Raises InputError if the file cannot be read, does not parse, or is neither a network nor a solver.
     """
     document = Document.read(path)
     fields = {each.name for each in document.fields}

@@ -307,7 +307,7 @@ def softmax_twice(network: NetworkFile) -> Iterator[Trap]:
 @book.rule("filler", "warning", "include/caffe/filler.hpp (GetFiller); src/caffe/proto/caffe.proto (FillerParameter)")
 def filler(network: NetworkFile) -> Iterator[Trap]:
     """The default weight filler is the constant 0: a layer trained from there gives all its channels the same gradient,
-    and passes none on. Harmless only where weights are copied in. Write a weight_filler, such as msra or xavier."""
+    and passes none on. Harmless only if weights are copied in. Write a weight_filler, such as msra or xavier."""
     if not network.trains(TRAIN):
         return
     owners = {

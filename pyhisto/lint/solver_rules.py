@@ -63,7 +63,7 @@ class SolverFile:
         return nets
 
     def layers(self, name: str, phase: int) -> list[Any]:
-        """The layers of a network in a phase; none where it cannot be read."""
+        """The layers of a network in a phase; none if it cannot be read."""
         net = self.nets.get(name)
         if net is None or isinstance(net, InputError):
             return []
@@ -109,7 +109,7 @@ def weight_decay(solver: SolverFile) -> Iterator[Trap]:
 
 @book.rule("rate", "error", "src/caffe/solvers/sgd_solver.cpp (GetLearningRate)")
 def rate(solver: SolverFile) -> Iterator[Trap]:
-    """base_lr is 0 where it is not written, and then nothing is learned. Below 0 the loss climbs; above 1 training
+    """base_lr is 0 if it is not written, and then nothing is learned. Below 0 the loss climbs; above 1 training
     diverges (except for AdaDelta, whose rate is 1 by design). A momentum of 1 or more never forgets: it diverges
     too."""
     settings = solver.solver
@@ -125,7 +125,7 @@ def rate(solver: SolverFile) -> Iterator[Trap]:
 
 @book.rule("policy", "error", "BVLC/caffe issue 4946; src/caffe/solvers/sgd_solver.cpp (GetLearningRate)")
 def policy(solver: SolverFile) -> Iterator[Trap]:
-    """Every lr_policy reads fields of its own, which are 0 where they are not written: a stepsize of 0 divides by 0 (a
+    """Every lr_policy reads fields of its own, which are 0 if they are not written: a stepsize of 0 divides by 0 (a
     floating point exception), a gamma of 0 stops learning at the first step, a power of 0 keeps poly and inv at
     base_lr. A first step at or behind max_iter never comes."""
     settings, document = solver.solver, solver.document
@@ -188,7 +188,7 @@ def _coverage(solver: SolverFile, name: str | None, batches: int) -> Iterator[st
 def snapshot(solver: SolverFile) -> Iterator[Trap]:
     """Without snapshot only the end of training is kept (with snapshot_after_train: false not even that), so that a
     crash or a full disk costs all of it. A snapshot interval above max_iter never comes. With snapshot, Caffe stops at
-    once where snapshot_prefix is missing or its folder does not exist."""
+    once if snapshot_prefix is missing or its folder does not exist."""
     settings, document = solver.solver, solver.document
     if settings.snapshot <= 0:
         kept = "only the end of training" if settings.snapshot_after_train else "nothing"
@@ -211,7 +211,7 @@ def snapshot(solver: SolverFile) -> Iterator[Trap]:
 def solver_mode(solver: SolverFile) -> Iterator[Trap]:
     """With solver_mode: GPU, Caffe stops as soon as it reads the solver if it was built for the CPU alone, if there is
     no card of the number device_id, or none that it has code for. That is found out for the Caffe and the cards of the
-    machine on which this is looked at; where there is no Caffe, nothing is said. Write solver_mode: CPU, or train where
+    machine on which this is looked at; if there is no Caffe, nothing is said. Write solver_mode: CPU, or train where
     there is a card. Without the field `caffe train` runs on the CPU."""
     try:
         cards = solver_cards(solver.solver)

@@ -220,6 +220,9 @@ def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, sta
 def _sep_layer(b: Builder, name: str, gate: str, stage: Stage) -> str:
     """The Python layer; its four blobs are state, not weights: their multipliers are 0."""
     return b.layer(
-        "Python", name, gate, params=[{"lr_mult": 0, "decay_mult": 0}] * 4,
+        "Python",
+        name,
+        gate,
+        params=[{"lr_mult": 0, "decay_mult": 0}] * 4,
         python_param=python_param(stage),
     )

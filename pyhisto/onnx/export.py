@@ -56,7 +56,7 @@ def export(
     open in the model, under the name BATCH. `properties` go into the model's metadata. `document` is the prototxt that
     the graph was built of, for Caffe to run.
 
-    Raises InputError where a layer's weights are absent or do not fit, where the network is made for one number of
+    Raises InputError if a layer's weights are absent or do not fit, where the network is made for one number of
     images, where a layer has no counterpart, and where the package onnx is missing.
     """
     load("onnx")
@@ -160,7 +160,7 @@ class _Making:
         return Layer(node.layer, [self.tensors[blob] for blob in node.bottoms], bottoms, tops, blobs)
 
     def _named(self, blob: Blob, tensor: str) -> str:
-        """The tensor of a blob, under the blob's name where the tensor is new."""
+        """The tensor of a blob, under the blob's name if the tensor is new."""
         if not self.writer.is_new(tensor):
             return tensor
         self.writer.name(tensor, self.names[blob])
@@ -178,7 +178,7 @@ class _Making:
 
 
 def _open_dims(blob: Blob, other: Blob) -> tuple[Blob, Dims]:
-    """A blob's shape, -1 where it differs from that of its twin at another number of images."""
+    """A blob's shape, -1 if it differs from that of its twin at another number of images."""
     sizes = zip(blob.shape or (), other.shape or (), strict=True)
     return blob, tuple(size if size == changed else -1 for size, changed in sizes)
 

@@ -151,7 +151,7 @@ def _in_worker(task: Task, batches: range) -> Sums:
 @cache
 def _own(task: Task) -> Measurement:
     """A worker process's."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says where it aborts is not for the user
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says when it aborts is not for the user
     pycaffe.load()
     threadpool_limits(*ONE_THREAD)
     return Measurement(task)
@@ -177,7 +177,7 @@ def _records(model: Path, source: str) -> int:
 
 
 def _check(net: Net, model: Path, weights: Path) -> None:
-    """Caffe ends the process where weights do not fit, and says nothing where a layer has none."""
+    """Caffe ends the process if weights do not fit, and says nothing if a layer has none."""
     graph = Graph.build(net, source=model, data_root=Path())
     lacking = [node.name for node in check_weights(graph, read_weights(weights), weights) if not _measures(node)]
     if lacking:

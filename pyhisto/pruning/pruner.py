@@ -17,8 +17,8 @@ from pyhisto.prototext import Document, quote
 from pyhisto.pruning.criteria import Evidence, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prototxts import Prototxt, read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
+from pyhisto.pruning.prototxts import Prototxt, read_prototxts
 from pyhisto.pruning.schedule import Schedule, choose, shrink_hidden
 from pyhisto.pruning.surgery import Cut, check_axes, rewrite_prototxt, rewrite_weights
 
@@ -37,11 +37,13 @@ class LoadedNetwork:
 
     @property
     def model(self) -> Graph:
-        """The graph that cost and proof are made on: the model's, in the TEST phase where it has one."""
+        """The graph that cost and proof are made on: the model's, in the TEST phase if it has one."""
         return self.files[0].graphs[0]
 
     @classmethod
-    def read(cls, model: Path, also: Sequence[Path], weights: Path, input_shapes: Mapping[str, Shape]) -> "LoadedNetwork":
+    def read(
+        cls, model: Path, also: Sequence[Path], weights: Path, input_shapes: Mapping[str, Shape]
+    ) -> "LoadedNetwork":
         """Read the prototxts (solvers may be among `also`) and the weights, which must fit. Raises InputError."""
         solvers = {path: document for path in also if (document := _solver(path))}
         files = read_prototxts(model, [path for path in also if path not in solvers], input_shapes)

@@ -19,8 +19,8 @@ from pyhisto.proof.runnable import runnable
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.proof import compare, prove
+from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights

@@ -42,8 +42,8 @@ from pyhisto.proto import (
 )
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan
+from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import check_pair, convert
