@@ -34,7 +34,7 @@ ADAPTIVE = frozenset({"AdaGrad", "RMSProp", "AdaDelta", "Adam"})
 
 
 @dataclass(frozen=True)
-class Solver:
+class SolverFile:
     """A solver's file as the rules look at it. `root` is the folder that Caffe is started in."""
 
     path: Path
@@ -63,7 +63,7 @@ class Solver:
         return nets
 
     def layers(self, name: str, phase: int) -> list[Any]:
-        """The layers of a network in a phase; none where it cannot be read."""
+        """The layers of a network in a phase; none if it cannot be read."""
         net = self.nets.get(name)
         if net is None or isinstance(net, InputError):
             return []
@@ -73,11 +73,11 @@ class Solver:
             return []
 
 
-book: RuleBook[Solver] = RuleBook()
+book: RuleBook[SolverFile] = RuleBook()
 
 
 @book.rule("net", "error", "src/caffe/solver.cpp (InitTrainNet)")
-def net(solver: Solver) -> Iterator[Trap]:
+def net(solver: SolverFile) -> Iterator[Trap]:
     """A solver names exactly one training network, in net, train_net, net_param or train_net_param. Paths count from
     the folder that Caffe is started in, not from the solver's own."""
     settings = solver.solver
@@ -91,14 +91,14 @@ def net(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("unknown-setting", "error", "src/caffe/util/upgrade_proto.cpp (ReadSolverParamsFromTextFileOrDie)")
-def unknown_setting(solver: Solver) -> Iterator[Trap]:
+def unknown_setting(solver: SolverFile) -> Iterator[Trap]:
     """A field that BVLC's Caffe does not have: it stops when it reads the file. It is misspelled, or a fork's."""
     for unknown in unknown_fields(solver.document, SolverParameter.DESCRIPTOR):
         yield unknown.line, f"{unknown.path} is no field of BVLC's Caffe"
 
 
 @book.rule("weight-decay", "error", "src/caffe/solvers/sgd_solver.cpp (Regularize)")
-def weight_decay(solver: Solver) -> Iterator[Trap]:
+def weight_decay(solver: SolverFile) -> Iterator[Trap]:
     """Caffe adds weight_decay x weight to every gradient. From about 0.05 on that outweighs the loss: the weights
     shrink to nothing, and the network predicts one class. Usual values are 0.0001 to 0.01. Below 0 the weights
     explode."""
@@ -108,8 +108,8 @@ def weight_decay(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("rate", "error", "src/caffe/solvers/sgd_solver.cpp (GetLearningRate)")
-def rate(solver: Solver) -> Iterator[Trap]:
-    """base_lr is 0 where it is not written, and then nothing is learned. Below 0 the loss climbs; above 1 training
+def rate(solver: SolverFile) -> Iterator[Trap]:
+    """base_lr is 0 if it is not written, and then nothing is learned. Below 0 the loss climbs; above 1 training
     diverges (except for AdaDelta, whose rate is 1 by design). A momentum of 1 or more never forgets: it diverges
     too."""
     settings = solver.solver
@@ -124,8 +124,8 @@ def rate(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("policy", "error", "BVLC/caffe issue 4946; src/caffe/solvers/sgd_solver.cpp (GetLearningRate)")
-def policy(solver: Solver) -> Iterator[Trap]:
-    """Every lr_policy reads fields of its own, which are 0 where they are not written: a stepsize of 0 divides by 0 (a
+def policy(solver: SolverFile) -> Iterator[Trap]:
+    """Every lr_policy reads fields of its own, which are 0 if they are not written: a stepsize of 0 divides by 0 (a
     floating point exception), a gamma of 0 stops learning at the first step, a power of 0 keeps poly and inv at
     base_lr. A first step at or behind max_iter never comes."""
     settings, document = solver.solver, solver.document
@@ -153,7 +153,7 @@ def policy(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("test-iter", "warning", "src/caffe/solver.cpp (InitTestNets and Test)")
-def test_iter(solver: Solver) -> Iterator[Trap]:
+def test_iter(solver: SolverFile) -> Iterator[Trap]:
     """A test pass reads test_iter batches, however many images there are: with fewer, part of the validation set is
     never looked at; with more, some images count twice. test_iter x batch size has to be the number of images. Every
     test network needs a test_iter of its own, and testing needs a test_interval above 0."""
@@ -170,7 +170,7 @@ def test_iter(solver: Solver) -> Iterator[Trap]:
         yield from ((line, message) for message in _coverage(solver, name, batches))
 
 
-def _coverage(solver: Solver, name: str | None, batches: int) -> Iterator[str]:
+def _coverage(solver: SolverFile, name: str | None, batches: int) -> Iterator[str]:
     for layer in solver.layers(name or "", TEST):
         source = read_source(layer, solver.root)
         if source is None:
@@ -185,10 +185,10 @@ def _coverage(solver: Solver, name: str | None, batches: int) -> Iterator[str]:
 
 
 @book.rule("snapshot", "warning", "src/caffe/solver.cpp (Step, Solve and CheckSnapshotWritePermissions)")
-def snapshot(solver: Solver) -> Iterator[Trap]:
+def snapshot(solver: SolverFile) -> Iterator[Trap]:
     """Without snapshot only the end of training is kept (with snapshot_after_train: false not even that), so that a
     crash or a full disk costs all of it. A snapshot interval above max_iter never comes. With snapshot, Caffe stops at
-    once where snapshot_prefix is missing or its folder does not exist."""
+    once if snapshot_prefix is missing or its folder does not exist."""
     settings, document = solver.solver, solver.document
     if settings.snapshot <= 0:
         kept = "only the end of training" if settings.snapshot_after_train else "nothing"
@@ -208,10 +208,10 @@ def snapshot(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("solver-mode", "warning", "tools/caffe.cpp (train); include/caffe/util/device_alternate.hpp (NO_GPU)")
-def solver_mode(solver: Solver) -> Iterator[Trap]:
+def solver_mode(solver: SolverFile) -> Iterator[Trap]:
     """With solver_mode: GPU, Caffe stops as soon as it reads the solver if it was built for the CPU alone, if there is
     no card of the number device_id, or none that it has code for. That is found out for the Caffe and the cards of the
-    machine on which this is looked at; where there is no Caffe, nothing is said. Write solver_mode: CPU, or train where
+    machine on which this is looked at; if there is no Caffe, nothing is said. Write solver_mode: CPU, or train where
     there is a card. Without the field `caffe train` runs on the CPU."""
     try:
         cards = solver_cards(solver.solver)
@@ -223,7 +223,7 @@ def solver_mode(solver: Solver) -> Iterator[Trap]:
 
 
 @book.rule("batch-norm-decay", "warning", "src/caffe/layers/batch_norm_layer.cpp (LayerSetUp); BVLC/caffe issue 5120")
-def batch_norm_decay(solver: Solver) -> Iterator[Trap]:
+def batch_norm_decay(solver: SolverFile) -> Iterator[Trap]:
     """Versions of Caffe that do not mask BatchNorm's statistics decay them like weights. With SGD and L2 their three
     blobs shrink alike, and mean and variance stay right; an adaptive solver (AdaGrad, RMSProp, AdaDelta, Adam) or L1
     changes each by its own amount, and they come out wrong. Use SGD or Nesterov with L2, or a weight_decay of 0."""

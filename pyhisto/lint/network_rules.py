@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Graph, NetworkError, Node, layers_in_phase
+from pyhisto.graph import Graph, NetworkError, Node, layers_in_phase, safe_in_place
 from pyhisto.graph.types import dims
 from pyhisto.lenient import unknown_fields
 from pyhisto.lint.data import DataSource, read_source
@@ -17,12 +17,6 @@ from pyhisto.proto import TEST, TRAIN, BlobProto, Net, NetParameter, blob_shape,
 from pyhisto.prototext import Document, Message
 
 PHASES = {TRAIN: "TRAIN", TEST: "TEST"}
-SAFE_IN_PLACE = frozenset(
-    {
-        *("AbsVal", "BNLL", "BatchNorm", "Bias", "Dropout", "ELU", "Exp", "Log", "PReLU", "Power", "Python"),
-        *("ReLU", "Scale", "Sigmoid", "Softmax", "TanH", "Threshold"),
-    }
-)
 CLASS_LOSSES = frozenset({"SoftmaxWithLoss", "MultinomialLogisticLoss", "InfogainLoss", "HingeLoss"})
 """The losses whose second bottom holds class labels."""
 
@@ -31,7 +25,7 @@ Placed: TypeAlias = tuple[Any, int | None]
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkFile:
     """A network's file as the rules look at it. `root` is the folder that Caffe is started in."""
 
     path: Path
@@ -85,11 +79,11 @@ class Network:
         return self.sources[key]
 
 
-book: RuleBook[Network] = RuleBook()
+book: RuleBook[NetworkFile] = RuleBook()
 
 
 @book.rule("unknown-field", "error", "src/caffe/util/upgrade_proto.cpp (ReadNetParamsFromTextFileOrDie)")
-def unknown_field(network: Network) -> Iterator[Trap]:
+def unknown_field(network: NetworkFile) -> Iterator[Trap]:
     """A field that BVLC's Caffe does not have: it stops when it reads the file. It is misspelled, or a fork's, whose
     Caffe is then needed. (Layers of types that BVLC's Caffe does not have are not looked into.)"""
     for unknown in unknown_fields(network.document, NetParameter.DESCRIPTOR):
@@ -97,18 +91,18 @@ def unknown_field(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("in-place", "error", "BVLC/caffe issue 2015; NVIDIA/caffe issue 230; src/caffe/layers/pooling_layer.cpp")
-def in_place(network: Network) -> Iterator[Trap]:
+def in_place(network: NetworkFile) -> Iterator[Trap]:
     """A layer whose top has its bottom's name writes over its own input. Caffe accepts that for every layer, but only
     element-wise layers work so: a pooling, convolution, LRN or Eltwise layer still needs its input, forward or
     backward, and computes wrong numbers without a word. Give the top a name of its own."""
     for _, layer, text in network.layers:
         shared = [top for bottom, top in zip(layer.bottom, layer.top, strict=False) if bottom == top]
-        if shared and layer.type not in SAFE_IN_PLACE:
+        if shared and not safe_in_place(layer.type):
             yield text.line_of("top"), f"layer '{layer.name}' ({layer.type}) writes over its own bottom '{shared[0]}'"
 
 
 @book.rule("unknown-bottom", "error", "src/caffe/util/insert_splits.cpp (Unknown bottom blob)")
-def unknown_bottom(network: Network) -> Iterator[Trap]:
+def unknown_bottom(network: NetworkFile) -> Iterator[Trap]:
     """A bottom that no earlier layer of the phase makes: Caffe stops. Layers run in the file's order, so a layer has to
     stand below those it reads, and a layer that one phase leaves out cannot be read in it."""
     for phase, layers in network.phases.items():
@@ -122,7 +116,7 @@ def unknown_bottom(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("duplicate-name", "error", "BVLC/caffe issue 7043; src/caffe/net.cpp (CopyTrainedLayersFrom)")
-def duplicate_name(network: Network) -> Iterator[Trap]:
+def duplicate_name(network: NetworkFile) -> Iterator[Trap]:
     """Two layers of one name in the same phase. Caffe copies weights by name, all into the first of them: the second
     starts from its fillers, and the first ends with the second's weights. Twins in different phases are fine."""
     for phase, layers in network.phases.items():
@@ -134,7 +128,7 @@ def duplicate_name(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("refused", "error", "src/caffe/net.cpp (Init) and the layer's own LayerSetUp and Reshape")
-def refused(network: Network) -> Iterator[Trap]:
+def refused(network: NetworkFile) -> Iterator[Trap]:
     """Caffe would stop while it builds the network: shapes that do not fit, a number of bottoms or tops that the layer
     does not take, a blob made twice."""
     if any(unknown_bottom(network)):  # then that is why
@@ -146,7 +140,7 @@ def refused(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("batch-norm-param", "error", "BVLC/caffe pull requests 4704, 4785, 5184; src/caffe/util/upgrade_proto.cpp")
-def batch_norm_param(network: Network) -> Iterator[Trap]:
+def batch_norm_param(network: NetworkFile) -> Iterator[Trap]:
     """BatchNorm's three blobs are statistics, not weights: they are counted, not learned. An lr_mult other than 0 (the
     default is 1) stops Caffe 1.0; three param fields are silently cleared by some versions; with one or two, versions
     that do not mask the statistics decay some of them and not the others, and the mean and variance come out wrong.
@@ -162,7 +156,7 @@ def batch_norm_param(network: Network) -> Iterator[Trap]:
 @book.rule(
     "global-stats", "warning", "BVLC/caffe issues 3347, 5045; src/caffe/layers/batch_norm_layer.cpp (LayerSetUp)"
 )
-def global_stats(network: Network) -> Iterator[Trap]:
+def global_stats(network: NetworkFile) -> Iterator[Trap]:
     """use_global_stats: true normalises by the stored statistics and never updates them; false normalises by the batch.
     True in training leaves statistics of 0 (deliberate only when a trained network's are kept); false in testing makes
     an image's result depend on the others in its batch. Leave the field out: Caffe takes false in TRAIN and true in
@@ -179,7 +173,7 @@ def global_stats(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("mean", "error", "src/caffe/data_transformer.cpp (constructor and Transform)")
-def mean(network: Network) -> Iterator[Trap]:
+def mean(network: NetworkFile) -> Iterator[Trap]:
     """What is subtracted from the images has to be the same in training and testing, of the images' own size and
     channels, and the mean that the data were prepared with (preprocessing.json). Caffe stops at a mean file of another
     size; a wrong mean value it takes without a word."""
@@ -201,7 +195,7 @@ def mean(network: Network) -> Iterator[Trap]:
     yield from _phases_differ(network, ("mean_value", "mean_file", "scale"))
 
 
-def _mean_file(network: Network, layer: Any, where: Message, source: DataSource) -> Iterator[Trap]:
+def _mean_file(network: NetworkFile, layer: Any, where: Message, source: DataSource) -> Iterator[Trap]:
     file = network.root / layer.transform_param.mean_file
     if not file.is_file():
         return
@@ -231,7 +225,7 @@ def _mean_values(layer: Any, where: Message, source: DataSource) -> Iterator[Tra
 
 
 @book.rule("crop", "error", "src/caffe/data_transformer.cpp (InferBlobShape)")
-def crop(network: Network) -> Iterator[Trap]:
+def crop(network: NetworkFile) -> Iterator[Trap]:
     """A crop larger than the images stops Caffe; crops of different size in TRAIN and TEST make an inner product
     layer's weights unfit for the other phase."""
     for _, layer, text in network.layers:
@@ -243,7 +237,7 @@ def crop(network: Network) -> Iterator[Trap]:
     yield from _phases_differ(network, ("crop_size",))
 
 
-def _phases_differ(network: Network, settings: tuple[str, ...]) -> Iterator[Trap]:
+def _phases_differ(network: NetworkFile, settings: tuple[str, ...]) -> Iterator[Trap]:
     """The transform settings of the first data layers of both phases, held against each other."""
     first: list[tuple[Any, Message]] = []
     for layers in network.phases.values():
@@ -259,7 +253,7 @@ def _phases_differ(network: Network, settings: tuple[str, ...]) -> Iterator[Trap
 
 
 @book.rule("labels", "error", "BVLC/caffe issues 2672, 4670; src/caffe/layers/softmax_loss_layer.cpp (Forward_cpu)")
-def labels(network: Network) -> Iterator[Trap]:
+def labels(network: NetworkFile) -> Iterator[Trap]:
     """A label that is not below the number of the classifier's outputs makes the loss read past the scores' end: wrong
     losses, or a crash. Labels count from 0. A classifier of one output has a softmax loss of 0 for ever, and outputs
     that no label names are left over from another task."""
@@ -271,7 +265,7 @@ def labels(network: Network) -> Iterator[Trap]:
                 yield from _classifier(network, node)
 
 
-def _classifier(network: Network, node: Node) -> Iterator[Trap]:
+def _classifier(network: NetworkFile, node: Node) -> Iterator[Trap]:
     text = network.text(node.index)
     classifier = node.bottoms[0].producer
     shape = node.bottoms[0].shape
@@ -298,7 +292,7 @@ def _classifier(network: Network, node: Node) -> Iterator[Trap]:
 
 
 @book.rule("softmax-twice", "error", "src/caffe/layers/softmax_loss_layer.cpp (LayerSetUp makes a Softmax of its own)")
-def softmax_twice(network: Network) -> Iterator[Trap]:
+def softmax_twice(network: NetworkFile) -> Iterator[Trap]:
     """SoftmaxWithLoss applies a softmax itself. Fed by a Softmax layer it applies two: gradients almost vanish, and the
     loss stays near its start. Feed it the classifier's scores."""
     for graph in network.graphs.values():
@@ -311,9 +305,9 @@ def softmax_twice(network: Network) -> Iterator[Trap]:
 
 
 @book.rule("filler", "warning", "include/caffe/filler.hpp (GetFiller); src/caffe/proto/caffe.proto (FillerParameter)")
-def filler(network: Network) -> Iterator[Trap]:
+def filler(network: NetworkFile) -> Iterator[Trap]:
     """The default weight filler is the constant 0: a layer trained from there gives all its channels the same gradient,
-    and passes none on. Harmless only where weights are copied in. Write a weight_filler, such as msra or xavier."""
+    and passes none on. Harmless only if weights are copied in. Write a weight_filler, such as msra or xavier."""
     if not network.trains(TRAIN):
         return
     owners = {

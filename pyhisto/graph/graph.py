@@ -13,10 +13,8 @@ from pyhisto.graph.sources import SOURCES, Known
 from pyhisto.graph.types import LAYER_TYPES, MAX_AXES, MAX_COUNT, Counts, Shape, ShapeError, count, dims
 from pyhisto.graph.upgrade import upgrade
 from pyhisto.layers.activation_statistics import blob_shapes
+from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proto import TEST, Net
-
-SEP_MODULE = "pyhisto.layers.sep"
-"""The one Python layer whose shapes are known: its top is shaped like its bottom."""
 
 
 class NetworkError(InputError):
@@ -40,7 +38,7 @@ class Blob:
     consumers: list[tuple["Node", int]] = field(default_factory=list)
     """The layers that read it, each with the index of its bottom; a layer that reads it twice stands there twice."""
     shape: Shape | None = None
-    """None where it cannot be known; `unknown` says why."""
+    """None if it cannot be known; `unknown` says why."""
     unknown: str = ""
 
     def __repr__(self) -> str:
@@ -58,7 +56,7 @@ class Node:
     bottoms: list[Blob] = field(default_factory=list)
     tops: list[Blob] = field(default_factory=list)
     param_shapes: tuple[Shape, ...] | None = ()
-    """The shapes of its weight blobs as Caffe would create them; None where they cannot be known."""
+    """The shapes of its weight blobs as Caffe would create them; None if they cannot be known."""
 
     @property
     def name(self) -> str:
@@ -103,7 +101,7 @@ class Graph:
         ]
 
     def node(self, name: str) -> Node:
-        """The first layer of that name, into which Caffe copies weights. Raises InputError where there is none."""
+        """The first layer of that name, into which Caffe copies weights. Raises InputError if there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -145,7 +143,7 @@ class Graph:
         layers' sources are looked up from there as Caffe looks them up from its working folder; without it no file is
         touched. A shape that stays unknown is None, with the reason. `source` is what an error names (a file).
 
-        Raises InputError where Caffe would refuse the network, naming the layer.
+        Raises InputError if Caffe would refuse the network, naming the layer.
         """
         layers = layers_in_phase(net, phase, stages=stages, level=level, source=source)
         graph = cls(str(source), phase, _connect(layers, source))
@@ -165,7 +163,7 @@ def layers_in_phase(
 ) -> list[tuple[Any, int | None]]:
     """The layers that Caffe keeps in a phase (net.cpp, FilterNet), in today's format, with their positions in the file.
 
-    Raises InputError as `upgrade` does, and where a layer has both include and exclude rules.
+    Raises InputError as `upgrade` does, and if a layer has both include and exclude rules.
     """
     upgraded, origins = upgrade(net, source)
     state = _State(phase, {*stages, *upgraded.state.stage}, upgraded.state.level if level is None else level)
@@ -310,7 +308,7 @@ def _known_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
         return inputs.of(node)
     bottoms = [blob.shape for blob in node.bottoms if blob.shape is not None]
     unknown = next((blob.unknown for blob in node.bottoms if blob.shape is None), "")
-    if node.type == "Python" and node.layer.python_param.module == SEP_MODULE and not unknown:
+    if is_sep(node.layer) and not unknown:  # the one Python layer whose shapes are known
         node.param_shapes = tuple(blob_shapes(bottoms[0][1]))
         return [bottoms[0]] * len(node.tops)
     kind = LAYER_TYPES.get(node.type)

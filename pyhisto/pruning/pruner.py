@@ -17,8 +17,8 @@ from pyhisto.prototext import Document, quote
 from pyhisto.pruning.criteria import Evidence, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.network import Prototxt, read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
+from pyhisto.pruning.prototxts import Prototxt, read_prototxts
 from pyhisto.pruning.schedule import Schedule, choose, shrink_hidden
 from pyhisto.pruning.surgery import Cut, check_axes, rewrite_prototxt, rewrite_weights
 
@@ -26,7 +26,7 @@ PLAN = Path("plan.json")
 
 
 @dataclass(frozen=True)
-class Network:
+class LoadedNetwork:
     """A network read from its files, and analysed."""
 
     files: Sequence[Prototxt]
@@ -37,11 +37,13 @@ class Network:
 
     @property
     def model(self) -> Graph:
-        """The graph that cost and proof are made on: the model's, in the TEST phase where it has one."""
+        """The graph that cost and proof are made on: the model's, in the TEST phase if it has one."""
         return self.files[0].graphs[0]
 
     @classmethod
-    def read(cls, model: Path, also: Sequence[Path], weights: Path, input_shapes: Mapping[str, Shape]) -> "Network":
+    def read(
+        cls, model: Path, also: Sequence[Path], weights: Path, input_shapes: Mapping[str, Shape]
+    ) -> "LoadedNetwork":
         """Read the prototxts (solvers may be among `also`) and the weights, which must fit. Raises InputError."""
         solvers = {path: document for path in also if (document := _solver(path))}
         files = read_prototxts(model, [path for path in also if path not in solvers], input_shapes)
@@ -78,7 +80,7 @@ class Pruned:
 
 
 def plan_pruning(
-    network: Network, criterion: str, schedule: Schedule, importance: Importance | None, seed: int
+    network: LoadedNetwork, criterion: str, schedule: Schedule, importance: Importance | None, seed: int
 ) -> NDArray[np.bool_]:
     """Which atoms go."""
     blobs = layer_blobs(network.weights)
@@ -95,7 +97,7 @@ def plan_pruning(
     return removed
 
 
-def cut_network(network: Network, removed: NDArray[np.bool_], settings: Mapping[str, object]) -> Pruned:
+def cut_network(network: LoadedNetwork, removed: NDArray[np.bool_], settings: Mapping[str, object]) -> Pruned:
     """Rewrite prototxts and weights, in memory."""
     dependencies = network.dependencies
     cut = Cut(dependencies, removed)
@@ -120,7 +122,7 @@ def cut_network(network: Network, removed: NDArray[np.bool_], settings: Mapping[
     return Pruned(cut, plan, texts, model, rewrite_weights(network.weights, cut), before, after, unknown)
 
 
-def pruned_model(network: Network, texts: Mapping[str, str]) -> Graph:
+def pruned_model(network: LoadedNetwork, texts: Mapping[str, str]) -> Graph:
     """The graph of the pruned model, at the original's input shapes."""
     path, original = network.files[0].path, network.model
     net = parse_text(texts[path.name], NetParameter, path, lenient=True)
@@ -128,7 +130,7 @@ def pruned_model(network: Network, texts: Mapping[str, str]) -> Graph:
     return Graph.build(net, original.phase, input_shapes=shapes, source=f"{path}, pruned")
 
 
-def write(network: Network, pruned: Pruned, proof: Proof | None, out: Path) -> Plan:
+def write(network: LoadedNetwork, pruned: Pruned, proof: Proof | None, out: Path) -> Plan:
     """Write the folder `out`: every prototxt under its own name, the weights, plan.json. Whole or not at all."""
     weights_name = network.weights_path.name
     plan = replace(
@@ -146,7 +148,7 @@ def write(network: Network, pruned: Pruned, proof: Proof | None, out: Path) -> P
     return plan
 
 
-def _learned_parameters(network: Network, cut: Cut) -> tuple[Parameter, ...]:
+def _learned_parameters(network: LoadedNetwork, cut: Cut) -> tuple[Parameter, ...]:
     """The blobs of the training network in the order of the solver's state (Net::learnable_params)."""
     graph = next((graph for file in network.files if (graph := file.training)), None)
     if graph is None:
