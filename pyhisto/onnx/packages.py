@@ -7,7 +7,7 @@ from pyhisto.errors import InputError
 
 
 def load(name: str) -> Any:
-    """The module of that name. Raises InputError where it is missing."""
+    """The module of that name. Raises InputError if it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
