@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.graph.network import Blob, Node
+from pyhisto.graph.graph import Blob, Node
 from pyhisto.inference.deploy import Deploy
 from pyhisto.inference.engines import Engine
 from pyhisto.proto import layer_blobs
