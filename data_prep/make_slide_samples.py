@@ -14,24 +14,14 @@ import cv2
 
 from data_prep.datasets.dataset import table
 from data_prep.slides.annotations import CLASSES, Region, read_annotations
-from data_prep.slides.slide import (
-    MAP_ROWS,
-    SCALES,
-    Slide,
-    choose_places,
-    coarser,
-    draw_overview,
-    is_scale,
-    label_map,
-    read_samples,
-    sample_window,
-    tissue_mask,
-)
+from data_prep.slides.slide import MAP_ROWS, choose_places, draw_overview, label_map, read_samples, sample_window
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.parallel import with_progress
+from pyhisto.preprocessing.slide import SCALES, Slide, is_scale
+from pyhisto.preprocessing.tissue import coarser, tissue_mask
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif")
 

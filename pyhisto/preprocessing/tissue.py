@@ -25,5 +25,11 @@ def coloured_pixels(image: Image) -> Mask:
     return (_saturation(image, 5) > MIN_SATURATION).astype(np.uint8)
 
 
+def coarser(mask: Mask, factor: float) -> Mask:
+    """A mask of 0 and 1 with `factor` of its pixels per pixel: 1 where at least half of them are."""
+    height, width = (max(1, round(side / factor)) for side in mask.shape)
+    return (cv2.resize(mask * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8)
+
+
 def _saturation(picture: Image, blur: int) -> Mask:
     return np.asarray(cv2.medianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)[:, :, 1], blur), np.uint8)
