@@ -19,6 +19,9 @@ from pyhisto.preprocessing.slide import SLIDE_SUFFIXES, is_slide
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 CHUNK = 16
 """Images that go through the networks together."""
+LIKE = 1.1
+"""Proportions of an image may differ from the training images' by that factor, and its size by SIZES, unflagged."""
+SIZES = 2.0
 KEPT = 384
 """Longer side of the picture that is kept of an image, pixels."""
 
@@ -114,11 +117,23 @@ def conclude(images: Sequence[Prepared], model: Model) -> list[Finding]:
             image.height,
             image.picture,
             image.condition,
-            reference.flags(image.condition),
+            shape_flags((image.width, image.height), model.bundle.description.image) + reference.flags(image.condition),
             outcome,
         )
         for image, outcome in zip(images, outcomes, strict=True)
     ]
+
+
+def shape_flags(size: tuple[int, int], usual: tuple[int, int]) -> list[str]:
+    """What is unusual about an image's width and height, beside those of the training images."""
+    (width, height), (wide, high) = size, usual
+    words = f"{width} x {height}, training images {wide} x {high}"
+    stretch = (width / height) / (wide / high)
+    if not 1 / LIKE <= stretch <= LIKE:
+        return [f"of another shape than the training images, so that it is shown distorted ({words})"]
+    if not 1 / SIZES <= width / wide <= SIZES:
+        return [f"of another size than the training images, so that its scale may differ ({words})"]
+    return []
 
 
 def prepare_file(path: Path, preparation: Preparation) -> Prepared | Unreadable:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_images import spotted
 from networks import IMAGE_NET
 
 from pyhisto.graph import Graph
@@ -81,16 +82,6 @@ def pooled_network(folder: Path, seed: int, classes: int = 2) -> tuple[Path, Pat
     (folder / "deploy.prototxt").write_text(text.replace("num_output: 2", f"num_output: {classes}"))
     write_random_weights(folder / "deploy.prototxt", folder / "w.caffemodel", seed)
     return folder / "deploy.prototxt", folder / "w.caffemodel"
-
-
-def spotted(seed: int, spots: int, size: tuple[int, int] = (60, 90)) -> np.ndarray:
-    """Pink with as many dark spots."""
-    rng = np.random.default_rng(seed)
-    image = np.clip(rng.normal((190, 140, 210), 8, (*size, 3)), 0, 255).astype(np.uint8)
-    for _ in range(spots):
-        centre = int(rng.integers(0, size[1])), int(rng.integers(0, size[0]))
-        cv2.circle(image, centre, 4, (140, 60, 110), -1)
-    return image
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,15 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """The text of a file of this folder."""
     return (files(__name__) / name).read_text(encoding="utf-8")
 
 
 def render(template: str, /, **values: Any) -> str:
     """A template of this folder, filled in. In .html everything is escaped that is not marked as HTML."""
     environment = Environment(
-        loader=FunctionLoader(_source),
+        loader=FunctionLoader(source),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
