@@ -7,22 +7,30 @@ PATH is an image (PNG, JPEG, TIFF of any size), a whole slide, a folder of them,
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 
 from pyhisto.bundle import default_bundle, open_bundle
-from pyhisto.cli import Parser, positive, run
+from pyhisto.cli import Parser, positive, run, share
+from pyhisto.errors import InputError
 from pyhisto.files import write_texts
 from pyhisto.inference.diagnosis import Finding, Unreadable, diagnose, find_files
 from pyhisto.inference.engines import AUTO, ENGINES
 from pyhisto.inference.findings import as_csv, as_json, as_page
 from pyhisto.inference.model import Model
+from pyhisto.inference.slide_files import PAGE, write_slide
+from pyhisto.inference.slide_run import STAINS, Settings, diagnose_slide
+from pyhisto.preprocessing.slide import SCALES, is_scale
 
 
 def main() -> None:
     """Parse, diagnose, write."""
     args = parse()
-    images, _ = find_files(args.paths)
+    images, slides = find_files(args.paths)
+    names = [slide.stem for slide in slides]
+    if len(set(names)) < len(names):
+        raise InputError("two slides have one name, and their folders would, too; ask for them one by one")
     with open_bundle(args.bundle or default_bundle()) as bundle:
         model = Model(bundle, args.engine, args.gpu, args.evidence, args.batch_size)
         engines = ", ".join(model.engine_names)
@@ -44,6 +52,13 @@ def main() -> None:
             )
             flagged = sum(bool(one.flags) for one in findings)
             print(f"{args.out / 'diagnosis.html'}: {len(findings)} images, {flagged} of them flagged, by {engines}")
+        settings = Settings(args.mpp, args.tissue, args.stain, args.workers)
+        for slide in slides:
+            folder, progress = args.out / slide.stem, args.out / f".{slide.stem}.progress"
+            finding = diagnose_slide(slide, model, settings, progress)
+            write_slide(finding, bundle, engines, settings, folder)
+            shutil.rmtree(progress)
+            print(f"{folder / PAGE}: {len(finding.tiles)} tiles, by {engines}")
 
 
 def parse() -> argparse.Namespace:
@@ -64,6 +79,15 @@ def parse() -> argparse.Namespace:
         default="probability",
         help="of the page (default %(default)s)",
     )
+    parser.add_argument("--mpp", type=scale, metavar="UM", help="micrometres per pixel of slides that do not say it")
+    parser.add_argument(
+        "--tissue", type=share, default=0.5, metavar="PART", help="of a slide's tile that must be tissue (default 0.5)"
+    )
+    parser.add_argument(
+        "--stain", choices=STAINS, default="tile",
+        help="normalise by each tile's own colours (default; what training did with each image), or by the slide's "
+        "as a whole (for networks trained without normalisation, on a slide of other colours)",
+    )  # fmt: skip
     parser.add_argument("--allow-unreadable", action="store_true", help="go on without images that cannot be read")
     parser.add_argument(
         "--engine", choices=[AUTO, *ENGINES], default=AUTO, help="auto (default): the fastest installed"
@@ -74,6 +98,14 @@ def parse() -> argparse.Namespace:
         "--workers", type=positive, default=os.cpu_count() or 1, help="processes that read (default: one a core)"
     )
     return parser.parse_args()
+
+
+def scale(text: str) -> float:
+    """argparse type: what a slide's micrometres per pixel can be."""
+    value = float(text)
+    if not is_scale(value):
+        raise argparse.ArgumentTypeError(f"{text} is not from {SCALES[0]:g} to {SCALES[1]:g}")
+    return value
 
 
 if __name__ == "__main__":
