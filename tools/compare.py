@@ -18,7 +18,8 @@ from pyhisto.graph import Graph, check_weights
 from pyhisto.proto import read_weights
 from pyhisto.pruning.compare import Layer, State, compare_layers, draw_widths, total
 from pyhisto.pruning.network import read_prototxts
-from pyhisto.tables.table import Cell, Column, Table, to_csv, to_markdown, to_text
+from pyhisto.tables.formats import to_csv, to_markdown, to_text
+from pyhisto.tables.table import Cell, Column, Table
 from pyhisto.training.timing import Timing, caffe_time
 
 ITERATIONS = 10

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Predictions
-from pyhisto.evaluation.strategies import available, evaluate, lambda_sweep, probabilities
+from pyhisto.evaluation.strategies import evaluate, list_strategies, probabilities, sweep_lambda
 
 
 def two(malignant: list) -> np.ndarray:
@@ -37,20 +37,20 @@ def test_the_five_strategies_by_hand() -> None:
     assert_allclose(probabilities(p, "m", "2max")[:, 1], [1 / 3, 1 / 3], atol=1e-8)
     assert_allclose(probabilities(p, "m", "3")[:, 1], [0.6 * 0.6 + 0.4 * 0.2, 0.6 * 0.4 + 0.4 * 0.3])  # 0.44, 0.36
     assert_allclose(probabilities(p, "m", "3max")[:, 1], [0.2 + 0.08, 0.2 + 0.12], atol=1e-8)
-    rates = {r.strategy: r.scores.il for r in evaluate(p, available(p))}
+    rates = {r.strategy: r.scores.il for r in evaluate(p, list_strategies(p))}
     assert rates == {"1": 0.5, "2": 1.0, "2max": 0.5, "3": 0.5, "3max": 0.5}
 
 
 def test_lambda_weighs_the_local_branch() -> None:
     # The first image is right from 0.2 + 0.4 lambda > 0.5, lambda > 0.75; the second always.
-    assert lambda_sweep(predictions(), [0, 0.5, 0.7, 0.8, 1]) == [0.5, 0.5, 0.5, 1, 1]
+    assert sweep_lambda(predictions(), [0, 0.5, 0.7, 0.8, 1]) == [0.5, 0.5, 0.5, 1, 1]
     assert evaluate(predictions(), ["3"], weight=0.8)[0].scores.il == 1
 
 
 def test_only_what_the_files_allow() -> None:
-    assert available(predictions(local={})) == ["1"]
-    assert available(predictions(whole={})) == ["2", "2max"]
-    assert available(predictions(local={"other": LOCAL})) == ["1", "2", "2max"]
+    assert list_strategies(predictions(local={})) == ["1"]
+    assert list_strategies(predictions(whole={})) == ["2", "2max"]
+    assert list_strategies(predictions(local={"other": LOCAL})) == ["1", "2", "2max"]
     with pytest.raises(InputError, match="strategy 3: no model was predicted in both branches"):
         evaluate(predictions(local={}), ["3"])
 
