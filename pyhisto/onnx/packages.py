@@ -8,7 +8,7 @@ from pyhisto.extras import what_to_install
 
 
 def load(name: str) -> Any:
-    """The module of that name. Raises InputError where it is missing."""
+    """The module of that name. Raises InputError if it is missing."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
