@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data_prep.duplicates import describe, find_duplicates
+from data_prep.datasets.duplicates import describe, find_duplicates
 from pyhisto.manifest import Row
 from pyhisto.preprocessing.images import Image
 

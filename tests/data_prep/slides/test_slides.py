@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from data_prep.annotations import Region
-from data_prep.slides import HEIGHT, WIDTH, Slide, choose_places, coarser, label_map, tissue_mask
+from data_prep.slides.annotations import Region
+from data_prep.slides.slide import HEIGHT, WIDTH, Slide, choose_places, coarser, label_map, tissue_mask
 from pyhisto.errors import InputError
 from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.images import read_image

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import breakhis
-from data_prep.splits import carve_validation
-from data_prep.synthetic import Sample, draw, fold_lines, make_patients, make_samples
+from data_prep.datasets import breakhis
+from data_prep.datasets.splits import carve_validation
+from data_prep.synthetic.breakhis import Sample, draw, fold_lines, make_patients, make_samples
 from pyhisto.preprocessing.images import read_image
 
 

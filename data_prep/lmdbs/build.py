@@ -18,9 +18,9 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
-from data_prep.lmdb_writer import Spool, encode_record, lmdb_bytes
-from data_prep.splits import check_classes
+from data_prep.datasets.splits import check_classes
+from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
+from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.pathologies import by_node, split, whole, with_pathologies
+from data_prep.datasets.pathologies import by_node, split, whole, with_pathologies
 from pyhisto.errors import InputError
 from pyhisto.hierarchy.tree import PATHOLOGIES
 from pyhisto.manifest import Row, read_manifest

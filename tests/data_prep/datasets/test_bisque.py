@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import bisque
+from data_prep.datasets import bisque
 from pyhisto.errors import InputError
 from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.images import read_image

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.annotations import read_annotations
+from data_prep.slides.annotations import read_annotations
 from pyhisto.errors import InputError
 
 SQUARE = '<Vertices><Vertex X="0" Y="0"/><Vertex X="9.5" Y="0"/><Vertex X="9.5" Y="7"/></Vertices>'

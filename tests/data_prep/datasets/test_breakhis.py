@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import breakhis
-from data_prep.breakhis import TWO_TYPES, load, parse, read_fold
-from data_prep.dataset import DataSet
+from data_prep.datasets import breakhis
+from data_prep.datasets.breakhis import TWO_TYPES, load, parse, read_fold
+from data_prep.datasets.dataset import DataSet
 from pyhisto.errors import InputError
 
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from data_prep.augment import COPIES, augmentations, random_map
+from data_prep.lmdbs.augment import COPIES, augmentations, random_map
 from pyhisto.preprocessing.images import Image
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep import bach
+from data_prep.datasets import bach
 from pyhisto.errors import InputError
 
 

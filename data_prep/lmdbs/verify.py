@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from data_prep.build import MANIFEST_FILE, record_pixels
-from data_prep.lmdb_writer import decode_record, encode_record, read_lmdb
+from data_prep.lmdbs.build import MANIFEST_FILE, record_pixels
+from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_prep.lmdb_writer import decode_record, read_lmdb
-from data_prep.splits import shuffled
+from data_prep.datasets.splits import shuffled
+from data_prep.lmdbs.writer import decode_record, read_lmdb
 from pyhisto.preprocessing.images import Image
 
 CELL = 160

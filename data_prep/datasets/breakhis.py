@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.dataset import DataSet, find_files
+from data_prep.datasets.dataset import DataSet, find_files
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.manifest import Row, check_disjoint

@@ -12,9 +12,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from data_prep.lmdb_writer import decode_record, encode_record, read_lmdb
-from data_prep.montage import CAPTION, CELL, draw_montage, sample_records
-from data_prep.verify import verify
+from data_prep.lmdbs.montage import CAPTION, CELL, draw_montage, sample_records
+from data_prep.lmdbs.verify import verify
+from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
 from pyhisto.errors import InputError
 
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.dataset import DataSet, find_files
+from data_prep.datasets.dataset import DataSet, find_files
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
-from data_prep.splits import partition
+from data_prep.datasets.splits import partition
 from pyhisto.errors import InputError
 from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES, class_in, pathology_of
 from pyhisto.manifest import Row

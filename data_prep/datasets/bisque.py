@@ -7,7 +7,7 @@ class. That part is the slide here, and stands in for the patient, whom the data
 import re
 from pathlib import Path
 
-from data_prep.dataset import DataSet, find_files
+from data_prep.datasets.dataset import DataSet, find_files
 from pyhisto.manifest import Row
 
 FILE_NAME = re.compile(r"(?P<slide>ytma\w+?)_(?P<class>benign|malignant)(?P<number>\d+)_ccd\.tif")

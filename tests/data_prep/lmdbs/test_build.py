@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from data_prep import build_lmdb
-from data_prep.augment import augmentations
-from data_prep.lmdb_writer import decode_record, read_lmdb
-from data_prep.verify import caffe_records
+from data_prep.lmdbs.augment import augmentations
+from data_prep.lmdbs.verify import caffe_records
+from data_prep.lmdbs.writer import decode_record, read_lmdb
 from pyhisto.manifest import Row, read_manifest, write_manifest
 from pyhisto.preprocessing.encoding import ENCODINGS
 from pyhisto.preprocessing.images import read_image

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep import lmdb_writer
-from data_prep.lmdb_writer import Spool, decode_record, encode_record, lmdb_bytes, read_lmdb
+from data_prep.lmdbs import writer as lmdb_writer
+from data_prep.lmdbs.writer import Spool, decode_record, encode_record, lmdb_bytes, read_lmdb
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.encoding import ENCODINGS, Encoding, as_read
 from pyhisto.preprocessing.images import Image

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.annotations import CLASSES, Region
+from data_prep.slides.annotations import CLASSES, Region
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
 

@@ -4,9 +4,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep import bach, bisque, breakhis
-from data_prep.dataset import DataSet
-from data_prep.splits import bagging, carve_validation, check_classes, k_fold
+from data_prep.datasets import bach, bisque, breakhis
+from data_prep.datasets.dataset import DataSet
+from data_prep.datasets.splits import bagging, carve_validation, check_classes, k_fold
 from pyhisto.cli import Parser
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.synthetic_tissue import Patient, draw_glands, draw_sheets, paint
+from data_prep.synthetic.tissue import Patient, draw_glands, draw_sheets, paint
 from pyhisto.preprocessing.images import Image
 
 TYPES = {

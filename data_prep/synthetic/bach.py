@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.synthetic import make_patients, stream
-from data_prep.synthetic_tissue import (
+from data_prep.synthetic.breakhis import make_patients, stream
+from data_prep.synthetic.tissue import (
     HEIGHT,
     WIDTH,
     Epithelium,

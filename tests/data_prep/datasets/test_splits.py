@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import breakhis
-from data_prep.splits import bagging, carve_validation, check_classes, k_fold, partition, shuffled
+from data_prep.datasets import breakhis
+from data_prep.datasets.splits import bagging, carve_validation, check_classes, k_fold, partition, shuffled
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint
 

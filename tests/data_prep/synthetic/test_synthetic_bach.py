@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import bach, bisque
-from data_prep.synthetic_bach import SIZE, draw, make_photos
+from data_prep.datasets import bach, bisque
+from data_prep.synthetic.bach import SIZE, draw, make_photos
 from pyhisto.hierarchy.tree import LEAVES
 from pyhisto.manifest import read_manifest
 
