@@ -1,13 +1,22 @@
+"""The paper's strategies, by hand on two images."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Predictions
 from pyhisto.evaluation.strategies import evaluate, list_strategies, probabilities, sweep_lambda
 
+Floats = NDArray[np.floating]
 
-def two(malignant: list) -> np.ndarray:
+
+def two(malignant: Sequence[float] | Sequence[Sequence[float]]) -> Floats:
+    """Both classes' probabilities."""
     p = np.array(malignant, dtype=float)
     return np.stack([1 - p, p], axis=-1)
 
@@ -17,17 +26,13 @@ WHOLE = two([0.2, 0.3])
 LOCAL = two([[0.9, 0.45, 0.45], [0.1, 0.2, 0.9]])
 
 
-def predictions(**change) -> Predictions:
-    fields = {
-        "images": ("a", "b"),
-        "patients": ("p", "q"),
-        "labels": np.array([1, 0]),
-        "classes": 2,
-        "whole": {"m": WHOLE},
-        "local": {"m": LOCAL},
-        "patches": {"m": ("11", "12", "13")},
-    }
-    return Predictions(**{**fields, **change})
+def predictions(
+    whole: Mapping[str, Floats] = MappingProxyType({"m": WHOLE}),
+    local: Mapping[str, Floats] = MappingProxyType({"m": LOCAL}),
+    labels: tuple[int, int] = (1, 0),
+) -> Predictions:
+    patches = {model: ("11", "12", "13") for model in local}
+    return Predictions(("a", "b"), ("p", "q"), np.array(labels), 2, whole, local, patches)
 
 
 def test_the_five_strategies_by_hand() -> None:
@@ -65,7 +70,7 @@ def test_models_are_fused_after_their_branches() -> None:
 
 def test_the_notebook_has_a_weight_of_its_own_for_patients() -> None:
     # 40X: w = 1.9 for images, 6.2 for patients. No patch has |p0 - p1| < 0.3.
-    p = predictions(labels=np.array([1, 1]), whole={"m": two([0.2, 0.2])}, local={"m": two([[0.65] * 3, [0.66] * 3])})
+    p = predictions(labels=(1, 1), whole={"m": two([0.2, 0.2])}, local={"m": two([[0.65] * 3, [0.66] * 3])})
     (result,) = evaluate(p, ["notebook"], magnification="40")
     # Image level: (1.9 * 0.65 + 0.2) / 2.9 = 0.4948 (wrong) and (1.9 * 0.66 + 0.2) / 2.9 = 0.5014 (right)
     assert result.scores.il == 0.5
