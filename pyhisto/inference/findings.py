@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -18,7 +19,6 @@ from pyhisto.inference.model import POSITIVE
 from pyhisto.inference.pages import render, source
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import patch_box
-from pyhisto.tables.html import STYLE
 
 Order: TypeAlias = Literal["probability", "uncertainty"]
 DIGITS = 6

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def source(name: str) -> str:
@@ -14,7 +14,7 @@ def source(name: str) -> str:
 def render(template: str, /, **values: Any) -> str:
     """A template of this folder, filled in. In .html everything is escaped that is not marked as HTML."""
     environment = Environment(
-        loader=FunctionLoader(source),
+        loader=PackageLoader("pyhisto.inference", "pages"),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,
