@@ -102,7 +102,8 @@ def as_page(
 
 def style() -> Markup:
     """The style sheet of pages with cards."""
-    return Markup(STYLE + source("cards.css"))
+    shared = (files("pyhisto.tables") / "templates/style.css").read_text(encoding="utf-8")
+    return Markup(shared + source("cards.css"))
 
 
 def card(finding: Finding, bundle: Bundle) -> dict[str, Any]:
