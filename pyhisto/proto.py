@@ -99,6 +99,7 @@ LayerParameter = _message_class("LayerParameter")
 SolverParameter = _message_class("SolverParameter")
 SolverState = _message_class("SolverState")
 BlobProto = _message_class("BlobProto")
+FillerParameter = _message_class("FillerParameter")
 Datum = _message_class("Datum")
 TRAIN, TEST = 0, 1  # enum Phase
 
