@@ -97,6 +97,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "Threshold": ("threshold_param",),
     "Tile": ("tile_param",),
     "Upsample": ("upsample_param",),
+    "YoloDetectionOutput": (),
+    "Yolov3DetectionOutput": (),
     "WindowData": ("window_data_param", "transform_param"),
 }
 """The layer types that we know, and the messages of a LayerParameter that each reads its settings from."""

@@ -3,6 +3,7 @@
 import importlib.util
 import tempfile
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pyhisto import pycaffe
 from pyhisto.dialects import for_opencv
 from pyhisto.proof.runnable import Runnable
-from pyhisto.proto import Net, bare_weights, layer_blobs
+from pyhisto.proto import Net, NetParameter, bare_weights, layer_blobs, to_text
 
 EngineName: TypeAlias = Literal["caffe", "opencv"]
 Blobs: TypeAlias = Mapping[str, NDArray[np.float32]]
@@ -52,33 +53,76 @@ def choose_engine(networks: Iterable[Runnable], files: Iterable[str] = ()) -> Ch
     return Choice("opencv", refusal) if all(map(_opencv_reads, networks)) else None
 
 
+def missing_types(engine: EngineName, types: Iterable[str]) -> set[str] | None:
+    """Those of the layer types that an engine lacks; None if the engine is not there."""
+    if engine == "caffe":
+        if importlib.util.find_spec("caffe") is None:
+            return None
+        return set(types) - set(pycaffe.load().layer_type_list())
+    return {each for each in types if not _opencv_has(each)} if _opencv_has("ReLU") else None
+
+
+def caffe_reads(text: str) -> bool:
+    """Whether this Caffe's schema has every field of a prototxt."""
+    return not _reading_fails(text)
+
+
 def _caffe_refuses(networks: Iterable[Runnable], files: Iterable[str]) -> str:
     """Why Caffe would not take them, found without asking it: it ends the process on what it refuses."""
     if importlib.util.find_spec("caffe") is None:
         return "Caffe is not installed"
-    caffe = pycaffe.load()
-    from caffe.proto import caffe_pb2
-
-    known = set(caffe.layer_type_list())
+    known = set(pycaffe.load().layer_type_list())
     for network in networks:
         for layer in network.net.layer:
             if layer.type not in known:
                 return f"Caffe has no layer type '{layer.type}'"
     for text in (*files, *(network.text for network in networks)):
-        try:
-            text_format.Parse(text, caffe_pb2.NetParameter())
-        except text_format.ParseError as error:
-            return f"Caffe cannot read the prototxt: {' '.join(str(error).split())}"
+        if complaint := _reading_fails(text):
+            return f"Caffe cannot read the prototxt: {complaint}"
+    return ""
+
+
+def _reading_fails(text: str) -> str:
+    pycaffe.load()
+    from caffe.proto import caffe_pb2
+
+    try:
+        text_format.Parse(text, caffe_pb2.NetParameter())
+    except text_format.ParseError as error:
+        return " ".join(str(error).split())
     return ""
 
 
 def _opencv_reads(network: Runnable) -> bool:
     import cv2
 
+    if not all(_opencv_has(layer.type) for layer in network.net.layer if layer.type != "Input"):
+        return False
     try:
         cv2.dnn.readNetFromCaffe(_opencv_text(network))
     except (cv2.error, AttributeError):  # AttributeError: OpenCV 5 has no Caffe reader
         return False
+    return True
+
+
+@cache
+def _opencv_has(layer_type: str) -> bool:
+    """Whether OpenCV can make a layer of this type: it reads any, and complains when it runs."""
+    import cv2
+
+    probe = NetParameter(input=["x"], input_shape=[{"dim": [1, 1, 1, 1]}])
+    probe.layer.add(name="y", type=layer_type, bottom=["x"] * (3 if layer_type == "Axpy" else 1), top=["y"])
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        net = cv2.dnn.readNetFromCaffe(np.frombuffer(to_text(probe).encode(), np.uint8))
+        net.setInput(np.zeros((1, 1, 1, 1), np.float32), "x")
+        net.forward()
+    except cv2.error as error:
+        return "Can't create layer" not in str(error)
+    except AttributeError:
+        return False
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     return True
 
 

@@ -79,7 +79,7 @@ class LoadedNetwork:
             if node.foreign:
                 yield f"Unknown: {node.foreign}; what it reads and makes stays as it is"
         for layer, fillers in self.filled.items():
-            yield f"Filled: {self.weights_path} holds no weights for layer '{layer}': they are as its {fillers} filler says"
+            yield f"Filled: {self.weights_path} holds no weights for layer '{layer}'; its filler ({fillers}) makes them"
 
 
 @dataclass(frozen=True)
