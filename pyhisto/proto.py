@@ -292,15 +292,19 @@ def write_binary(path: Path, message: Message) -> None:
         partial.write_bytes(message.SerializeToString())
 
 
-def layer_blobs(weights: Net) -> dict[str, list[Array]]:
-    """The arrays of every layer of a caffemodel that has any, by layer name."""
+def layer_blobs(weights: Net, readable: bool = False) -> dict[str, list[Array]]:
+    """The arrays of every layer of a caffemodel that has any, by layer name.
+
+    Raises InputError if one is damaged; or passes such a layer over, if those that can be read (`readable`) are enough.
+    """
     blobs = {}
     for layer in weight_layers(weights):
         if layer.blobs:
             try:
                 blobs[layer.name] = [blob_array(blob) for blob in layer.blobs]
             except InputError as error:
-                raise InputError(f"layer '{layer.name}': {error}") from None
+                if not readable:
+                    raise InputError(f"layer '{layer.name}': {error}") from None
     return blobs
 
 
@@ -311,12 +315,12 @@ def weight_layers(weights: Net) -> list[Any]:
 
 def bare_weights(weights: Net, without: Iterable[str] = ()) -> Net:
     """A caffemodel of names and blobs alone, for programs that interpret all fields by a schema of their own."""
-    bare, left_out = Weights(), set(without)
-    for layer in weight_layers(weights):
-        if layer.name not in left_out:
-            copy = bare.layer.add(name=layer.name)
-            for blob in layer.blobs:
-                set_blob(copy.blobs.add(), blob_array(blob))
+    bare = Weights()
+    for name, arrays in layer_blobs(weights, readable=True).items():
+        if name not in set(without):
+            copy = bare.layer.add(name=name)
+            for values in arrays:
+                set_blob(copy.blobs.add(), values)
     return bare
 
 

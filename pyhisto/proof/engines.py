@@ -134,7 +134,7 @@ def _run_caffe(
         model = Path(folder, "net.prototxt")
         model.write_text(network.text, encoding="utf-8")
         loaded = caffe.Net(str(model), caffe.TEST)
-    stored = layer_blobs(weights)
+    stored = layer_blobs(weights, readable=True)
     for name, blobs in loaded.params.items():  # not from a file: some Caffes read none above 512 MiB
         for blob, values in zip(blobs, stored.get(name, []), strict=False):
             blob.data[...] = values.reshape(blob.data.shape)

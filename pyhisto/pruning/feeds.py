@@ -1,37 +1,47 @@
 """The shapes of what is fed to a network of which layers are left out.
 
-A layer that nobody knows makes blobs of unknown shapes. How many channels they have, the weights of those who read them
-say; their heights and widths are tried until the weights behind them fit.
+A layer that nobody knows makes blobs of unknown shapes. How many channels they have, the analysis says; their heights
+and widths are tried until the weights behind them fit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Blob, Graph, Shape
+from pyhisto.graph import Blob, Graph, Node, Shape
 from pyhisto.proof.runnable import feeds, is_compared, runnable
-from pyhisto.pruning.channel_rules import find_size
 
 SIDES = (1, 7, 6, 14, 3, 4, 5, 8, 2, 10, 12, 13)
 """Heights and widths to try, after those that the layer reads, twice and half of them."""
 
 
+READ_POSITIONS = {
+    "BatchReindex": 1, "Embed": 0, "Filter": -1, "PSROIAlign": 1, "PSROIPooling": 1, "ROIAlign": 1, "ROIPooling": 1,
+    "Upsample": 1,
+}  # fmt: skip
+"""Layer type -> its bottom that holds indices or positions: no place for made-up numbers, which no engine checks."""
+
+
 def shapes_to_feed(
-    graph: Graph, left_out: set[int], stored: Mapping[str, Sequence[Shape]]
+    graph: Graph, left_out: set[int], stored: Mapping[str, Sequence[Shape]], channels: Callable[[Blob], int | None]
 ) -> tuple[set[int], dict[str, Shape]]:
     """The layers to leave out (positions of nodes), and the shape of each blob that has to be fed then, by its name.
 
-    Layers that read a blob for which no shape is found, and could not be run therefore, are left out, too. `stored` are
-    the shapes of the weights, by layer.
+    Layers that could not be run then are left out, too: those that read a blob for which no shape is found, and those
+    that read positions from what is made up. `stored` are
+    the shapes of the weights, by layer; `channels` says how many channels a blob has.
     """
     left_out = set(left_out)
     while True:
         found: dict[str, Shape] = {}
-        stuck = None
+        stuck: Blob | None = None
         for name, blob in feeds(graph, left_out).items():
+            if any(_reads_positions(reader, bottom) for reader, bottom in blob.consumers if is_compared(reader)):
+                stuck = blob
+                break
             shape = blob.shape or next(
                 (
                     each
-                    for each in _candidates(graph, blob)
+                    for each in _candidates(graph, blob, channels(blob))
                     if _fits(graph, left_out, {**found, name: each}, blob, stored)
                 ),
                 None,
@@ -42,13 +52,19 @@ def shapes_to_feed(
             found[name] = shape
         if stuck is None:
             return left_out, found
-        left_out |= {graph.nodes.index(reader) for reader, _ in stuck.consumers if is_compared(reader)}
+        readers = [(reader, bottom) for reader, bottom in stuck.consumers if is_compared(reader)]
+        of_positions = [(reader, bottom) for reader, bottom in readers if _reads_positions(reader, bottom)]
+        left_out |= {graph.nodes.index(reader) for reader, _ in of_positions or readers}
 
 
-def _candidates(graph: Graph, blob: Blob) -> Iterator[Shape]:
+def _reads_positions(reader: Node, bottom: int) -> bool:
+    at = READ_POSITIONS.get(reader.type)
+    return at is not None and at % len(reader.bottoms) == bottom
+
+
+def _candidates(graph: Graph, blob: Blob, channels: int | None) -> Iterator[Shape]:
     known = [bottom.shape for bottom in blob.producer.bottoms if bottom.shape is not None and len(bottom.shape) == 4]
     batch = next((each.shape[0] for each in graph.inputs if each.shape), 1)
-    channels = find_size(blob)
     if channels is None:
         yield from known
         return

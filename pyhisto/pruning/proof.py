@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Blob, Graph, stored_shapes
+from pyhisto.graph import Blob, Graph, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
 from pyhisto.proof.engines import ENGINES, Choice, EngineError, EngineName, caffe_reads, choose_engine, missing_types
 from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes, smaller_inputs
@@ -15,6 +15,7 @@ from pyhisto.proof.runnable import Runnable, is_compared, runnable
 from pyhisto.proof.stand_ins import stand_ins
 from pyhisto.proto import Net, NetParameter, parse_text
 from pyhisto.prototext import Document
+from pyhisto.pruning.channels import Channels
 from pyhisto.pruning.feeds import shapes_to_feed
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned
 from pyhisto.pruning.surgery import rewrite_weights
@@ -108,11 +109,23 @@ class _Both:
 
     def keep(self, blob: Blob) -> NDArray[np.bool_] | None:
         """Which channels of a blob of the original the pruned network has; None if all."""
-        position = self.original.nodes.index(blob.producer)
-        analysed = self.network.model.nodes[position].tops[blob.top]
-        channels = self.network.dependencies.blobs[0].get(analysed)
+        channels = self.channels(blob)
         keep = None if channels is None else self.pruned.cut.keep(channels)
         return None if keep is None or keep.all() else keep
+
+    def channels(self, blob: Blob) -> Channels | None:
+        """The channels of a blob of the original, as the analysis numbers them."""
+        position = self.original.nodes.index(blob.producer)
+        return self.network.dependencies.blobs[0].get(self.network.model.nodes[position].tops[blob.top])
+
+    def shapes_to_feed(self, left_out: set[int]) -> tuple[set[int], dict[str, Shape]]:
+        """What else to leave out, and the shapes of what is fed."""
+
+        def size(blob: Blob) -> int | None:
+            channels = self.channels(blob)
+            return None if channels is None else len(channels)
+
+        return shapes_to_feed(self.original, left_out, stored_shapes(self.network.weights), size)
 
     def finish(self, proof: Proof, left_out: Iterable[int] = ()) -> Proof:
         return replace(
@@ -180,7 +193,7 @@ class _Both:
         source = self.network.files[0].path
         masked = self.masked
         for _ in range(MAX_FAILURES):
-            left_out, fed = shapes_to_feed(self.original, left_out, stored_shapes(masked))
+            left_out, fed = self.shapes_to_feed(left_out)
             network = runnable(self.original, Document(self.texts[0]), left_out, fed)
             setting = self.setting(network, fed)
             if not network.outputs:
@@ -198,7 +211,7 @@ class _Both:
                 return self.finish(proof, left_out)
             except EngineError:
                 failing = self.first_failing(engine, left_out, masked)
-                if failing is None:
+                if failing is None:  # it failed on other numbers
                     return None
                 left_out.add(failing)
         return None
@@ -209,9 +222,10 @@ class _Both:
 
         def fails(first: int) -> bool:
             """With the first so many candidates."""
-            without, fed = shapes_to_feed(self.original, left_out | set(candidates[first:]), stored_shapes(masked))
+            without, fed = self.shapes_to_feed(left_out | set(candidates[first:]))
             network = runnable(self.original, Document(self.texts[0]), without, fed)
-            inputs = {name: np.zeros(shape, np.float32) for name, shape in network.inputs.items()}
+            generator = np.random.default_rng(0)
+            inputs = {name: generator.standard_normal(shape, np.float32) for name, shape in network.inputs.items()}
             try:
                 ENGINES[engine](network, masked, inputs, network.outputs)
             except EngineError:

@@ -101,7 +101,7 @@ def plan_pruning(
     network: LoadedNetwork, criterion: str, schedule: Schedule, importance: Importance | None, seed: int
 ) -> NDArray[np.bool_]:
     """Which atoms go."""
-    blobs = layer_blobs(network.weights)
+    blobs = layer_blobs(network.weights, readable=True)
     graphs = [graph for file in network.files for graph in file.graphs]
     evidence = Evidence(network.dependencies, graphs, blobs, importance, seed)
     if importance is not None and importance.weights_sha256 != sha256(network.weights_path):
@@ -174,7 +174,7 @@ def _fill_lacking(graph: Graph, weights: Net, source: Path) -> dict[str, str]:
     Raises InputError if Caffe would fill one at random, or with what no trained network has, and if all are lacking.
     """
     lacking = check_weights(graph, weights, source)
-    owners, found = graph.owners(), layer_blobs(weights)
+    owners, found = graph.owners(), layer_blobs(weights, readable=True)
     filled: dict[str, str] = {}
     for node in lacking:
         own = [owners[node, index] for index in range(len(node.param_shapes or ()))]
