@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pyhisto import pycaffe
 from pyhisto.dialects import for_opencv
 from pyhisto.proof.runnable import Runnable
-from pyhisto.proto import Net, NetParameter, bare_weights, layer_blobs, to_text
+from pyhisto.proto import Net, NetParameter, bare_weights, blob_array, layer_blobs, set_blob, to_text
 
 EngineName: TypeAlias = Literal["caffe", "opencv"]
 Blobs: TypeAlias = Mapping[str, NDArray[np.float32]]
@@ -150,7 +150,7 @@ def _run_opencv(
     import cv2
 
     stand_ins = [layer.name for layer in network.net.layer if layer.type == "Split"]  # no room for a SEP layer's state
-    binary = bare_weights(weights, stand_ins).SerializeToString()
+    binary = _untransposed(network.net, bare_weights(weights, stand_ins)).SerializeToString()
     makers = {top: layer.name for layer in network.net.layer for top in layer.top}
     try:
         loaded = cv2.dnn.readNetFromCaffe(_opencv_text(network), np.frombuffer(binary, np.uint8))
@@ -160,6 +160,16 @@ def _run_opencv(
     except cv2.error as error:
         raise EngineError(f"OpenCV: {' '.join(str(error).split())}") from None
     return dict(zip(outputs, results, strict=True))
+
+
+def _untransposed(net: Net, weights: Net) -> Net:
+    """Weights as OpenCV takes them, which does not look at an InnerProduct's `transpose`."""
+    transposed = {layer.name for layer in net.layer if layer.inner_product_param.transpose}
+    for layer in weights.layer:
+        if layer.name in transposed and layer.blobs:
+            values = blob_array(layer.blobs[0])
+            set_blob(layer.blobs[0], values.reshape(values.shape[-2:]).T)
+    return weights
 
 
 def _opencv_text(network: Runnable) -> NDArray[np.uint8]:

@@ -38,14 +38,13 @@ def shapes_to_feed(
             if any(_reads_positions(reader, bottom) for reader, bottom in blob.consumers if is_compared(reader)):
                 stuck = blob
                 break
-            shape = blob.shape or next(
-                (
-                    each
-                    for each in _candidates(graph, blob, channels(blob))
-                    if _fits(graph, left_out, {**found, name: each}, blob, stored)
-                ),
-                None,
-            )
+            if blob.shape is None:
+                trial = _Trial(graph, left_out, found, blob, stored)
+                shape = next(
+                    (each for each in _candidates(graph, trial.read, channels(blob)) if trial.fits(name, each)), None
+                )
+            else:
+                shape = blob.shape
             if shape is None:
                 stuck = blob
                 break
@@ -57,19 +56,25 @@ def shapes_to_feed(
         left_out |= {graph.nodes.index(reader) for reader, _ in of_positions or readers}
 
 
+def reads_positions_of_input(node: Node) -> bool:
+    """Whether a layer reads positions from an input of the network, which a proof makes up."""
+    return any(_reads_positions(node, index) and not blob.producer.bottoms for index, blob in enumerate(node.bottoms))
+
+
 def _reads_positions(reader: Node, bottom: int) -> bool:
     at = READ_POSITIONS.get(reader.type)
     return at is not None and at % len(reader.bottoms) == bottom
 
 
-def _candidates(graph: Graph, blob: Blob, channels: int | None) -> Iterator[Shape]:
-    known = [bottom.shape for bottom in blob.producer.bottoms if bottom.shape is not None and len(bottom.shape) == 4]
+def _candidates(graph: Graph, read: list[Shape], channels: int | None) -> Iterator[Shape]:
+    """Shapes for what a layer makes of blobs of the shapes `read`."""
     batch = next((each.shape[0] for each in graph.inputs if each.shape), 1)
+    images = [shape for shape in read if len(shape) == 4]
     if channels is None:
-        yield from known
+        yield from images
         return
-    for shape in known:
-        for height, width in (shape[2:], (2 * shape[2], 2 * shape[3]), (shape[2] // 2, shape[3] // 2)):
+    for _, _, rows, columns in images:
+        for height, width in ((rows, columns), (2 * rows, 2 * columns), (rows // 2, columns // 2)):
             if height and width:
                 yield batch, channels, height, width
     yield batch, channels
@@ -77,27 +82,41 @@ def _candidates(graph: Graph, blob: Blob, channels: int | None) -> Iterator[Shap
         yield batch, channels, side, side
 
 
-def _fits(
-    graph: Graph, left_out: set[int], fed: Mapping[str, Shape], blob: Blob, stored: Mapping[str, Sequence[Shape]]
-) -> bool:
-    """Whether the layers behind `blob`, as far as the next one of unknown shape, can be built and fit their weights."""
-    here = graph.nodes.index(blob.producer)
-    names = feeds(graph, left_out)
-    unknown = [graph.nodes.index(each.producer) for name, each in names.items() if name not in fed and not each.shape]
-    end = min((position for position in unknown if position > here), default=len(graph.nodes))
-    rest = {index for index in range(end, len(graph.nodes)) if graph.nodes[index].bottoms}
-    known = {name: each.shape for name, each in names.items() if each.shape is not None}
-    try:
-        network = runnable(graph, None, left_out | rest, {**known, **fed})
-        built = Graph.build(network.net)
-    except InputError:
-        return False
-    return all(
-        node.param_shapes is None
-        or node.name not in stored
-        or _elements(node.param_shapes) == _elements(stored[node.name])
-        for node in built.nodes
-    )
+class _Trial:
+    """The network as far as shapes are settled, and a blob whose shape is to be found."""
+
+    def __init__(
+        self, graph: Graph, left_out: set[int], settled: Mapping[str, Shape], blob: Blob,
+        stored: Mapping[str, Sequence[Shape]],
+    ) -> None:  # fmt: skip
+        self.graph, self.left_out, self.stored = graph, left_out, stored
+        names = feeds(graph, left_out)
+        self.fed = {name: each.shape for name, each in names.items() if each.shape is not None} | dict(settled)
+        here = graph.nodes.index(blob.producer)
+        ahead = [graph.nodes.index(each.producer) for name, each in names.items() if name not in self.fed]
+        self.end = min((position for position in ahead if position > here), default=len(graph.nodes))
+        shapes = self._build(here, self.fed)
+        self.read = [shape for each in blob.producer.bottoms if (shape := shapes.get(each)) is not None]
+        """The shapes of what the blob's maker reads, as far as they are known."""
+
+    def fits(self, name: str, shape: Shape) -> bool:
+        """Whether the layers behind, up to the next blob of unknown shape, can be built, and fit their weights."""
+        return bool(self._build(self.end, {**self.fed, name: shape}))
+
+    def _build(self, end: int, fed: Mapping[str, Shape]) -> dict[Blob, Shape]:
+        """The blobs' shapes, up to a layer; empty if a layer cannot be built, or does not fit its weights."""
+        rest = {index for index in range(end, len(self.graph.nodes)) if self.graph.nodes[index].bottoms}
+        try:
+            network = runnable(self.graph, None, self.left_out | rest, fed)
+            built = Graph.build(network.net)
+        except InputError:
+            return {}
+        for node in built.nodes:
+            stored = self.stored.get(node.name)
+            if node.param_shapes is not None and stored and _elements(node.param_shapes) != _elements(stored):
+                return {}
+        made = {blob.name: blob.shape for blob in built.blobs}
+        return {blob: shape for name, blob in network.blobs.items() if (shape := made.get(name)) is not None}
 
 
 def _elements(shapes: Sequence[Shape]) -> list[Shape]:

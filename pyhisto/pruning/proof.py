@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Blob, Graph, Shape, stored_shapes
+from pyhisto.graph import Blob, Graph, Node, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
 from pyhisto.proof.engines import ENGINES, Choice, EngineError, EngineName, caffe_reads, choose_engine, missing_types
 from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes, smaller_inputs
@@ -16,7 +16,7 @@ from pyhisto.proof.stand_ins import stand_ins
 from pyhisto.proto import Net, NetParameter, parse_text
 from pyhisto.prototext import Document
 from pyhisto.pruning.channels import Channels
-from pyhisto.pruning.feeds import shapes_to_feed
+from pyhisto.pruning.feeds import reads_positions_of_input, shapes_to_feed
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned
 from pyhisto.pruning.surgery import rewrite_weights
 
@@ -138,8 +138,8 @@ class _Both:
 
     def prove_whole(self) -> list[Proof]:
         """By one engine that runs all layers; none if there is no such engine."""
-        if any(node.foreign and node.type == "Python" for node in self.original.nodes):
-            return []  # Caffe would go and look for the module
+        if any(map(_must_not_run, self.original.nodes)):
+            return []
         graphs = (self.original, self.smaller)
         networks = [runnable(graph, Document(text)) for graph, text in zip(graphs, self.texts, strict=True)]
         choice = choose_engine(networks, self.texts)
@@ -178,15 +178,9 @@ class _Both:
             for index in self.layers_to_run
         }
         missing = missing_types(engine, set().union(*types.values()))
-        return (
-            None
-            if missing is None
-            else frozenset(
-                index
-                for index, each in types.items()
-                if each & missing or (nodes[index].foreign and nodes[index].type == "Python")
-            )
-        )
+        if missing is None:
+            return None
+        return frozenset(index for index, each in types.items() if each & missing or _must_not_run(nodes[index]))
 
     def prove_piece(self, engine: EngineName, left_out: set[int]) -> Proof | None:
         """By this engine, without the layers at these positions, and those that it fails to run."""
@@ -239,6 +233,11 @@ class _Both:
             middle = (low + high) // 2
             low, high = (low, middle) if fails(middle) else (middle, high)
         return candidates[high - 1]
+
+
+def _must_not_run(node: Node) -> bool:
+    """Somebody's Python layer, which Caffe would go and import, and what reads positions from a made-up input."""
+    return (bool(node.foreign) and node.type == "Python") or reads_positions_of_input(node)
 
 
 def _affordable(network: LoadedNetwork, pruned: Pruned) -> tuple[Graph, Graph]:
