@@ -113,7 +113,7 @@ class _Trial:
             return {}
         for node in built.nodes:
             stored = self.stored.get(node.name)
-            if node.param_shapes is not None and stored and _elements(node.param_shapes) != _elements(stored):
+            if node.param_shapes and stored and _elements(node.param_shapes) != _elements(stored):
                 return {}
         made = {blob.name: blob.shape for blob in built.blobs}
         return {blob: shape for name, blob in network.blobs.items() if (shape := made.get(name)) is not None}
