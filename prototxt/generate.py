@@ -20,7 +20,7 @@ from pyhisto.devices.check import usable
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
 from pyhisto.nets.files import LmdbFolder, network_files
-from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.nets.inception_sep import FROZEN, InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
@@ -99,6 +99,13 @@ def inception_sep_options(parser: ArgumentParser) -> None:
         choices=["python", "native"],
         default="python",
         help="the gate in train_val: a Python SEP layer or none",
+    )
+    parser.add_argument(
+        "--frozen",
+        choices=list(FROZEN),
+        default="none",
+        help="convolutions that do not learn: none, as the paper says, or those of the authors' published file (conv1 "
+        "to 3a and 3b/1x1), for a training that starts from a GoogLeNet's weights (default %(default)s)",
     )
     parser.add_argument("--num-classes", type=int, default=2)
     parser.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")

@@ -72,6 +72,8 @@ class Study:
         # --config breakhis=... (or bach, bisque, slides) goes before the file's.
         self.slides = _text(config.get("slides", self.data.get("slides")))
         self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
+        # Weights that the first training starts from, layers matched by name: a GoogLeNet's, for the paper's network.
+        self.pretrained = _text(config.get("pretrained") or None)
         self.compressions = config["compressions"]
         self.stages = ["before", *self.compressions]
 

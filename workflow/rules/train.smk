@@ -87,8 +87,10 @@ rule prune:
 
 
 def weights(wildcards):
-    """A compressed network starts from what pruning left."""
-    return [] if wildcards.stage == "before" else ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
+    """What a training starts from: what pruning left; at first published weights, if the config names any."""
+    if wildcards.stage == "before":
+        return ["--weights", study.pretrained] if study.pretrained else []
+    return ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
 
 
 rule slimming:
@@ -117,6 +119,7 @@ rule train:
     input:
         lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
         net=f"{PLACE}/net",
+        pretrained=lambda wildcards: study.pretrained if wildcards.stage == "before" and study.pretrained else [],
     output:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
