@@ -1,7 +1,7 @@
 """From a manifest to the LMDBs of one branch: DIR/train, DIR/val, DIR/test and DIR/manifest.csv, whole or not at all.
 
-Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target and the mean come
-from the training images alone and are the same in every split.
+Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target (see stain_target.py)
+and the mean, which comes from the training images alone, are the same in every split.
 """
 
 import hashlib
@@ -26,10 +26,8 @@ from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
-from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.preprocessing.stain import Stain, Statistics
 from pyhisto.proto import BlobProto, write_binary
 
 MEAN_FILE = "mean.binaryproto"
@@ -67,17 +65,6 @@ class Built:
     """(key's end, Datum)."""
     total: NDArray[np.uint64]
     """Sum of the records' pixels, size x size x 3."""
-
-
-def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Stain:
-    """The normalisation to the mean statistics of the training images."""
-    paths = [resolve(root, row.path) for row in rows if row.split == "train"]
-    statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
-    return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
-
-
-def _measure(path: Path, method: stains.Method) -> Statistics | None:
-    return stains.measure(read_image(path), method)
 
 
 def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:

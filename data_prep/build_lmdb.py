@@ -4,9 +4,9 @@ import argparse
 import os
 from pathlib import Path
 
-from data_prep import breakhis
+from data_prep import breakhis, stain_target
 from data_prep.augment import COPIES
-from data_prep.build import Settings, build, stain_target
+from data_prep.build import Settings, build
 from data_prep.dataset import summary
 from data_prep.options import add_manifest_options, manifest_rows
 from data_prep.verify import verify_splits
@@ -15,9 +15,10 @@ from pyhisto.errors import InputError
 from pyhisto.manifest import Row
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
-from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import MAX_RANDOM_PATCHES, RANDOM_PATCHES
 from pyhisto.preprocessing.recipe import CUTS, INTERPOLATIONS, MAX_PATCH, MAX_SIZE, Preprocessing
+
+TARGETS = (stain_target.AUTHORS, stain_target.MEAN, "FILE")
 
 
 def main() -> None:
@@ -46,9 +47,9 @@ def main() -> None:
     )
     parser.add_argument("--stain", choices=("none", *stains.METHODS), default="reinhard", help="(default reinhard)")
     parser.add_argument(
-        "--stain-target", type=Path, metavar="FILE",
-        help="an image, or a preprocessing.json with the target in it (default: for BreaKHis the authors' image where "
-        "the tree has it, else the mean of the training images)",
+        "--stain-target", default=stain_target.AUTHORS, metavar="|".join(TARGETS),
+        help=f"authors (default): {breakhis.STAIN_TARGET} if it is anywhere under the root, else as mean; "
+        "mean: that of the training images; or an image, or a preprocessing.json with the target in it",
     )  # fmt: skip
     parser.add_argument(
         "--record", choices=encoding.ENCODINGS, default=encoding.DEFAULT,
@@ -100,23 +101,9 @@ def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain
     """The normalisation that the options ask for; says on stdout where its target comes from."""
     if arguments.stain == "none":
         return None
-    stain = _stain(arguments, rows)
+    stain = stain_target.choose(arguments.stain_target, arguments.stain, rows, arguments.root, arguments.workers)
     print(f"stain target: {stain.source}")
     return stain
-
-
-def _stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain:
-    given: Path | None = arguments.stain_target
-    if given is not None and given.suffix == ".json":
-        stain = Preprocessing.load(given).stain
-        if stain is None or stain.method != arguments.stain:
-            raise InputError(f"{given}: holds no stain target of method {arguments.stain}")
-        return stain
-    if given is None and arguments.dataset == "breakhis":
-        given = next(arguments.root.rglob(breakhis.STAIN_TARGET), None)
-    if given is not None:
-        return stains.target([stains.measure(read_image(given), arguments.stain)], arguments.stain, given.name)
-    return stain_target(rows, arguments.root, arguments.stain, arguments.workers)
 
 
 if __name__ == "__main__":

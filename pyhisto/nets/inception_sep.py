@@ -67,9 +67,7 @@ AUXILIARY_HEADS: dict[Variant, dict[str, str]] = {"paper": {}, "released": {"4a"
 AUXILIARY_LOSS_WEIGHT = 0.3
 FROZEN: dict[Frozen, frozenset[str]] = {
     "none": frozenset(),
-    "authors": frozenset(
-        [*STEM, *(f"inception_3a/{branch}" for branch in BRANCHES), "inception_3b/1x1"]
-    ),
+    "authors": frozenset([*STEM, *(f"inception_3a/{branch}" for branch in BRANCHES), "inception_3b/1x1"]),
 }
 """Convolutions that keep the weights they start from. Scale layers go on learning and BatchNorm's statistics go on
 moving in either case, as in the authors' published file."""

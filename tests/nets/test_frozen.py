@@ -51,9 +51,17 @@ def test_training_starts_from_a_googlenet_by_layer_name(root: Path, tmp_path: Pa
     generate = ["prototxt/generate.py", "inception-sep", "--frozen", "authors", "--input-size", 32, "--batch-size", 2,
                 "--train-lmdb", tmp_path / "train", "--val-lmdb", tmp_path / "val", "--max-iter", 2,
                 "--random-seed", 1, "--solver-mode", "CPU", "--out", tmp_path / "net"]  # fmt: skip
-    train = ["tools/train.py", "--solver", tmp_path / "net/solver.prototxt", "--weights", tmp_path / "googlenet.caffemodel"]
+    train = [
+        "tools/train.py",
+        "--solver",
+        tmp_path / "net/solver.prototxt",
+        "--weights",
+        tmp_path / "googlenet.caffemodel",
+    ]
     for command in (generate, train):
-        done = subprocess.run([sys.executable, *map(str, command)], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, *map(str, command)], cwd=root, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
     before = layer_blobs(published)
     after = layer_blobs(read_weights(tmp_path / "net/snapshot_iter_2.caffemodel"))
