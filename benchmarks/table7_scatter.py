@@ -57,7 +57,7 @@ def main() -> None:
 
 def paper_rows() -> dict[float, tuple[float, float]]:
     """Ratio -> weights and FLOPs in millions, as Table 7 prints them, without the unpruned row."""
-    text = importlib.resources.files("pyhisto.evaluation").joinpath("paper/table7_cost.csv").read_text()
+    text = importlib.resources.files("pyhisto.study.paper").joinpath("tables/table7_cost.csv").read_text()
     rows = [row for row in csv.DictReader(text.splitlines()) if row["method"] == "ours"]
     values = {float(row["pruning_ratio"]): (float(row["weights_M"]), float(row["flops_M"])) for row in rows}
     return {ratio: value for ratio, value in values.items() if ratio > 0}

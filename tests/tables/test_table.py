@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from pyhisto.evaluation.tables import (
+from pyhisto.tables.table import (
     Column,
     Estimate,
     Spread,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyhisto
-from pyhisto.evaluation.tables import Table
+from pyhisto.tables.table import Table
 
 SYNTHETIC = (
     "Synthetic data. The images were made by a program: these figures say that the method runs, and nothing about real "

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.metrics import Scores, mean_and_spread
 from pyhisto.evaluation.predictions import Predictions, read_predictions
-from pyhisto.evaluation.reference import (
+from pyhisto.evaluation.strategies import FUSIONS, scores_of
+from pyhisto.files import read_json
+from pyhisto.study.paper.beside import (
     ASSEMBLING,
     BESIDE_NOTE,
     COST,
@@ -29,10 +30,10 @@ from pyhisto.evaluation.reference import (
     majority_row,
     read_printed,
 )
-from pyhisto.evaluation.results import LEVELS, Results
-from pyhisto.evaluation.strategies import FUSIONS, scores_of
-from pyhisto.evaluation.study import INTERVALS, MEASURES, Scored
-from pyhisto.evaluation.tables import (
+from pyhisto.study.results import LEVELS, Results
+from pyhisto.study.scores import INTERVALS, MEASURES, Scored
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
+from pyhisto.tables.table import (
     MAIN_COLUMNS,
     SCORE_NOTES,
     Cell,
@@ -44,7 +45,6 @@ from pyhisto.evaluation.tables import (
     main_cells,
     percent,
 )
-from pyhisto.files import read_json
 
 PLACES = Printed("table8_breakhis_comparison", "Table 8: BreaKHis, methods compared", None)
 

@@ -12,12 +12,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.metrics import mean_and_spread
-from pyhisto.evaluation.reference import COST, LOOPS, pruning_ratio, read_printed
-from pyhisto.evaluation.results import Results
-from pyhisto.evaluation.study import Scored, groups
-from pyhisto.evaluation.tables import Estimate, percent
+from pyhisto.study.paper.beside import COST, LOOPS, pruning_ratio, read_printed
+from pyhisto.study.results import Results
+from pyhisto.study.scores import Scored, groups
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
+from pyhisto.tables.table import Estimate, percent
 
 METHOD = "channel pruning"
 DNS = "DNS"

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.evaluation.metrics import auc, roc
-from pyhisto.evaluation.results import Experiment, Results
-from pyhisto.evaluation.study import LAMBDAS, SUMMARY, Scored, groups, pooled_folds, several_folds
 from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.learning_curve import draw
+from pyhisto.study.results import Experiment, Results
+from pyhisto.study.scores import LAMBDAS, SUMMARY, Scored, groups, pooled_folds, several_folds
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
 
 MAX_STAGES = 4
 """Figures with a panel or a colour a stage show the first stages: before, after, ...; the rest is in the tables."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from pyhisto.evaluation.breakdown import Confusion, JudgedPatient, Mistake
-from pyhisto.evaluation.results import Results
-from pyhisto.evaluation.study import SUMMARY
-from pyhisto.evaluation.tables import Cell, Column, Table
+from pyhisto.study.breakdown import Confusion, JudgedPatient, Mistake
+from pyhisto.study.results import Results
+from pyhisto.study.scores import SUMMARY
+from pyhisto.tables.table import Cell, Column, Table
 
 STANDS = "Decisions of the hybrid; of the branch that there is where there is no hybrid."
 

@@ -8,10 +8,10 @@ import pytest
 from made_up import write_stage
 
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.evaluation.orderings import orderings_table
-from pyhisto.evaluation.results import read_results
-from pyhisto.evaluation.study import score_results
-from pyhisto.evaluation.tables import Estimate, Table
+from pyhisto.study.paper.orderings import orderings_table
+from pyhisto.study.results import read_results
+from pyhisto.study.scores import score_results
+from pyhisto.tables.table import Estimate, Table
 
 IMAGES = 60  # of 30 patients; the first images are the ones that are misjudged
 

@@ -7,11 +7,11 @@ import pytest
 from made_up import write_images, write_splits, write_stage
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.breakdown import Mistake, confusions, judged_patients, mistakes, surest_by_patient
-from pyhisto.evaluation.breakdown_figures import MAX_MISTAKES, confusion_drawing, mistakes_sheet
-from pyhisto.evaluation.breakdown_tables import confusion_table, mistakes_table, patient_table
-from pyhisto.evaluation.results import Experiment, Results, read_results
-from pyhisto.evaluation.study import Scored, score_results
+from pyhisto.study.breakdown import Mistake, confusions, judged_patients, mistakes, surest_by_patient
+from pyhisto.study.breakdown_figures import MAX_MISTAKES, confusion_drawing, mistakes_sheet
+from pyhisto.study.breakdown_tables import confusion_table, mistakes_table, patient_table
+from pyhisto.study.results import Experiment, Results, read_results
+from pyhisto.study.scores import Scored, score_results
 
 
 @pytest.fixture

@@ -6,22 +6,20 @@ from html import escape
 from pathlib import Path
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.breakdown import Mistake, confusions, judged_patients, mistakes
-from pyhisto.evaluation.breakdown_figures import confusion_drawing, mistakes_sheet
-from pyhisto.evaluation.breakdown_tables import confusion_table, mistakes_table, patient_table
-from pyhisto.evaluation.collapse import collapse_drawing, collapse_table, read_collapse
-from pyhisto.evaluation.compared import compare
-from pyhisto.evaluation.compression import compression_drawings
-from pyhisto.evaluation.drawing import Drawing, save
-from pyhisto.evaluation.figures import MAX_STAGES, drawings
-from pyhisto.evaluation.html import SYNTHETIC, figure, folded, page, paragraph, remarks, table_html
-from pyhisto.evaluation.orderings import orderings_table
-from pyhisto.evaluation.protocol import protocol_table
-from pyhisto.evaluation.reference import CONTRADICTIONS, comparisons
-from pyhisto.evaluation.remarks import about_missing, about_paper, about_rates, about_splits, about_times
-from pyhisto.evaluation.results import Results, Stage, read_results
-from pyhisto.evaluation.splits_tables import missing_table, splits_table
-from pyhisto.evaluation.study import (
+from pyhisto.files import write_text
+from pyhisto.study.breakdown import Mistake, confusions, judged_patients, mistakes
+from pyhisto.study.breakdown_figures import confusion_drawing, mistakes_sheet
+from pyhisto.study.breakdown_tables import confusion_table, mistakes_table, patient_table
+from pyhisto.study.collapse import collapse_drawing, collapse_table, read_collapse
+from pyhisto.study.compared import compare
+from pyhisto.study.compression import compression_drawings
+from pyhisto.study.figures import MAX_STAGES, drawings
+from pyhisto.study.paper.beside import CONTRADICTIONS, comparisons
+from pyhisto.study.paper.orderings import orderings_table
+from pyhisto.study.paper.protocol import protocol_table
+from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_times
+from pyhisto.study.results import Results, Stage, read_results
+from pyhisto.study.scores import (
     Scored,
     assembled_table,
     mean_table,
@@ -31,9 +29,11 @@ from pyhisto.evaluation.study import (
     several_folds,
     summary_table,
 )
-from pyhisto.evaluation.tables import Column, Table, write_tables
-from pyhisto.evaluation.written import written_report
-from pyhisto.files import write_text
+from pyhisto.study.splits_tables import missing_table, splits_table
+from pyhisto.tables.drawing import Drawing, save
+from pyhisto.tables.html import SYNTHETIC, figure, folded, page, paragraph, remarks, table_html
+from pyhisto.tables.table import Column, Table, write_tables
+from pyhisto.tables.written import written_report
 
 PAGE = "report.html"
 MAX_EXAMPLES = 24

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pyhisto.evaluation.results import Experiment, Missing, Results
 from pyhisto.manifest import SPLITS, Row
+from pyhisto.study.results import Experiment, Missing, Results
 
 
 @dataclass(frozen=True)

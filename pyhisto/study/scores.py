@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pyhisto.evaluation.metrics import POSITIVE, Scores, mean_and_spread
 from pyhisto.evaluation.predictions import read_predictions
-from pyhisto.evaluation.results import Branch, Experiment, Results, Stage
 from pyhisto.evaluation.strategies import FUSIONS, PRINTED, Result, available, evaluate, fused, lambda_sweep
-from pyhisto.evaluation.tables import (
+from pyhisto.study.results import Branch, Experiment, Results, Stage
+from pyhisto.tables.table import (
     SCORE_COLUMNS,
     SCORE_NOTES,
     Cell,

@@ -11,11 +11,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from pyhisto.evaluation.compression import DNS, JOINT, METHOD, State, fewest_loops, states
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.evaluation.results import Results
-from pyhisto.evaluation.study import SUMMARY, Scored
-from pyhisto.evaluation.tables import Cell, Column, Table, percent
+from pyhisto.study.compression import DNS, JOINT, METHOD, State, fewest_loops, states
+from pyhisto.study.results import Results
+from pyhisto.study.scores import SUMMARY, Scored
+from pyhisto.tables.table import Cell, Column, Table, percent
 
 HYBRID = "3"
 COLLAPSE = 0.95

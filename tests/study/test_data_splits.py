@@ -6,9 +6,9 @@ import pytest
 from made_up import write_splits, write_stage
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.results import Missing, read_results
-from pyhisto.evaluation.splits import Count, missing, parts, share, untrained_subtypes
-from pyhisto.evaluation.splits_tables import missing_table, splits_table
+from pyhisto.study.results import Missing, read_results
+from pyhisto.study.splits import Count, missing, parts, share, untrained_subtypes
+from pyhisto.study.splits_tables import missing_table, splits_table
 
 
 def test_every_class_of_every_split(tmp_path: Path) -> None:

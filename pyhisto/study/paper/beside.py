@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from pyhisto.evaluation.metrics import majority_rate
-from pyhisto.evaluation.results import Results
 from pyhisto.evaluation.strategies import PRINTED
-from pyhisto.evaluation.study import Scored, groups, over_folds
-from pyhisto.evaluation.tables import Cell, Column, Spread, Table, central
+from pyhisto.study.results import Results
+from pyhisto.study.scores import Scored, groups, over_folds
+from pyhisto.tables.table import Cell, Column, Spread, Table, central
 
-FOLDER = Path(__file__).parent / "paper"
+FOLDER = Path(__file__).parent / "tables"
 """The printed tables, transcribed: one CSV a table."""
 
 BESIDE_NOTE = (

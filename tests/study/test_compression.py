@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from made_up import write_stage
 
-from pyhisto.evaluation.compression import compression_drawings, states
-from pyhisto.evaluation.results import read_results
-from pyhisto.evaluation.study import score_results
+from pyhisto.study.compression import compression_drawings, states
+from pyhisto.study.results import read_results
+from pyhisto.study.scores import score_results
 
 
 def stage(folder: Path, name: str, wrong: int, sparse_bytes: int = 15081096, **settings: Any) -> None:

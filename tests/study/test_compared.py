@@ -7,12 +7,12 @@ import pytest
 from made_up import write_stage
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.compared import compare, judge, lines, read_methods, table_8, table_9
 from pyhisto.evaluation.predictions import Row, write_predictions
-from pyhisto.evaluation.report import write_report
-from pyhisto.evaluation.results import read_results
-from pyhisto.evaluation.study import score_results
-from pyhisto.evaluation.tables import Estimate, Spread
+from pyhisto.study.compared import compare, judge, lines, read_methods, table_8, table_9
+from pyhisto.study.report import write_report
+from pyhisto.study.results import read_results
+from pyhisto.study.scores import score_results
+from pyhisto.tables.table import Estimate, Spread
 
 IMAGES = 10
 """i0 .. i9 of patients p0 .. p4, benign and malignant in turn: those of made_up's stages."""

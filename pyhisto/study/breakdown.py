@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.evaluation.metrics import confusion
-from pyhisto.evaluation.results import Experiment
-from pyhisto.evaluation.study import Scored, groups
 from pyhisto.manifest import Row
+from pyhisto.study.results import Experiment
+from pyhisto.study.scores import Scored, groups
 
 
 @dataclass(frozen=True)

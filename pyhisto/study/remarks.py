@@ -8,10 +8,10 @@ from typing import TypeAlias
 import numpy as np
 
 from pyhisto.evaluation.metrics import Scores
-from pyhisto.evaluation.results import Experiment, Results, Timing
-from pyhisto.evaluation.splits import missing, share, untrained_subtypes
-from pyhisto.evaluation.study import SUMMARY, Scored, groups
-from pyhisto.evaluation.tables import Estimate, Table, shown
+from pyhisto.study.results import Experiment, Results, Timing
+from pyhisto.study.scores import SUMMARY, Scored, groups
+from pyhisto.study.splits import missing, share, untrained_subtypes
+from pyhisto.tables.table import Estimate, Table, shown
 
 IL, MAJORITY, AUC = attrgetter("il"), attrgetter("majority"), attrgetter("auc")
 MOST = 6

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyhisto.evaluation.reference import MAGNIFICATIONS
-from pyhisto.evaluation.results import Results
-from pyhisto.evaluation.splits import missing
-from pyhisto.evaluation.tables import Cell, Column, Table
 from pyhisto.nets.solvers import ZHU_2019
+from pyhisto.study.paper.beside import MAGNIFICATIONS
+from pyhisto.study.results import Results
+from pyhisto.study.splits import missing
+from pyhisto.tables.table import Cell, Column, Table
 
 FOLDS = 5
 """Of the paper on BreaKHis."""

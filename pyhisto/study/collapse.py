@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
-from pyhisto.evaluation.tables import Cell, Column, Table, to_text
 from pyhisto.files import read_object
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
+from pyhisto.tables.table import Cell, Column, Table, to_text
 
 FILE = Path("collapse", "collapse.json")
 """Where the study's result lies in a results folder."""

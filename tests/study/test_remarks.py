@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from made_up import write_splits, write_stage
 
-from pyhisto.evaluation.protocol import Difference, differences
-from pyhisto.evaluation.reference import comparisons
-from pyhisto.evaluation.remarks import about_missing, about_paper, about_rates, about_splits, about_times
-from pyhisto.evaluation.results import Results, read_results
-from pyhisto.evaluation.study import Scored, score_results
 from pyhisto.manifest import read_manifest, write_manifest
+from pyhisto.study.paper.beside import comparisons
+from pyhisto.study.paper.protocol import Difference, differences
+from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_times
+from pyhisto.study.results import Results, read_results
+from pyhisto.study.scores import Scored, score_results
 
 FACTS = {"expected": 2081, "missing": 1659, "notes": ["1659 of 2081 images are missing", "two slides are one"]}
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import cv2
 
-from pyhisto.evaluation.breakdown import Confusion, Mistake, surest_by_patient
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
-from pyhisto.evaluation.results import Results
-from pyhisto.evaluation.study import SUMMARY
 from pyhisto.manifest import resolve
 from pyhisto.preprocessing.images import Image, read_image
+from pyhisto.study.breakdown import Confusion, Mistake, surest_by_patient
+from pyhisto.study.results import Results
+from pyhisto.study.scores import SUMMARY
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
 
 MAX_MISTAKES = 24
 THUMBNAIL = 280

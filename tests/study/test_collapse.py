@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.collapse import read_collapse
+from pyhisto.study.collapse import read_collapse
 
 SCORES = {"patches": 2, "majority": 0.5, "answers": 2, "malignant": 0.5, "right": 0.5, "spread": 0.1,
           "scores": [[0.1, 0], [0.2, 1]]}  # fmt: skip

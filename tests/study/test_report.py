@@ -17,8 +17,8 @@ import pytest
 from made_up import write_images, write_splits, write_stage
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.results import read_results
 from pyhisto.manifest import write_manifest
+from pyhisto.study.results import read_results
 
 
 def report(root: Path, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from pyhisto.evaluation.results import Experiment, Results
-from pyhisto.evaluation.splits import Count, missing, parts
-from pyhisto.evaluation.tables import Cell, Column, Table
+from pyhisto.study.results import Experiment, Results
+from pyhisto.study.splits import Count, missing, parts
+from pyhisto.tables.table import Cell, Column, Table
 
 NOTES = (
     "patients: whom the manifest names; slides where it names none. In brackets, the patients of a subtype.",
