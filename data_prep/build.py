@@ -1,5 +1,7 @@
 """From a manifest to the LMDBs of one branch: DIR/train, DIR/val, DIR/test and DIR/manifest.csv, whole or not at all.
 
+If no image validates, DIR/monitor has some of the training images, as they are, for the learning curve.
+
 Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target (see stain_target.py)
 and the mean, which comes from the training images alone, are the same in every split.
 """
@@ -20,11 +22,11 @@ from numpy.typing import NDArray
 
 from data_prep.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
 from data_prep.lmdb_writer import Spool, encode_record, lmdb_bytes
-from data_prep.splits import check_classes
+from data_prep.splits import check_classes, monitor
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder
-from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.manifest import MONITOR, SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -46,6 +48,10 @@ class Settings:
     workers: int = 1
     mean: tuple[float, float, float] | None = None
     """B, G, R: for a network that starts from weights trained with it; None: the mean of the training records."""
+    splits: tuple[str, ...] = SPLITS
+    """Of which there are LMDBs; train is one of them. The manifest has the others' images all the same."""
+    monitor: int = 0
+    """If no image validates: about how many training images the LMDB `monitor` has; 0: there is none."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +85,13 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     for row in rows:
         resolve(root, row.path)  # a missing file is better found before an hour's work
     with _disk_errors(out), whole_folder(out) as folder:
-        splits = [split for split in SPLITS if any(row.split == split for row in rows)]
-        written = {split: _write_split(split, rows, root, recipe, settings, folder) for split in splits}
+        images = {split: [row for row in rows if row.split == split] for split in settings.splits}
+        if settings.monitor and not any(row.split == "val" for row in rows):
+            images[MONITOR] = monitor(rows, settings.monitor, settings.seed)
+        images = {split: chosen for split, chosen in images.items() if chosen}
+        written = {
+            split: _write_split(split, chosen, root, recipe, settings, folder) for split, chosen in images.items()
+        }
         total, count = written["train"].total, written["train"].count
         blue, green, red = (float(level) / (count * recipe.size**2) for level in total.sum((0, 1)))
         recipe = replace(
@@ -89,13 +100,14 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
             provenance={
                 "seed": settings.seed,
                 "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
-                "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
-                "records": {split: written[split].count for split in splits},
+                "images": {split: class_counts(chosen) for split, chosen in images.items()},
+                "records": {split: written[split].count for split in images},
+                **({"monitor": settings.monitor} if MONITOR in images else {}),
                 "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
                 "pyhisto": __version__,
             },
         )
-        for split in splits:
+        for split in images:
             recipe.save(folder / split)
             write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
             write_manifest(folder / split / MANIFEST_FILE, rows)
@@ -127,10 +139,9 @@ def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
 
 
 def _write_split(
-    split: str, rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
+    split: str, chosen: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
 ) -> Written:
     """Write folder/<split>, the LMDB alone."""
-    chosen = [row for row in rows if row.split == split]
     copies = settings.copies if split == "train" else 0
     order = np.arange(len(chosen) * max(1, copies) * recipe.patches_per_image)
     if split == "train":  # Caffe reads in key order and never shuffles

@@ -12,12 +12,13 @@ from data_prep.options import add_manifest_options, manifest_rows
 from data_prep.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
-from pyhisto.manifest import Row
+from pyhisto.manifest import SPLITS, Row
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.patches import MAX_RANDOM_PATCHES, RANDOM_PATCHES
 from pyhisto.preprocessing.recipe import CUTS, INTERPOLATIONS, MAX_PATCH, MAX_SIZE, Preprocessing
 
+MONITOR_IMAGES = 200
 TARGETS = (stain_target.AUTHORS, stain_target.MEAN, "FILE")
 
 
@@ -60,6 +61,15 @@ def main() -> None:
         "--mean", type=float, nargs=3, metavar=("B", "G", "R"),
         help="of the images on which the weights to start from were trained (default: that of the training records)",
     )  # fmt: skip
+    parser.add_argument(
+        "--splits", nargs="+", choices=SPLITS, default=SPLITS, metavar="SPLIT",
+        help="of which LMDBs are built, train always; predictions are made of images, and need none (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--monitor", type=int, default=MONITOR_IMAGES, metavar="N",
+        help="if no image validates: training images, as they are, of which DIR/monitor is made for the learning "
+        "curve; 0: none (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
     arguments = parser.parse_args()
@@ -70,6 +80,8 @@ def main() -> None:
         raise InputError(f"--random-patches {arguments.random_patches}: give 1 to {MAX_RANDOM_PATCHES}")
     if not 0 <= arguments.augment <= 1000:
         raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
+    if not 0 <= arguments.monitor <= 1_000_000:
+        raise InputError(f"--monitor {arguments.monitor}: give 0 or more, up to a million")
     if arguments.mean and not all(0 <= level <= 255 for level in arguments.mean):
         raise InputError(f"--mean {' '.join(map(str, arguments.mean))}: give levels from 0 to 255")
     if arguments.out.exists():  # said before the stain target is measured
@@ -86,7 +98,8 @@ def main() -> None:
         record=arguments.record,
     )
     mean = arguments.mean and tuple(arguments.mean)
-    settings = Settings(arguments.augment, arguments.seed, arguments.workers, mean)
+    splits = tuple(split for split in SPLITS if split == "train" or split in arguments.splits)
+    settings = Settings(arguments.augment, arguments.seed, arguments.workers, mean, splits, arguments.monitor)
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)

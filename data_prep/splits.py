@@ -162,6 +162,16 @@ def shuffled(names: Collection[str], seed: int, purpose: str) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(repr((seed, purpose, name)).encode()).digest())
 
 
+def monitor(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """About `count` training images, in the order of the rows: of each class its share of them, and one at least."""
+    train = [row for row in rows if row.split == "train"]
+    chosen: set[str] = set()
+    for label, of_class in class_counts(train).items():
+        order = shuffled([row.path for row in train if row.label == label], seed, f"monitor {label}")
+        chosen.update(order[: max(1, round(count * of_class / len(train)))])
+    return [row for row in train if row.path in chosen]
+
+
 def check_classes(rows: Sequence[Row], split: str = "train") -> None:
     """Raise InputError unless the split has images of every class from 0 to the highest in any split, two at least."""
     counts = class_counts(row for row in rows if row.split == split)

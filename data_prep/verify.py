@@ -10,10 +10,11 @@ import numpy as np
 
 from data_prep.build import MANIFEST_FILE, record_pixels
 from data_prep.lmdb_writer import decode_record, encode_record, read_lmdb
+from data_prep.splits import monitor
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
-from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
+from pyhisto.manifest import LMDBS, MONITOR, Row, read_manifest, resolve
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -37,7 +38,10 @@ def verify(folder: Path, root: Path, workers: int) -> int:
         raise InputError(f"{folder}: its preprocessing.json does not say how the LMDB was built") from None
     if sha256(manifest) != checksum:
         raise InputError(f"{manifest}: not the manifest that the LMDB was built from")
-    rows = [row for row in read_manifest(manifest) if row.split == folder.name]
+    every = read_manifest(manifest)
+    rows = [row for row in every if row.split == folder.name]
+    if folder.name == MONITOR:
+        rows = monitor(every, built.get("monitor", 0), seed)
     copies = copies if folder.name == "train" else 0
     work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed)
     for row in rows:
@@ -58,9 +62,9 @@ def verify(folder: Path, root: Path, workers: int) -> int:
 
 def verify_splits(folder: Path, root: Path, workers: int) -> Iterator[str]:
     """Verify the LMDBs of every split under `folder` (the --out of build_lmdb.py); yield a line about each."""
-    splits = [folder / split for split in SPLITS if (folder / split).is_dir()]
+    splits = [folder / split for split in LMDBS if (folder / split).is_dir()]
     if not splits:
-        raise InputError(f"{folder}: holds none of {', '.join(SPLITS)}; give the --out of build_lmdb.py")
+        raise InputError(f"{folder}: holds none of {', '.join(LMDBS)}; give the --out of build_lmdb.py")
     for split in splits:
         yield f"{split}: {verify(split, root, workers)} records, as Caffe reads them, are what their images give"
 

@@ -176,6 +176,34 @@ def test_a_manifest_gets_the_stain_target_of_its_data_set(tree: Path, tmp_path: 
     assert stains[0] == stains[1] and stains[0] is not None and stains[0].source == AUTHORS
 
 
+def test_without_validation_a_monitor_takes_no_training_patient_away(root: Path, tree: Path, tmp_path: Path) -> None:
+    """4 patients of 2 images train, all of them, and some of their images, as they are, make the monitor."""
+    small = ["--branch", "global", "--augment", 3]
+    out = build(tree, tmp_path / "out", *small, "--val-fraction", 0, "--monitor", 4)
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.csv", "monitor", "test", "train"]
+    rows = read_manifest(out / "manifest.csv")
+    assert {row.patient for row in rows if row.split == "train"} == {"14-1", "14-2", "15-4", "15-5"}
+    records = dict(read_lmdb(out / "monitor"))
+    shown = [decode_record(record) for record in records.values()]
+    assert sorted(label for _, label in shown) == [0, 0, 1, 1]
+    trained = {Path(row.path).name: row for row in rows if row.split == "train"}
+    for key, (pixels, label) in zip(records, shown, strict=True):
+        name = next(name for name in trained if f"{name}_" in key)
+        recipe = Preprocessing.load(out / "monitor")
+        ((_, expected),) = recipe.cut(recipe.normalise(read_image(tree / "BreaKHis_v1" / trained[name].path)))
+        assert np.array_equal(pixels, expected) and label == trained[name].label
+    # With validation there is none, nor if it is not wanted.
+    assert not (build(tree, tmp_path / "with", *small) / "monitor").exists()
+    assert not (build(tree, tmp_path / "none", *small, "--val-fraction", 0, "--monitor", 0) / "monitor").exists()
+
+
+def test_lmdbs_of_some_splits_alone(tree: Path, tmp_path: Path) -> None:
+    """Predictions are made of images: the manifest has the test images, and no LMDB has them."""
+    out = build(tree, tmp_path / "out", "--branch", "global", "--augment", 0, "--splits", "val")
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.csv", "train", "val"]
+    assert {row.split for row in read_manifest(out / "manifest.csv")} == {"train", "val", "test"}
+
+
 def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_path: Path) -> None:
     out, build_options = tmp_path / "out", ["--branch", "global", "--out", tmp_path / "out", "--workers", 1]
     cases: list[tuple[list[object], str]] = [

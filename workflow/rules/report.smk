@@ -16,7 +16,7 @@ rule times:
         [f"{EXPERIMENT}/{stage}/{branch}/net" for stage in STAGES for branch in BRANCHES],
     output:
         [f"{EXPERIMENT}/{stage}/{branch}/time.json" for stage in STAGES for branch in BRANCHES],
-    threads: workflow.cores  # nothing else of the workflow runs while it measures
+    threads: CORES  # nothing else of the workflow runs while it measures
     params:
         models=lambda wildcards, input: [f"{net}/deploy.prototxt" for net in input],
     shell:
@@ -25,11 +25,17 @@ rule times:
 
 rule examples:
     input:
-        f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        f"{EXPERIMENTS[0]}/recipe/{{branch}}/preprocessing.json",
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
+    params:
+        lmdb=f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        build=lambda wildcards: unless_there(
+            f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}",
+            building(f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}", f"{EXPERIMENTS[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
+        ),
     shell:
-        "{PYTHON} data_prep/show_lmdb.py --lmdb {input:q}/train --out {output:q}"
+        "export WORKERS={threads}; {params.build} && {PYTHON} data_prep/show_lmdb.py --lmdb {params.lmdb:q}/train --out {output:q}"
 
 
 # Channel prunings by other criteria than the paper's, as figures name them.
@@ -69,12 +75,7 @@ RESULT_FILES = [
         ),
     )
 ]
-# Fig. 11 shows the channels' importance before and after, in one experiment; else it is measured where a loop needs it.
-RESULT_FILES += [
-    f"{EXPERIMENTS[0]}/{stage}/{branch}/importance.json"
-    for stage in ["before", *PRUNINGS[:1]]
-    for branch in BRANCHES
-]
+RESULT_FILES += [name for branch in BRANCHES for name in importances(branch)]
 
 
 rule settings:
