@@ -163,7 +163,7 @@ NETWORKS = {
         "patches of images, Spanhol et al. 2016", PatchCNN, patch_cnn_options, SPANHOL_2016, batch_size=100
     ),
     "magnification-cnn": Network(
-        "all magnifications together, Bayramoglu et al. 2016",
+        "all magnifications together, for Bayramoglu et al. 2016: the network of Levi & Hassner 2015",
         MagnificationCNN,
         magnification_cnn_options,
         BAYRAMOGLU_2016,

@@ -14,10 +14,11 @@ from pyhisto.study.collapse import collapse_drawing, collapse_table, read_collap
 from pyhisto.study.compared import compare
 from pyhisto.study.compression import compression_drawings
 from pyhisto.study.figures import MAX_STAGES, drawings
+from pyhisto.study.importance import about_importance, importance_table
 from pyhisto.study.paper.beside import CONTRADICTIONS, comparisons
 from pyhisto.study.paper.orderings import orderings_table
 from pyhisto.study.paper.protocol import protocol_table
-from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_times
+from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_stains, about_times
 from pyhisto.study.results import Results, Stage, read_results
 from pyhisto.study.scores import (
     Scored,
@@ -88,6 +89,7 @@ def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Con
     assembled = score_assembled(results)
     compared = compare(results, scored)
     collapse = read_collapse(results.folder)
+    spread = importance_table(results)
     orderings = orderings_table(results, scored)
     beside = [*comparisons(results, scored, assembled), *compared.beside]
     protocol = protocol_table(results) if beside else None
@@ -109,6 +111,7 @@ def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Con
             *([mean_table(scored)] if several_folds(scored) else []),
             *compared.details,
             *([collapse_table(collapse)] if collapse else []),
+            *([spread] if spread else []),
         ],
         figures=[
             *compared.drawings,
@@ -123,7 +126,8 @@ def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Con
         remarks={
             "": [*about_missing(results)],
             "result": [*about_rates(scored), *about_times(scored)],
-            "data": [*about_splits(results)],
+            "data": [*about_stains(results), *about_splits(results)],
+            "figures": [*about_importance(results)],
             "paper": [*about_paper(beside, scored, protocol is not None)],
             "wrong": no_pictures,
         },

@@ -7,9 +7,11 @@ import pytest
 from made_up import write_splits, write_stage
 
 from pyhisto.manifest import read_manifest, write_manifest
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.reinhard import Reinhard
 from pyhisto.study.paper.beside import comparisons
 from pyhisto.study.paper.protocol import Difference, differences
-from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_times
+from pyhisto.study.remarks import about_missing, about_paper, about_rates, about_splits, about_stains, about_times
 from pyhisto.study.results import Results, read_results
 from pyhisto.study.scores import Scored, score_results
 
@@ -111,3 +113,14 @@ def test_times_and_the_machine_s_load(folder: Path) -> None:
     (before / "local/time.json").write_text(json.dumps({**time, "cores_used_by_others": 1.26}))
     _, busy = about_times(read(folder)[1])
     assert busy.startswith("The machine was busy: other processes used 1.3 of its 2 cores")
+
+
+def test_the_stain_target_is_said(folder: Path) -> None:
+    assert list(about_stains(read_results(folder))) == []
+    source = "mean of 4 training images, in place of the authors' x.png, which is not there"
+    for branch in ("global", "local"):
+        recipe = folder / "fold1/100X/recipe" / branch
+        recipe.mkdir(parents=True)
+        Preprocessing(branch, stain=Reinhard((180.0, 140.0, 120.0), (30.0, 8.0, 6.0), source=source)).save(recipe)
+    said = "mean of the training images, in place of the authors' x.png, which is not there"
+    assert list(about_stains(read_results(folder))) == [f"Stain normalisation: reinhard to {said}."]
