@@ -89,10 +89,13 @@ def about_importance(results: Results) -> Iterator[str]:
             float(np.mean([getattr(each, name) for each in own]))
             for name in ("before", "random_cut", "lowest_cut", "after")
         )
+        spreads = (
+            f"before {before:.3f}; of as many channels chosen at random {random:.3f}; of the highest, nothing trained, "
+            f"{lowest:.3f}; measured after pruning and training {after:.3f}"
+        )
         yield (
             f"Fig. 11, {branch} branch: that importance is distributed more narrowly after pruning is no finding by "
             f"itself, as cutting the lower part narrows any distribution. Mean standard deviation over {len(own)} "
-            f"blocks: before {before:.3f}; of as many channels chosen at random {random:.3f}; of the highest, "
-            f"nothing trained, {lowest:.3f}; measured after pruning and training {after:.3f}. Fig. 11 shows conv1 and conv2, which have "
-            "no SEP block in fig. 2, and thus no importance: here it is that of the SEP blocks."
+            f"blocks: {spreads}. Fig. 11 shows conv1 and conv2, which have no SEP block in fig. 2, and thus no "
+            "importance: here it is that of the SEP blocks."
         )
