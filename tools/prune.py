@@ -15,7 +15,7 @@ from pyhisto.proto import NetParameter
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule, proportion
 
 
@@ -26,7 +26,7 @@ def main() -> None:
         raise InputError(f"{arguments.out}: exists already; remove it or choose another --out")
     if not 1 <= arguments.loop <= arguments.loops:
         raise InputError(f"--loop {arguments.loop}: there are {arguments.loops} loops; count from 1")
-    network = Network.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
+    network = LoadedNetwork.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
     for file in network.files:
         for unknown in unknown_fields(file.document, NetParameter.DESCRIPTOR):
             print(f"Left as it is: {file.path}:{unknown.line}: {unknown.path}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.lmdb_writer import Spool, encode_record
+from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.lint import lint
 from pyhisto.nets.patch_cnn import PatchCNN
 from pyhisto.proto import to_text
