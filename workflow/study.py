@@ -187,6 +187,9 @@ class Study:
             words += ["--allow-missing"]
         if "val-fraction" in self.data:
             words += ["--val-fraction", str(self.data["val-fraction"])]
+        for name in ("test-slides", "bag-by", "pseudo-patients"):
+            if name in self.data:
+                words += option_words({name: self.data[name]})
         if "bags" in self.config:
             words += ["--bags", str(self.config["bags"])]
         for level in (level for level in self.levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
