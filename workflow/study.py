@@ -75,6 +75,7 @@ class Study:
         self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
         # Weights that the first training starts from, layers matched by name: a GoogLeNet's, for the paper's network.
         self.pretrained = _text(config.get("pretrained") or None)
+        self.beside = _text(config.get("beside"))
         # Of how many experiments the LMDBs may exist at a time.
         self.at_once = config.get("experiments-at-once", 2)
         self.compressions = config["compressions"]
@@ -174,6 +175,15 @@ class Study:
             if self.folds:
                 used["folds"] = self.folds
         return used
+
+    @property
+    def patients(self) -> str | None:
+        """Who counts as a patient, of samples of slides; None for other data."""
+        if not self.slides:
+            return None
+        if number := self.data.get("pseudo-patients"):
+            return f"Made-up patients, {number} a test slide, samples dealt to them in turn: neither people nor slides"
+        return "Whole slides count as patients"
 
     def splits(self, place: Mapping[str, Any]) -> list[str]:
         """Which images, and how they are split: make_manifest.py's options for an experiment, or for all of a level."""

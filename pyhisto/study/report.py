@@ -31,6 +31,7 @@ from pyhisto.study.scores import (
     summary_table,
 )
 from pyhisto.study.splits_tables import missing_table, splits_table
+from pyhisto.study.variants import Variant, about_variants, variant, variants_table
 from pyhisto.tables.drawing import Drawing, save
 from pyhisto.tables.html import SYNTHETIC, figure, folded, page, paragraph, remarks, table_html
 from pyhisto.tables.table import Column, Table, write_tables
@@ -65,16 +66,21 @@ class Content:
 
 
 def write_report(
-    folder: Path, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter, root: Path | None = None
+    folder: Path,
+    progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter,
+    root: Path | None = None,
+    beside: Path | None = None,
 ) -> tuple[Path, list[Table]]:
     """Read a results folder and write its tables, figures and report.html.
 
-    `root` is where the test images lie, if not where run.json says. Returns the report's path and its tables, the
+    `root` is where the test images lie, if not where run.json says. `beside` is the results folder of the same method
+    under another protocol, to stand beside this one. Returns the report's path and its tables, the
     summary first. Raises InputError where the folder, or a file in it, is at fault, or an image is not under `root`.
     """
     results = read_results(folder)
     scored = score_results(results, progress)
-    content = gather(results, scored, root)
+    other = None if beside is None else variant(read_results(beside))
+    content = gather(results, scored, root, other)
     with written_report(folder) as made:
         write_tables(made, content.tables)
         figures, wrong = (
@@ -84,9 +90,10 @@ def write_report(
     return folder / PAGE, content.tables
 
 
-def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Content:
-    """Everything that the results folder has the data for."""
+def gather(results: Results, scored: Sequence[Scored], root: Path | None, other: Variant | None = None) -> Content:
+    """Everything that the results folder has the data for, and beside it the run under another protocol, if any."""
     assembled = score_assembled(results)
+    variants = [Variant(results, scored, assembled), other] if other is not None else []
     compared = compare(results, scored)
     collapse = read_collapse(results.folder)
     spread = importance_table(results)
@@ -97,7 +104,12 @@ def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Con
     shown = set(list(dict.fromkeys(one.stage.label for one in scored))[:MAX_STAGES])
     sheet, no_pictures = _sheet(errors, results, root)
     return Content(
-        main=[summary_table(scored), *([assembled_table(scored, assembled)] if assembled else []), *compared.main],
+        main=[
+            summary_table(scored),
+            *([assembled_table(scored, assembled)] if assembled else []),
+            *([variants_table(variants)] if variants else []),
+            *compared.main,
+        ],
         data=[table for table in (missing_table(results), splits_table(results)) if table is not None],
         beside=[*([protocol] if protocol else []), *beside],
         orderings=[orderings] if orderings else [],
@@ -125,7 +137,11 @@ def gather(results: Results, scored: Sequence[Scored], root: Path | None) -> Con
         ],
         remarks={
             "": [*about_missing(results)],
-            "result": [*about_rates(scored), *about_times(scored)],
+            "result": [
+                *about_rates(scored),
+                *(about_variants(variants) if variants else ()),
+                *about_times(scored),
+            ],
             "data": [*about_stains(results), *about_splits(results)],
             "figures": [*about_importance(results)],
             "paper": [*about_paper(beside, scored, protocol is not None)],

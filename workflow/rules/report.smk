@@ -101,7 +101,7 @@ rule settings:
             "patients": (
                 "patients made up by the generator"
                 if study.synthetic
-                else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
+                else study.patients or KINDS[study.data_set][1]
             ),
             "stages": STAGES,
             "root": study.tree,
@@ -122,13 +122,20 @@ rule settings:
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
 
 
+# The same method under another protocol, if that was run: the report shows both.
+BESIDE = study.beside if study.beside and Path(study.beside, "run.json").exists() else None
+
+
 rule report:
     input:
         RESULT_FILES,
         COMPARED_FILES,
         [f"{RESULTS}/examples/training_records_{branch}.png" for branch in BRANCHES],
         f"{RESULTS}/run.json",
+        beside=f"{BESIDE}/run.json" if BESIDE else [],
     output:
         f"{RESULTS}/report.html",
+    params:
+        beside=["--beside", BESIDE] if BESIDE else [],
     shell:
-        "{PYTHON} tools/report.py --results {RESULTS:q}"
+        "{PYTHON} tools/report.py --results {RESULTS:q} {params.beside:q}"
