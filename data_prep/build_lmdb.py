@@ -8,7 +8,7 @@ from data_prep.datasets import breakhis
 from data_prep.datasets.dataset import summary
 from data_prep.datasets.options import add_manifest_options, manifest_rows
 from data_prep.lmdbs import stain_target
-from data_prep.lmdbs.augment import COPIES
+from data_prep.lmdbs.augment import COPIES, KINDS
 from data_prep.lmdbs.build import Settings, build
 from data_prep.lmdbs.verify import verify_splits
 from pyhisto.cli import Parser, run
@@ -47,6 +47,10 @@ def main() -> None:
         metavar="N",
         help=f"images made of a training image; 0: none (default {COPIES})",
     )
+    parser.add_argument(
+        "--augmentation", choices=KINDS, default=KINDS[0],
+        help="rotation, flips, shear and zoom, or rotation, reflection and cropping at random (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--stain", choices=("none", *stains.METHODS), default="reinhard", help="(default reinhard)")
     parser.add_argument(
         "--stain-target", default=stain_target.AUTHORS, metavar="|".join(TARGETS),
@@ -100,7 +104,15 @@ def main() -> None:
     )
     mean = arguments.mean and tuple(arguments.mean)
     splits = tuple(split for split in SPLITS if split == "train" or split in arguments.splits)
-    settings = Settings(arguments.augment, arguments.seed, arguments.workers, mean, splits, arguments.monitor)
+    settings = Settings(
+        arguments.augment,
+        arguments.augmentation,
+        arguments.seed,
+        arguments.workers,
+        mean,
+        splits,
+        arguments.monitor,
+    )
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.datasets.splits import check_classes, monitor
-from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
+from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, Kind, augmentations
 from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
@@ -44,6 +44,8 @@ class Settings:
 
     copies: int = COPIES
     """Augmented images per training image, instead of it; 0: the training image itself."""
+    augmentation: Kind = "zhu2019"
+    """How they are made."""
     seed: int = 0
     workers: int = 1
     mean: tuple[float, float, float] | None = None
@@ -99,7 +101,11 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
             mean=settings.mean or (blue, green, red),
             provenance={
                 "seed": settings.seed,
-                "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
+                "augmentation": {
+                    "kind": settings.augmentation,
+                    "copies": settings.copies,
+                    **({"max_shear": MAX_SHEAR, "zoom": ZOOM} if settings.augmentation == "zhu2019" else {}),
+                },
                 "images": {split: class_counts(chosen) for split, chosen in images.items()},
                 "records": {split: written[split].count for split in images},
                 **({"monitor": settings.monitor} if MONITOR in images else {}),
@@ -174,14 +180,16 @@ def _check_space(folder: Path, first: Built, records: int) -> None:
         raise InputError(f"{folder.parent}: needs about {needed / 1e9:.2g} GB, has {free / 1e9:.2g} GB free; make room")
 
 
-def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> Iterator[tuple[str, Image]]:
+def record_pixels(
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, augmentation: Kind = "zhu2019"
+) -> Iterator[tuple[str, Image]]:
     """(key's end, size x size x 3 pixels) of every record of one image (resolved before), before they are encoded.
 
     The key's end says where the record comes from: `<path>_`, the patch (`11` ... `35`; global: nothing), and for an
     augmented image `a` and its index.
     """
     image = recipe.normalise(read_image(Path(root) / row.path))
-    for index, turned in enumerate(augmentations(image, seed, row.path, copies) if copies else [image]):
+    for index, turned in enumerate(augmentations(image, seed, row.path, copies, augmentation) if copies else [image]):
         for patch, pixels in recipe.cut(turned):
             yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
 
@@ -193,7 +201,7 @@ def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     # take a third of the time.
     total = np.zeros((recipe.size, recipe.size, 3), np.float64)
     for row in rows:
-        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
+        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed, settings.augmentation):
             records.append((name, encode_record(pixels, row.label, recipe.record)))
             cv2.accumulate(pixels, total)
     return Built(records, total.astype(np.uint64))

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from data_prep.datasets.splits import monitor
+from data_prep.lmdbs.augment import KINDS, Kind
 from data_prep.lmdbs.build import MANIFEST_FILE, record_pixels
 from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
 from pyhisto import pycaffe
@@ -33,6 +34,7 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     built, manifest = recipe.provenance, folder / MANIFEST_FILE
     try:
         seed, copies = built["seed"], built["augmentation"]["copies"]
+        kind = built["augmentation"].get("kind", KINDS[0])  # older files do not say it
         records, checksum = built["records"][folder.name], built["manifest_sha256"]
     except (KeyError, TypeError):
         raise InputError(f"{folder}: its preprocessing.json does not say how the LMDB was built") from None
@@ -43,7 +45,11 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     if folder.name == MONITOR:
         rows = monitor(every, built.get("monitor", 0), seed)
     copies = copies if folder.name == "train" else 0
-    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed)
+    if kind not in KINDS:
+        raise InputError(
+            f"{folder}: its preprocessing.json names the augmentation {kind!r}, not one of {', '.join(KINDS)}"
+        )
+    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed, kind=kind)
     for row in rows:
         resolve(root, row.path)
     expected: dict[str, bytes] = {}
@@ -90,11 +96,13 @@ def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
                 yield planes.transpose(1, 2, 0).astype(np.uint8), int(label)
 
 
-def _digests(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> list[tuple[str, bytes]]:
+def _digests(
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, kind: Kind
+) -> list[tuple[str, bytes]]:
     """(key's end, digest) of the records that one image gives, after the loss of the encoding."""
     return [
         (name, _digest(*decode_record(encode_record(pixels, row.label, recipe.record))))
-        for name, pixels in record_pixels(row, root, recipe, copies, seed)
+        for name, pixels in record_pixels(row, root, recipe, copies, seed, kind)
     ]
 
 

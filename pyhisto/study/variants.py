@@ -80,8 +80,8 @@ def about_variants(variants: Sequence[Variant]) -> Iterator[str]:
     )  # fmt: skip
     yield (
         f"The runs differ in what training and validation share ({shared}) and in who counts as a patient ({kinds}). "
-        "If samples of one slide learn and validate, the validation figure says how well a model knows these slides, and "
-        "nothing of a slide that it has not seen: by how much it lies above the figure of slides kept apart, it is too "
+        "If samples of one slide learn and validate, the validation figure says how well a model knows these slides, "
+        "and nothing of a slide that it has not seen: by how much it lies above the figure of slides kept apart, it is too "
         "good. PL of made-up patients is that of as many random parts of each slide: it lies near IL whatever the "
         "differences between patients are."
     )
