@@ -34,7 +34,8 @@ zoom and the inverse shear, multiplied."""
 def augmentations(image: Image, seed: int, name: str, copies: int, kind: Kind = "zhu2019") -> Iterator[Image]:
     """`copies` augmented forms of an image, each of its shape; the i-th is a function of (image, seed, name, i) alone.
 
-    One affine map each, about the centre or, of kone2018, about that of the crop; what comes from outside the image is its mirror image, never black.
+    One affine map each, about the image's centre or, of kone2018, about that of the crop; what comes from outside the
+    image is its mirror image, never black.
     """
     height, width = image.shape[:2]
     reach = REACH * math.hypot(width, height) / 2 + 2 + (abs(width - height) / 2 if kind == "kone2018" else 0)

@@ -27,7 +27,7 @@ class Narrowing:
     """As measured, of the network that was cut and trained on."""
 
 
-def narrowings(results: Results) -> Iterator[Narrowing]:
+def find_narrowings(results: Results) -> Iterator[Narrowing]:
     """Every block of the first two stages that were measured, of the first experiment that has two."""
     for branch in BRANCHES:
         for experiment in results.experiments:
@@ -50,12 +50,12 @@ def _narrowings(name: str, before: Branch, after: Branch) -> Iterator[Narrowing]
                 len(left),
                 float(np.std(factors)),
                 float(np.std(highest)),
-                random_spread(factors, len(left)),
+                compute_random_spread(factors, len(left)),
                 float(np.std(left)),
             )
 
 
-def random_spread(factors: list[float], kept: int) -> float:
+def compute_random_spread(factors: list[float], kept: int) -> float:
     """The standard deviation that `kept` of them have if chosen at random: the root of the mean variance over choices.
 
     Of a sample without replacement of n from N the mean variance (by n) is that of all, times N (n - 1) / (n (N - 1)).
@@ -68,7 +68,7 @@ def importance_table(results: Results) -> Table | None:
     """The spreads, a row a block; None if no network was measured before and after."""
     rows: list[list[Cell]] = [
         [each.branch, each.block, each.channels, each.kept, each.before, each.random_cut, each.lowest_cut, each.after]
-        for each in narrowings(results)
+        for each in find_narrowings(results)
     ]
     columns = [Column("branch"), Column("block"), Column("channels"), Column("kept")]
     columns += [Column(name, 3) for name in ("before", "cut at random", "lowest cut", "after")]
@@ -80,9 +80,9 @@ def importance_table(results: Results) -> Table | None:
     return Table("importance_spread", title, columns, rows, notes) if rows else None
 
 
-def about_importance(results: Results) -> Iterator[str]:
+def remark_on_importance(results: Results) -> Iterator[str]:
     """What fig. 11's narrower distributions do not show."""
-    found = list(narrowings(results))
+    found = list(find_narrowings(results))
     for branch in dict.fromkeys(each.branch for each in found):
         own = [each for each in found if each.branch == branch]
         before, random, lowest, after = (

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pyhisto.evaluation.folds import spread_over_folds, to_percent
 from pyhisto.manifest import Row
 from pyhisto.study.results import Results
-from pyhisto.study.scores import SUMMARY, Scored, score_assembled, score_results, spread_over_folds
-from pyhisto.tables.table import Cell, Column, Table, percent
+from pyhisto.study.scores import SUMMARY, Scored, find_scores, score_assembled, score_results
+from pyhisto.tables.table import Cell, Column, Table
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def slides(rows: Sequence[Row], split: str) -> set[str]:
     return {row.slide or row.extra.get("slide_id", "") for row in rows if row.split == split} - {""}
 
 
-def variant(results: Results) -> Variant:
+def score_variant(results: Results) -> Variant:
     """A run with its scores. Raises InputError if a predictions file is at fault."""
     return Variant(results, score_results(results), score_assembled(results))
 
@@ -57,10 +58,11 @@ def variants_table(variants: Sequence[Variant]) -> Table:
             results = [result for one in merged if (result := one.result(strategy)) is not None]
             if results:
                 s = results[0].scores
-                measures: list[Cell] = [percent(s.il, s.il_interval), percent(s.pl, s.pl_interval)]
+                measures: list[Cell] = [to_percent(s.il, s.il_interval), to_percent(s.pl, s.pl_interval)]
                 models = f"Sum of {len(results[0].models)}"
                 rows.append([each.name, name, models, s.patients, *measures, None])
-            measures = [spread_over_folds(singles, strategy, measure) for measure in ("IL", "PL")]
+            alone = find_scores(singles, strategy)
+            measures = [spread_over_folds(alone, measure) if alone else None for measure in ("IL", "PL")]
             patients = len(frozenset().union(*(one.patients for one in singles)))
             rows.append([each.name, name, "one", patients, *measures, _validation(singles, strategy)])
     columns = [Column(name) for name in ("run", "strategy", "models", "patients", "IL", "PL", "validation")]
@@ -71,7 +73,7 @@ def variants_table(variants: Sequence[Variant]) -> Table:
     return Table("protocols", "One method under two protocols", columns, rows, notes).without_empty_columns()
 
 
-def about_variants(variants: Sequence[Variant]) -> Iterator[str]:
+def remark_on_variants(variants: Sequence[Variant]) -> Iterator[str]:
     """What a difference between the runs means."""
     kinds = "; ".join(f"{each.name}: {each.patients}" for each in variants)
     shared = "; ".join(
@@ -81,9 +83,9 @@ def about_variants(variants: Sequence[Variant]) -> Iterator[str]:
     yield (
         f"The runs differ in what training and validation share ({shared}) and in who counts as a patient ({kinds}). "
         "If samples of one slide learn and validate, the validation figure says how well a model knows these slides, "
-        "and nothing of a slide that it has not seen: by how much it lies above the figure of slides kept apart, it is too "
-        "good. PL of made-up patients is that of as many random parts of each slide: it lies near IL whatever the "
-        "differences between patients are."
+        "and nothing of a slide that it has not seen: by how much it lies above the figure of slides kept apart, it "
+        "is too good. PL of made-up patients is that of as many random parts of each slide: it lies near IL whatever "
+        "the differences between patients are."
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import write_stage
 
-from pyhisto.study.importance import about_importance, importance_table, random_spread
+from pyhisto.study.importance import compute_random_spread, importance_table, remark_on_importance
 from pyhisto.study.results import read_results
 
 
@@ -16,7 +16,7 @@ def test_a_random_cut_by_trying_all() -> None:
     factors = [0.1, 0.2, 0.5, 0.9, 0.95]
     for kept in (1, 2, 3, 4):
         every = [np.var(chosen) for chosen in combinations(factors, kept)]
-        assert random_spread(factors, kept) == pytest.approx(np.sqrt(np.mean(every)))
+        assert compute_random_spread(factors, kept) == pytest.approx(np.sqrt(np.mean(every)))
 
 
 def test_the_lowest_cut_and_a_random_cut_stand_beside_what_was_measured(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_lowest_cut_and_a_random_cut_stand_beside_what_was_measured(tmp_path
     # The two highest: 0.2 from their mean.
     spreads = pytest.approx([0.1475**0.5, (0.1475 * 4 / 6) ** 0.5, 0.2, 0.0])
     assert list(table.rows[0][:4]) == ["local", "inception_3a_scale", 4, 2] and list(table.rows[0][4:]) == spreads
-    (sentence,) = about_importance(results)
+    (sentence,) = remark_on_importance(results)
     assert (
         "before 0.384; of as many channels chosen at random 0.314; of the highest, nothing trained, 0.200" in sentence
     )

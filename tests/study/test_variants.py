@@ -10,7 +10,7 @@ from pyhisto.learning_curve import Point, to_line
 from pyhisto.manifest import write_manifest
 from pyhisto.study.report import write_report
 from pyhisto.study.results import read_results
-from pyhisto.study.variants import about_variants, variant, variants_table
+from pyhisto.study.variants import remark_on_variants, score_variant, variants_table
 
 
 def write_run(folder: Path, wrong: int, by_sample: bool, validation: float) -> Path:
@@ -34,12 +34,12 @@ def write_run(folder: Path, wrong: int, by_sample: bool, validation: float) -> P
 def test_both_stand_in_one_table_and_what_it_means_is_said(tmp_path: Path) -> None:
     paper = write_run(tmp_path / "bach_paper", 2, by_sample=True, validation=0.9)
     by_slide = write_run(tmp_path / "bach_by_slide", 4, by_sample=False, validation=0.6)
-    both = [variant(read_results(folder)) for folder in (paper, by_slide)]
+    both = [score_variant(read_results(folder)) for folder in (paper, by_slide)]
     rows = {(row[0], row[1], row[2]): row for row in variants_table(both).rows}
     assert rows["bach_paper", "3 hybrid", "Sum of 2"][4].value == 80  # type: ignore[union-attr]
     assert rows["bach_by_slide", "3 hybrid", "Sum of 2"][4].value == 60  # type: ignore[union-attr]
     assert rows["bach_paper", "2 local", "one"][6] == 90 and rows["bach_by_slide", "1 global", "one"][6] == 60
-    (said,) = about_variants(both)
+    (said,) = remark_on_variants(both)
     assert "bach_paper: 1 slides in training and in validation; bach_by_slide: no slide in both" in said
     assert "bach_by_slide: patients of bach_by_slide" in said
     path, tables = write_report(paper, beside=by_slide)
