@@ -13,7 +13,7 @@ from pyhisto.errors import InputError
 from pyhisto.manifest import MONITOR
 
 BRANCHES = ("global", "local")
-DATA_SETS = ("breakhis", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
 
 
 SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
@@ -146,7 +146,8 @@ class Study:
     @property
     def validation(self) -> str:
         """The LMDB that the networks are tested on while they learn: val, or monitor if no image validates."""
-        return MONITOR if not self.config.get("bags") and self.data.get("val-fraction") == 0 else "val"
+        whole = self.data.get("val-fraction") == 0 or self.data_set == "breakhis-eva"
+        return MONITOR if whole and not self.config.get("bags") else "val"
 
     @property
     def tree(self) -> str:

@@ -20,14 +20,16 @@ from pyhisto.cli import Parser, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
-DATA_SETS = ("breakhis", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
 MAGNIFICATIONS = [int(magnification) for magnification in breakhis.IMAGES]
 
 
 def add_data_options(parser: Parser) -> None:
     """Add the options that `load_data` reads: which images."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dataset", choices=DATA_SETS)
+    source.add_argument(
+        "--dataset", choices=DATA_SETS, help="breakhis-eva: the task of kaiko-ai/eva, 40X, four types, split as there"
+    )
     source.add_argument(
         "--manifest", type=Path, metavar="F", help="a manifest; its splits count unless others are asked for"
     )
@@ -81,6 +83,8 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
     """The images that the options name, with what splits they have of themselves."""
     if arguments.manifest is not None:
         return DataSet(read_manifest(arguments.manifest), [])
+    if arguments.dataset == "breakhis-eva":
+        return breakhis.load_eva(arguments.root)
     if arguments.dataset == "bisque":
         return bisque.load(arguments.root)
     if arguments.dataset == "bach":
@@ -129,6 +133,8 @@ def split_data(arguments: argparse.Namespace) -> DataSet:
     elif arguments.test_slides:
         rows = [replace(row, split=row.split or "train") for row in rows]
         rows = _with_validation(rows, arguments)
+    elif arguments.dataset == "breakhis-eva":
+        pass  # split as it is published
     elif arguments.manifest is None:
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)

@@ -14,6 +14,7 @@ from pyhisto.study.compression_figures import draw_compression
 from pyhisto.study.figures import MAX_STAGES, draw_figures
 from pyhisto.study.importance import importance_table, remark_on_importance
 from pyhisto.study.paper.beside import compare_with_paper
+from pyhisto.study.paper.eva import eva_table
 from pyhisto.study.paper.orderings import orderings_table
 from pyhisto.study.paper.protocol import protocol_table
 from pyhisto.study.remarks import (
@@ -77,6 +78,7 @@ def gather_content(
             summary_table(scored),
             assembled_table(scored, assembled) if assembled else None,
             variants_table(variants) if variants else None,
+            eva_table(results, scored),
             *compared.main,
         ),
         data=_present(missing_table(results), splits_table(results)),

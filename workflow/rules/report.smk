@@ -58,6 +58,7 @@ rule stage:
 # Data set -> what it is called, and who counts as a patient.
 KINDS = {
     "breakhis": ("BreaKHis", "BreaKHis patients, by slide number"),
+    "breakhis-eva": ("BreaKHis, the task of kaiko-ai/eva", "BreaKHis patients, by slide number"),
     "bach": ("BACH photos", "No patients are known: each photo counts as one"),
     "bisque": ("BISQUE", "BISQUE's tissue microarrays count as patients"),
 }
@@ -104,6 +105,7 @@ rule settings:
                 else study.patients or KINDS[study.data_set][1]
             ),
             "stages": STAGES,
+            **({"classes": config["classes"]} if "classes" in config else {}),
             "root": study.tree,
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
