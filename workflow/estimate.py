@@ -22,10 +22,10 @@ import cv2
 import yaml
 from study import BRANCHES, Study, option_words
 
-from data_prep import synthetic
-from data_prep.build import record_pixels
-from data_prep.lmdb_writer import encode_record
+from data_prep.lmdbs.build import record_pixels
+from data_prep.lmdbs.writer import encode_record
 from data_prep.make_slide_samples import SUFFIXES
+from data_prep.synthetic import breakhis as synthetic
 from pyhisto.cli import Parser, run
 from pyhisto.cost import as_json, layer_costs
 from pyhisto.devices.check import fault
@@ -170,7 +170,8 @@ def count_images(study: Study, folder: Path) -> Images:
         slides = [path for path in Path(study.slides).rglob("*") if path.suffix.lower() in SUFFIXES]
         if not slides:
             raise InputError(f"{study.slides}: holds no slide; say where they are: --config slides=DIR")
-        total = len(slides) * whole_number(study.data.get("samples") or {}, "samples", 100)
+        samples = study.data.get("samples") or {}
+        total = whole_number(samples, "total", len(slides) * whole_number(samples, "samples", 100))
         return Images(*_shares(total, 0.25), _synthetic_image(folder))
     manifest = folder / "manifest.csv"
     command = [sys.executable, str(ROOT / "data_prep/make_manifest.py"), *study.splits(study.places[0])]
