@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node, Shape
+from pyhisto.graph.fork_types import BOX_LAYERS
 from pyhisto.proof.stand_ins import OUT_OF_PLACE, stand_ins
 from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
 from pyhisto.prototext import Document, Message, quote
@@ -37,12 +38,20 @@ class Runnable:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1."""
+        """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1.
+
+        Of a layer that makes boxes, what it reads, and not what it makes: it sorts and selects, so that rounding swaps
+        rows, or drops one.
+        """
         layers = self.net.layer
         read = {bottom for layer in layers for bottom in layer.bottom if bottom not in layer.top}
         scores = [layer.bottom[0] for layer in layers if layer.type == "Softmax" and layer.bottom[0] not in layer.top]
-        made = [top for layer in layers if layer.type != "Input" for top in layer.top]
-        return tuple(dict.fromkeys(scores + [top for top in made if top not in read]))
+        boxes = [layer for layer in layers if layer.type in BOX_LAYERS]
+        chosen = {top for layer in boxes for top in layer.top}
+        made = {top for layer in layers if layer.type != "Input" for top in layer.top}
+        of_boxes = [bottom for layer in boxes for bottom in layer.bottom if bottom in made]
+        last = [top for layer in layers if layer.type != "Input" for top in layer.top if top not in read | chosen]
+        return tuple(dict.fromkeys([*scores, *of_boxes, *last]))
 
     @property
     def text(self) -> str:
