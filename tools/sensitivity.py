@@ -62,7 +62,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--importance", type=Path, metavar="F", help="for sep: from tools/channel_importance.py")
     parser.add_argument("--shares", type=ratio, nargs="+", default=list(SHARES), metavar="S",
                         help="of a group's channels, to mask (default %(default)s)")  # fmt: skip
-    parser.add_argument("--records", type=positive, metavar="N", help="only the first N of the LMDB")
+    parser.add_argument("--records", type=positive, metavar="N", help="only N of the LMDB's, spread evenly over it")
     parser.add_argument("--se-hidden", choices=["rescale", "keep"], default="rescale", help="as for tools/prune.py")
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
     parser.add_argument("--seed", type=int, default=0, help="for the criterion random")

@@ -34,7 +34,7 @@ class Validation:
     ) -> None:
         """`net` is a NetParameter with a Data layer in `phase`; `source` is what an error names.
 
-        `records` limits the run to the first ones. Raises InputError if there is not one Data layer, its LMDB cannot be
+        `records` limits the run to so many, spread evenly: an LMDB often holds one class after the other. Raises InputError if there is not one Data layer, its LMDB cannot be
         read, or the weights do not fit.
         """
         graph = Graph.build(net, phase, data_root=Path(), source=source)
@@ -46,9 +46,10 @@ class Validation:
             there = count_records(Path(data.layer.data_param.source))
         except InputError as error:
             raise InputError(f"{source}: its LMDB {error} (paths count from the working folder)") from None
-        self.records = min(there, records or there)
-        if not self.records:
+        if not there:
             raise InputError(f"{source}: its LMDB {data.layer.data_param.source} is empty")
+        self._there, self.records = there, min(there, records or there)
+        self._chosen = np.arange(self.records) * there // self.records
         self._data, self._source, self._phase = data, source, phase
         self._cache: list[Batch] | None = None
         self._caffe = pycaffe.load_for(gpu)
@@ -101,15 +102,22 @@ class Validation:
         self._cache = kept
 
     def _read(self) -> Iterator[Batch]:
-        """The batches as the Data layer makes them, the last one as small as what is left."""
+        """The records that count, as the Data layer makes them, in batches of its size; the last one may be smaller."""
         with pycaffe.runs(self._source):
             reader = self._load(NetParameter(layer=[_bare(self._data)]))
-        left = self.records
-        while left > 0:
+        tops = list(self._data.layer.top)
+        size = int(self._data.layer.data_param.batch_size)
+        kept: dict[str, list[NDArray[np.float32]]] = {name: [] for name in tops}
+        for first in range(0, self._there, size):
             reader.forward()
-            batch = {name: reader.blobs[name].data[:left].copy() for name in self._data.layer.top}
-            left -= len(next(iter(batch.values())))
-            yield batch
+            chosen = self._chosen[(self._chosen >= first) & (self._chosen < first + size)] - first
+            for name in tops:
+                kept[name] += [reader.blobs[name].data[index].copy() for index in chosen]
+            while len(kept[tops[0]]) >= size:
+                yield {name: np.stack(values[:size]) for name, values in kept.items()}
+                kept = {name: values[size:] for name, values in kept.items()}
+        if kept[tops[0]]:
+            yield {name: np.stack(values) for name, values in kept.items()}
 
     def _load(self, net: Net) -> Any:
         with tempfile.TemporaryDirectory() as folder:
