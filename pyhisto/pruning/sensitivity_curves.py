@@ -27,6 +27,8 @@ def draw_curves(sensitivity: Sensitivity) -> Figure:
         place.set_title(f"{name} ({curve.atoms})", fontsize=7, parse_math=False)
         place.tick_params(labelsize=6.5)
         place.grid(alpha=0.25)
+        if min(losses) > 0:
+            place.set_yscale("log")
     for place in axes[len(order) :]:
         place.set_visible(False)
     figure.supxlabel("share of the group's channels masked (their number in brackets)", fontsize=8)

@@ -34,8 +34,8 @@ class Validation:
     ) -> None:
         """`net` is a NetParameter with a Data layer in `phase`; `source` is what an error names.
 
-        `records` limits the run to so many, spread evenly: an LMDB often holds one class after the other. Raises InputError if there is not one Data layer, its LMDB cannot be
-        read, or the weights do not fit.
+        `records` limits the run to so many, spread evenly: an LMDB often holds one class after the other. Raises
+        InputError if there is not one Data layer, its LMDB cannot be read, or the weights do not fit.
         """
         graph = Graph.build(net, phase, data_root=Path(), source=source)
         data = data_layer(graph)
