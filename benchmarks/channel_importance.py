@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.lmdb_images import ROOT, seconds
-from data_prep.lmdb_writer import Spool, encode_record
+from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.cli import Parser, positive, run
 from pyhisto.preprocessing import encoding
 from pyhisto.proto import read_net

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.lmdb_images import build_command, make_images, seconds
-from data_prep.lmdb_writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record, read_lmdb
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from data_prep import synthetic
+from data_prep.synthetic import breakhis as synthetic
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, write_manifest
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torchstain.numpy.normalizers import NumpyReinhardNormalizer
 
 from benchmarks.lmdb_images import build_command, make_images, seconds
-from data_prep.augment import COPIES, random_map
+from data_prep.lmdbs.augment import COPIES, random_map
 from pyhisto.cli import Parser, run
 from pyhisto.proto import Datum
 

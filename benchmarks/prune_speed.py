@@ -23,7 +23,7 @@ import numpy as np
 from pyhisto.cli import Parser, run
 from pyhisto.graph import Graph
 from pyhisto.proto import NetParameter, layer_blobs, read_net, read_weights, set_blob, write_weights
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,7 +126,7 @@ def _report(who: str, spent: list[Spent]) -> Spent:
 
 def _seconds_inside(model: Path, weights: Path, out: Path) -> float:
     start = time.perf_counter()
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     removed = plan_pruning(network, "random", Schedule(RATIO), None, 0)
     write(network, cut_network(network, removed, {"ratio": RATIO}), None, out)
     return time.perf_counter() - start

@@ -25,7 +25,7 @@ from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import NetParameter, set_blob, to_text, write_weights
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.training.timing import Timing, caffe_time
 
@@ -87,7 +87,7 @@ def prune_at_random(folder: Path, batch: int, share: float) -> tuple[Path, Prune
             for shape in node.param_shapes:
                 set_blob(layer.blobs.add(), generator.normal(size=shape).astype(np.float32))
     write_weights(caffemodel, weights)
-    network = Network.read(model, [], caffemodel, {})
+    network = LoadedNetwork.read(model, [], caffemodel, {})
     blocks = {name: generator.random(len(gate.channels)) for name, gate in network.dependencies.gates.items()}
     importance = Importance(blocks, samples=1, weights_sha256=sha256(caffemodel))
     removed = plan_pruning(network, "sep", Schedule(share, scope="block"), importance, seed=0)

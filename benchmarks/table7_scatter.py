@@ -24,7 +24,7 @@ from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import NetParameter, set_blob, to_text, write_weights
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule, Scope
 
 ALLOWED = 0.021
@@ -57,13 +57,13 @@ def main() -> None:
 
 def paper_rows() -> dict[float, tuple[float, float]]:
     """Ratio -> weights and FLOPs in millions, as Table 7 prints them, without the unpruned row."""
-    text = importlib.resources.files("pyhisto.evaluation").joinpath("paper/table7_cost.csv").read_text()
+    text = importlib.resources.files("pyhisto.study.paper").joinpath("tables/table7_cost.csv").read_text()
     rows = [row for row in csv.DictReader(text.splitlines()) if row["method"] == "ours"]
     values = {float(row["pruning_ratio"]): (float(row["weights_M"]), float(row["flops_M"])) for row in rows}
     return {ratio: value for ratio, value in values.items() if ratio > 0}
 
 
-def full_network(folder: Path) -> Network:
+def full_network(folder: Path) -> LoadedNetwork:
     """The paper's network with random weights, read as the pruner reads it."""
     net = InceptionSEP("paper").deploy()
     model, weights = folder / "deploy.prototxt", folder / "net.caffemodel"
@@ -76,10 +76,10 @@ def full_network(folder: Path) -> Network:
             for shape in node.param_shapes:
                 set_blob(layer.blobs.add(), generator.standard_normal(shape, np.float32))
     write_weights(weights, content)
-    return Network.read(model, [], weights, {})
+    return LoadedNetwork.read(model, [], weights, {})
 
 
-def pruned_cost(network: Network, ratio: float, scope: Scope, seed: int) -> Cost:
+def pruned_cost(network: LoadedNetwork, ratio: float, scope: Scope, seed: int) -> Cost:
     """What is left after a pruning by SEP with a random importance."""
     generator = np.random.default_rng(seed)
     factors = {name: generator.random(len(gate.channels)) for name, gate in network.dependencies.gates.items()}

@@ -4,12 +4,12 @@ import argparse
 import os
 from pathlib import Path
 
-from data_prep import breakhis
-from data_prep.augment import COPIES
-from data_prep.build import Settings, build, stain_target
-from data_prep.dataset import summary
-from data_prep.options import add_manifest_options, manifest_rows
-from data_prep.verify import verify_splits
+from data_prep.datasets import breakhis
+from data_prep.datasets.dataset import summary
+from data_prep.datasets.options import add_manifest_options, manifest_rows
+from data_prep.lmdbs.augment import COPIES
+from data_prep.lmdbs.build import Settings, build, stain_target
+from data_prep.lmdbs.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row

@@ -6,10 +6,10 @@ Exit status 1 where a duplicate crosses splits, classes or patients.
 import os
 import sys
 
-from data_prep import breakhis
-from data_prep.dataset import table
-from data_prep.duplicates import describe, find_duplicates
-from data_prep.options import add_data_options, load_data
+from data_prep.datasets import breakhis
+from data_prep.datasets.dataset import table
+from data_prep.datasets.duplicates import describe, find_duplicates
+from data_prep.datasets.options import add_data_options, load_data
 from pyhisto.cli import Parser, run
 from pyhisto.manifest import resolve
 from pyhisto.preprocessing.images import png_text

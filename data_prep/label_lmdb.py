@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.build import MANIFEST_FILE
-from data_prep.lmdb_writer import Spool, encode_record, read_lmdb
+from data_prep.lmdbs.build import MANIFEST_FILE
+from data_prep.lmdbs.writer import Spool, encode_record, read_lmdb
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder

@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 
 import pyhisto
-from data_prep.dataset import summary
-from data_prep.options import add_manifest_options, split_data
+from data_prep.datasets.dataset import summary
+from data_prep.datasets.options import add_manifest_options, split_data
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import write_text

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import cv2
 
-from data_prep.annotations import CLASSES, Region, read_annotations
-from data_prep.dataset import table
-from data_prep.slides import (
+from data_prep.datasets.dataset import table
+from data_prep.slides.annotations import CLASSES, Region, read_annotations
+from data_prep.slides.slide import (
     MAP_ROWS,
     SCALES,
     Slide,

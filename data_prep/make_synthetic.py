@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cv2
 
-from data_prep import synthetic
+from data_prep.synthetic import breakhis as synthetic
 from pyhisto.cli import Parser, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder

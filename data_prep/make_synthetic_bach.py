@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from data_prep.synthetic_bach import Photo, draw, make_photos
+from data_prep.synthetic.bach import Photo, draw, make_photos
 from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import get_args
 
-from data_prep import bach, bisque
-from data_prep.pathologies import ALL, SPLIT_BY, SplitBy, by_node, split, whole, with_pathologies
+from data_prep.datasets import bach, bisque
+from data_prep.datasets.pathologies import ALL, SPLIT_BY, SplitBy, by_node, split, whole, with_pathologies
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from data_prep.montage import draw_montage, sample_records
+from data_prep.lmdbs.montage import draw_montage, sample_records
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from data_prep.verify import verify_splits
+from data_prep.lmdbs.verify import verify_splits
 from pyhisto.cli import Parser, run
 
 

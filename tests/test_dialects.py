@@ -14,7 +14,7 @@ from pyhisto.proof.engines import ENGINES, choose_engine
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import NetParameter, parse_text, write_weights
 from pyhisto.prototext import Document
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 
 # Of 6 rows 3x3 windows at stride 2 and pad 1 have (6 + 2 - 3) / 2 = 2.5 steps: 3 rows rounded down, 4 rounded up.
@@ -51,7 +51,7 @@ def test_a_pruned_network_keeps_the_dialect_that_it_was_read_in(tmp_path: Path, 
     model, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     model.write_text(NET.format(rounding=rounding))
     write_weights(weights, random_weights([graph_of(rounding)]))
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     removed = plan_pruning(network, "l1", Schedule(0.5, None, "block", "rescale", 1, ()), None, 0)
     text = cut_network(network, removed, {}).texts["net.prototxt"]
     assert text == model.read_text().replace("num_output: 4", "num_output: 2")

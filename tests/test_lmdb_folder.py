@@ -8,7 +8,7 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from data_prep.lmdb_writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record, read_lmdb
 from pyhisto.errors import InputError
 from pyhisto.lmdb_folder import count_records, open_lmdb
 from pyhisto.proto import Datum

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
-from pyhisto.evaluation.tables import Cell, Column, Table, to_csv, to_markdown, to_text
 from pyhisto.files import whole_folder, write_text
 from pyhisto.graph import Graph, check_weights
 from pyhisto.proto import read_weights
 from pyhisto.pruning.compare import Layer, State, compare_layers, draw_widths, total
-from pyhisto.pruning.network import read_prototxts
+from pyhisto.pruning.prototxts import read_prototxts
+from pyhisto.tables.table import Cell, Column, Table, to_csv, to_markdown, to_text
 from pyhisto.training.timing import Timing, caffe_time
 
 ITERATIONS = 10

@@ -11,11 +11,11 @@ import numpy as np
 from pyhisto.cli import Parser, natural, run, share
 from pyhisto.evaluation.metrics import Scores
 from pyhisto.evaluation.predictions import Predictions, read_predictions
-from pyhisto.evaluation.remarks import about_scores
 from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, PRINTED, STRATEGIES, Result, available, evaluate
-from pyhisto.evaluation.tables import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
 from pyhisto.files import filled_folder, read_json, sha256, write_text
+from pyhisto.study.remarks import about_scores
+from pyhisto.tables.table import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
 from pyhisto.versions import versions
 
 

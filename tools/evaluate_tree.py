@@ -12,13 +12,13 @@ import argparse
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
-from pyhisto.evaluation.tables import to_text
 from pyhisto.files import read_object
 from pyhisto.hierarchy.decide import PAPERS_ROUTING, ROUTINGS
 from pyhisto.hierarchy.predictions import Predictions, read_predictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
 from pyhisto.hierarchy.systems import Choice, System, choose, evaluate, parse_system
 from pyhisto.hierarchy.tree import FLAT, NODES
+from pyhisto.tables.table import to_text
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pyhisto.pruning.allocation import allocate
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, rank_atoms, write
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, rank_atoms, write
 from pyhisto.pruning.schedule import Schedule, proportion
 from pyhisto.pruning.sensitivity import Sensitivity
 from pyhisto.pruning.summary import table
@@ -32,7 +32,7 @@ def main() -> None:
         raise InputError(f"--loop {arguments.loop}: there are {arguments.loops} loops; count from 1")
     if arguments.sensitivity and arguments.target_flops is None and arguments.target_weights is None:
         raise InputError("--sensitivity shares out a target: give --target-flops or --target-weights")
-    network = Network.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
+    network = LoadedNetwork.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
     for file in network.files:
         for unknown in unknown_fields(file.document, NetParameter.DESCRIPTOR):
             print(f"Left as it is: {file.path}:{unknown.line}: {unknown.path}")
@@ -59,7 +59,7 @@ def main() -> None:
         print(arguments.out)
 
 
-def _choose(network: Network, arguments: argparse.Namespace) -> tuple[Removed, dict[str, object]]:
+def _choose(network: LoadedNetwork, arguments: argparse.Namespace) -> tuple[Removed, dict[str, object]]:
     """Which atoms go, and what the plan notes of how they were chosen."""
     share = None if arguments.ratio is None else proportion(arguments.ratio, arguments.loops)
     schedule = Schedule(

@@ -6,15 +6,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pyhisto.cli import Parser, run
-from pyhisto.evaluation.report import write_report
-from pyhisto.evaluation.results import Stage
-from pyhisto.evaluation.tables import to_text
+from pyhisto.study.report import write_report
+from pyhisto.study.results import Stage
+from pyhisto.tables.table import to_text
 
 
 def main() -> None:
     """Write the report; print its summary."""
     parser = Parser(description=__doc__)
-    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="see pyhisto/evaluation/results.py")
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="see pyhisto/study/results.py")
     parser.add_argument(
         "--root", type=Path, metavar="DIR", help="folder of the images, for pictures of mistakes (default: run.json's)"
     )

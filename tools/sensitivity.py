@@ -15,7 +15,7 @@ from pyhisto.cli import Parser, positive, ratio, run
 from pyhisto.files import sha256, whole_file
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.prune import Network, rank_atoms
+from pyhisto.pruning.pruner import LoadedNetwork, rank_atoms
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.sensitivity_curves import draw_curves
 from pyhisto.pruning.sensitivity_measure import SHARES, Mask, measure
@@ -24,7 +24,7 @@ from pyhisto.pruning.sensitivity_measure import SHARES, Mask, measure
 def main() -> None:
     """Parse, measure, write."""
     arguments = _parse()
-    network = Network.read(arguments.model, arguments.also, arguments.weights, {})
+    network = LoadedNetwork.read(arguments.model, arguments.also, arguments.weights, {})
     importance = Importance.load(arguments.importance) if arguments.importance else None
     scores = rank_atoms(network, arguments.criterion, importance, arguments.seed)
     schedule = Schedule(None, se_hidden=arguments.se_hidden, keep=tuple(arguments.keep))

@@ -22,10 +22,10 @@ import cv2
 import yaml
 from study import BRANCHES, Study, option_words
 
-from data_prep import synthetic
-from data_prep.build import record_pixels
-from data_prep.lmdb_writer import encode_record
+from data_prep.lmdbs.build import record_pixels
+from data_prep.lmdbs.writer import encode_record
 from data_prep.make_slide_samples import SUFFIXES
+from data_prep.synthetic import breakhis as synthetic
 from pyhisto.cli import Parser, run
 from pyhisto.cost import as_json, layer_costs
 from pyhisto.devices.check import fault

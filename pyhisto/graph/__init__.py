@@ -1,7 +1,7 @@
-"""A network as layers and blobs (`network`), the layer types (`types`), old formats (`upgrade`), data (`sources`)."""
+"""A network as layers and blobs (`graph`), the layer types (`types`), old formats (`upgrade`), data (`sources`)."""
 
-from pyhisto.graph.network import Blob, Graph, NetworkError, Node, layers_in_phase
-from pyhisto.graph.types import LAYER_TYPES, Shape, convolution_window, pooling_window
+from pyhisto.graph.graph import Blob, Graph, NetworkError, Node, layers_in_phase
+from pyhisto.graph.types import LAYER_TYPES, Shape, convolution_window, pooling_window, safe_in_place
 from pyhisto.graph.upgrade import upgrade
 from pyhisto.graph.weights import check_weights
 
@@ -16,5 +16,6 @@ __all__ = [
     "convolution_window",
     "layers_in_phase",
     "pooling_window",
+    "safe_in_place",
     "upgrade",
 ]

@@ -28,7 +28,7 @@ def count(shape: Sequence[int]) -> int:
 
 
 def canonical_axis(axis: int, shape: Shape) -> int:
-    """An axis counted from the front; negative ones count from the end. Raises ShapeError where it is out of range."""
+    """An axis counted from the front; negative ones count from the end. Raises ShapeError if it is out of range."""
     if not -len(shape) <= axis < len(shape):
         raise ShapeError(f"axis {axis} is out of range for a blob of shape {dims(shape)}")
     return axis % len(shape)
@@ -40,7 +40,7 @@ def dims(shape: Sequence[int]) -> str:
 
 
 def legacy(shape: Shape, axis: int) -> int:
-    """The size of an axis of N x C x H x W, 1 where a blob has fewer axes (Blob::LegacyShape)."""
+    """The size of an axis of N x C x H x W, 1 if a blob has fewer axes (Blob::LegacyShape)."""
     if len(shape) > 4:
         raise ShapeError(f"takes blobs of 4 axes at most, not {dims(shape)}")
     return shape[axis] if axis < len(shape) else 1
@@ -65,7 +65,9 @@ class LayerType:
 
     `shapes(layer, bottoms, number of tops)` gives the tops' shapes, `params(layer, bottoms)` those of the blobs that
     Caffe creates for the layer's weights; both raise ShapeError. `auto_top`: Caffe adds nameless tops up to the
-    minimum (losses). `in_place` False: Caffe refuses top = bottom. `shares_memory`: the tops are views of the bottom.
+    minimum (losses). `in_place` False: Caffe refuses top = bottom; `safe_in_place`: forward and backward are right even
+    then. `shares_memory`: the tops are views of the bottom. `makes_zero`: with weights of zero its tops are zero,
+    whatever it reads; `makes_nonzero`: what it makes of zero is not zero.
     """
 
     shapes: ShapeFunction
@@ -74,7 +76,10 @@ class LayerType:
     params: ParamFunction = _no_params
     auto_top: bool = False
     in_place: bool = True
+    safe_in_place: bool = False
     shares_memory: bool = False
+    makes_zero: bool = False
+    makes_nonzero: bool = False
 
 
 # Layers that keep the shape
@@ -172,7 +177,7 @@ class Window:
 
 
 def convolution_window(layer: Any, bottom: Shape) -> Window:
-    """The geometry of a Convolution, Deconvolution or Im2col layer. Raises ShapeError where Caffe refuses it."""
+    """The geometry of a Convolution, Deconvolution or Im2col layer. Raises ShapeError if Caffe refuses it."""
     parameters = layer.convolution_param
     channel_axis = canonical_axis(parameters.axis, bottom)
     spatial = len(bottom) - channel_axis - 1
@@ -259,7 +264,7 @@ def _im2col(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
 
 
 def pooling_window(layer: Any, bottom: Shape) -> Window:
-    """The geometry of a Pooling layer over an N x C x H x W bottom. Raises ShapeError where Caffe refuses it."""
+    """The geometry of a Pooling layer over an N x C x H x W bottom. Raises ShapeError if Caffe refuses it."""
     parameters = layer.pooling_param
     _check(len(bottom) == 4, f"takes a blob of 4 axes, not {dims(bottom)}")
 
@@ -651,7 +656,8 @@ def _parameter_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
     return [tuple(layer.parameter_param.shape.dim)]
 
 
-_NEURON = LayerType(_same)
+_NEURON = LayerType(_same, safe_in_place=True)
+_NEURON_NOT_ZERO = LayerType(_same, safe_in_place=True, makes_nonzero=True)
 _LOSS = LayerType(_loss, bottoms=(2, 2), auto_top=True)
 
 LAYER_TYPES: dict[str, LayerType] = {
@@ -659,40 +665,44 @@ LAYER_TYPES: dict[str, LayerType] = {
     "Accuracy": LayerType(_accuracy, bottoms=(2, 2), tops=(1, 2)),
     "ArgMax": LayerType(_arg_max),
     "Axpy": LayerType(_axpy, bottoms=(3, 3)),
-    "BNLL": _NEURON,
-    "BatchNorm": LayerType(_batch_norm, params=_batch_norm_params),
+    "BNLL": _NEURON_NOT_ZERO,
+    "BatchNorm": LayerType(_batch_norm, params=_batch_norm_params, safe_in_place=True),
     "BatchReindex": LayerType(_batch_reindex, bottoms=(2, 2)),
-    "Bias": LayerType(_broadcast, bottoms=(1, 2), params=_bias_params),
-    "Clip": _NEURON,
+    "Bias": LayerType(_broadcast, bottoms=(1, 2), params=_bias_params, safe_in_place=True),
+    "Clip": LayerType(_same),
     "Concat": LayerType(_concat, bottoms=(1, None)),
     "ContrastiveLoss": LayerType(_loss, bottoms=(3, 3), auto_top=True),
-    "Convolution": LayerType(_convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params),
+    "Convolution": LayerType(
+        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+    ),
     "Crop": LayerType(_crop, bottoms=(2, 2)),
-    "Deconvolution": LayerType(_convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params),
+    "Deconvolution": LayerType(
+        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+    ),
     "Dropout": _NEURON,
     "DummyData": LayerType(_dummy_data, bottoms=(0, 0), tops=(1, None)),
     "ELU": _NEURON,
     "Eltwise": LayerType(_eltwise, bottoms=(2, None)),
-    "Embed": LayerType(_embed, params=_embed_params),
+    "Embed": LayerType(_embed, params=_embed_params, makes_zero=True),
     "EuclideanLoss": _LOSS,
-    "Exp": _NEURON,
+    "Exp": _NEURON_NOT_ZERO,
     "Filter": LayerType(_filter, bottoms=(2, None), tops=(1, None)),
     "Flatten": LayerType(_flatten, in_place=False, shares_memory=True),
     "HDF5Output": LayerType(_nothing, bottoms=(2, 2), tops=(0, 0)),
     "HingeLoss": _LOSS,
     "Im2col": LayerType(_im2col),
     "InfogainLoss": LayerType(_loss, bottoms=(2, 3), tops=(1, 2), auto_top=True),
-    "InnerProduct": LayerType(_inner_product, params=_inner_product_params),
+    "InnerProduct": LayerType(_inner_product, params=_inner_product_params, makes_zero=True),
     "LRN": LayerType(_lrn),
     "LSTM": LayerType(_recurrent, bottoms=(2, 5), tops=(1, 3), params=_recurrent_params),
     "LSTMUnit": LayerType(_lstm_unit, bottoms=(3, 3), tops=(2, 2)),
-    "Log": _NEURON,
+    "Log": _NEURON_NOT_ZERO,
     "MVN": LayerType(_mvn),
     "MemoryData": LayerType(_memory_data, bottoms=(0, 0), tops=(2, 2)),
     "MultiBoxLoss": LayerType(_multibox_loss, bottoms=(4, 4), auto_top=True),
     "MultinomialLogisticLoss": _LOSS,
     "Normalize": LayerType(_channelwise, params=_channel_params),
-    "PReLU": LayerType(_channelwise, params=_channel_params),
+    "PReLU": LayerType(_channelwise, params=_channel_params, safe_in_place=True),
     "Parameter": LayerType(_parameter, bottoms=(0, 0), params=_parameter_params),
     "Permute": LayerType(_permute),
     "Pooling": LayerType(_pooling, tops=(1, 2)),
@@ -702,19 +712,27 @@ LAYER_TYPES: dict[str, LayerType] = {
     "Reduction": LayerType(_reduction),
     "Reshape": LayerType(_reshape, in_place=False, shares_memory=True),
     "SPP": LayerType(_spp),
-    "Scale": LayerType(_broadcast, bottoms=(1, 2), params=_scale_params),
-    "Sigmoid": _NEURON,
+    "Scale": LayerType(_broadcast, bottoms=(1, 2), params=_scale_params, safe_in_place=True),
+    "Sigmoid": _NEURON_NOT_ZERO,
     "SigmoidCrossEntropyLoss": _LOSS,
     "Silence": LayerType(_nothing, bottoms=(1, None), tops=(0, 0)),
     "Slice": LayerType(_slice, tops=(1, None)),
     "SmoothL1Loss": LayerType(_loss, bottoms=(2, 3), auto_top=True),
-    "Softmax": LayerType(_softmax),
+    "Softmax": LayerType(_softmax, safe_in_place=True),
     "SoftmaxWithLoss": LayerType(_loss, bottoms=(2, 2), tops=(1, 2), auto_top=True),
     "Split": LayerType(_same, tops=(1, None), in_place=False, shares_memory=True),
-    "Swish": _NEURON,
+    "Swish": LayerType(_same),
     "TanH": _NEURON,
     "Threshold": _NEURON,
     "Tile": LayerType(_tile),
 }
 """Every layer type of Caffe 1.0 whose shapes follow from its bottoms (layers that read data: `sources`), some of SSD's,
 and SENet's Axpy."""
+
+
+def safe_in_place(layer_type: str) -> bool:
+    """Whether a layer of this type computes right, forward and backward, if its top is its bottom.
+
+    A Python layer is taken to know what it does.
+    """
+    return layer_type == "Python" or (layer_type in LAYER_TYPES and LAYER_TYPES[layer_type].safe_in_place)

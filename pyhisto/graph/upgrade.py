@@ -131,7 +131,7 @@ def upgrade(net: Net, source: object = "network") -> tuple[Net, list[int | None]
     """The network in today's format, and for each of its layers its position in `layer` (or `layers`) of `net`.
 
     A layer that the upgrade made up (Input) has the position None. `net` is left as it is, and is itself the answer
-    where it needs nothing. Raises InputError where Caffe refuses.
+    if it needs nothing. Raises InputError if Caffe refuses.
     """
     if net.layers and net.layer:
         raise InputError(f"{source}: holds both 'layer' and 'layers'; write all in the 'layer' format")

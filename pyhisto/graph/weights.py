@@ -3,7 +3,7 @@
 from typing import Any
 
 from pyhisto.errors import InputError
-from pyhisto.graph.network import Graph, Node
+from pyhisto.graph.graph import Graph, Node
 from pyhisto.graph.types import Shape, dims
 from pyhisto.proto import Net, blob_array, blob_shape, weight_layers
 
@@ -11,7 +11,7 @@ from pyhisto.proto import Net, blob_array, blob_shape, weight_layers
 def check_weights(graph: Graph, weights: Net, source: object) -> list[Node]:
     """The layers that have weights of which `weights` (a caffemodel, from `source`) holds none.
 
-    Raises InputError where a layer's blobs differ from the network's in number or shape, or are damaged. Layers of the
+    Raises InputError if a layer's blobs differ from the network's in number or shape, or are damaged. Layers of the
     file that the network does not have are passed over, as Caffe does.
     """
     first: dict[str, Node] = {}

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyhisto.evaluation.drawing import COLOURS, Drawing, grid
 from pyhisto.hierarchy.systems import NodeScore, SystemScore
 from pyhisto.hierarchy.tree import BELOW, CARCI, LEAVES
+from pyhisto.tables.drawing import COLOURS, Drawing, grid
 
 PLACES = {CARCI.name: (0.5, 0.86), BELOW[0].name: (0.25, 0.48), BELOW[1].name: (0.75, 0.48)}
 LEAF_PLACES = dict(zip(LEAVES, ((0.125, 0.1), (0.375, 0.1), (0.625, 0.1), (0.875, 0.1)), strict=True))

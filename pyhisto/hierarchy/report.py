@@ -7,17 +7,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from pyhisto.evaluation.drawing import save
-from pyhisto.evaluation.html import SYNTHETIC, figure, page, paragraph, table_html
-from pyhisto.evaluation.reference import Printed, read_printed
-from pyhisto.evaluation.tables import Cell, Column, Table, percent, write_tables
-from pyhisto.evaluation.written import written_report
 from pyhisto.files import write_text
 from pyhisto.hierarchy.decide import PAPERS_ROUTING
 from pyhisto.hierarchy.drawings import confusion_drawing, tree_drawing
 from pyhisto.hierarchy.predictions import Predictions
 from pyhisto.hierarchy.systems import Choice, SystemScore, discordant, score_node
 from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES
+from pyhisto.study.paper.beside import Printed, read_printed
+from pyhisto.tables.drawing import save
+from pyhisto.tables.html import SYNTHETIC, figure, page, paragraph, table_html
+from pyhisto.tables.table import Cell, Column, Table, percent, write_tables
+from pyhisto.tables.written import written_report
 
 TABLE_1 = Printed("kone2018_table1", "Table 1 of Kone & Boulmane 2018", None)
 SIGNIFICANT = 0.05

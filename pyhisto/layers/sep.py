@@ -14,15 +14,13 @@ and `samples` (optional) the number of samples that the statistics are over; lat
 A Python layer runs on the CPU, on a GPU machine too: hence the small gate, and never the N x C x H x W maps.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import caffe
 
 from pyhisto.layers import activation_statistics as statistics
-
-STAGES = ("training", "statistics", "pruning")
+from pyhisto.layers.sep_layer import STAGES, read_settings
 
 
 class SEPLayer(caffe.Layer):  # type: ignore[misc]  # pycaffe has no type hints
@@ -30,7 +28,7 @@ class SEPLayer(caffe.Layer):  # type: ignore[misc]  # pycaffe has no type hints
 
     def setup(self, bottom: Sequence[Any], top: Sequence[Any]) -> None:
         """Read the stage; make the state blobs: no samples seen, nothing masked."""
-        settings = json.loads(self.param_str or "{}")
+        settings = read_settings(self.param_str)
         self.stage = settings.get("stage", "training")
         self.limit = settings.get("samples")
         if self.stage not in STAGES:

@@ -34,12 +34,12 @@ class DataSource:
 
     @cached_property
     def labels(self) -> frozenset[int]:
-        """The labels that occur; read only when asked for, which takes a while where the records are many."""
+        """The labels that occur; read only when asked for, which takes a while if the records are many."""
         return self.read_labels()
 
 
 def read_source(layer: Any, root: Path) -> DataSource | None:
-    """The records that a layer reads, found from the folder that Caffe is started in; None where there are none."""
+    """The records that a layer reads, found from the folder that Caffe is started in; None if there are none."""
     if layer.type == "Data":
         return _read_lmdb(layer, root / layer.data_param.source)
     if layer.type == "ImageData":

@@ -10,18 +10,17 @@ Two variants:
   released  the tail is 4e + 4b + 4c + 4d = 2384 channels, and training has two auxiliary heads, on 4a and 4d.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pyhisto.errors import InputError
+from pyhisto.layers.sep_layer import Stage, python_param
 from pyhisto.nets.builder import AUTHORS_MEAN, MSRA, Builder, conv_side, pool_side
 from pyhisto.proto import Net
 
 Variant: TypeAlias = Literal["paper", "released"]
 SEP: TypeAlias = Literal["python", "native"]
-Stage: TypeAlias = Literal["training", "statistics", "pruning"]
 
 SE_REDUCTION = 16
 """r of eq. 3."""
@@ -221,8 +220,9 @@ def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, sta
 def _sep_layer(b: Builder, name: str, gate: str, stage: Stage) -> str:
     """The Python layer; its four blobs are state, not weights: their multipliers are 0."""
     return b.layer(
-        "Python", name, gate, params=[{"lr_mult": 0, "decay_mult": 0}] * 4,
-        python_param={
-            "module": "pyhisto.layers.sep", "layer": "SEPLayer", "param_str": json.dumps({"stage": stage}),
-        },
-    )  # fmt: skip
+        "Python",
+        name,
+        gate,
+        params=[{"lr_mult": 0, "decay_mult": 0}] * 4,
+        python_param=python_param(stage),
+    )

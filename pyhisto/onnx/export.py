@@ -10,9 +10,9 @@ import numpy as np
 import pyhisto
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
-from pyhisto.graph import Graph, check_weights
-from pyhisto.graph.network import Blob, Node
-from pyhisto.lint.network import SAFE_IN_PLACE
+from pyhisto.graph import Graph, check_weights, safe_in_place
+from pyhisto.graph.graph import Blob, Node
+from pyhisto.layers.sep_layer import is_sep, stage
 from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
@@ -56,7 +56,7 @@ def export(
     open in the model, under the name BATCH. `properties` go into the model's metadata. `document` is the prototxt that
     the graph was built of, for Caffe to run.
 
-    Raises InputError where a layer's weights are absent or do not fit, where the network is made for one number of
+    Raises InputError if a layer's weights are absent or do not fit, where the network is made for one number of
     images, where a layer has no counterpart, and where the package onnx is missing.
     """
     load("onnx")
@@ -66,7 +66,7 @@ def export(
             f"{source}: holds no weights for layer '{absent[0]}' of {graph.source}; is it of this network?"
         )
     for node in graph.nodes:
-        if node.type == "Python" and '"pruning"' in node.layer.python_param.param_str:
+        if is_sep(node.layer) and stage(node.layer) == "pruning":
             raise InputError(f"{graph.source}: layer '{node.name}' masks channels; prune them (tools/prune.py) instead")
     network = runnable(graph, document)
     for layer in network.net.layer:
@@ -115,7 +115,7 @@ class _Making:
                 continue
             self.writer.scope = node.name
             try:
-                if any(blob.in_place_of for blob in node.tops) and node.type not in SAFE_IN_PLACE:
+                if any(blob.in_place_of for blob in node.tops) and not safe_in_place(node.type):
                     raise OnnxError("it works in place, which Caffe computes wrongly; give its top another name")
                 if node.param_shapes != changed.param_shapes:
                     raise OnnxError("the size of its weights depends on the number of images")
@@ -160,7 +160,7 @@ class _Making:
         return Layer(node.layer, [self.tensors[blob] for blob in node.bottoms], bottoms, tops, blobs)
 
     def _named(self, blob: Blob, tensor: str) -> str:
-        """The tensor of a blob, under the blob's name where the tensor is new."""
+        """The tensor of a blob, under the blob's name if the tensor is new."""
         if not self.writer.is_new(tensor):
             return tensor
         self.writer.name(tensor, self.names[blob])
@@ -178,7 +178,7 @@ class _Making:
 
 
 def _open_dims(blob: Blob, other: Blob) -> tuple[Blob, Dims]:
-    """A blob's shape, -1 where it differs from that of its twin at another number of images."""
+    """A blob's shape, -1 if it differs from that of its twin at another number of images."""
     sizes = zip(blob.shape or (), other.shape or (), strict=True)
     return blob, tuple(size if size == changed else -1 for size, changed in sizes)
 

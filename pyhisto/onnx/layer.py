@@ -28,7 +28,7 @@ class Layer:
     """Its weights, in the shapes that Caffe gives them."""
 
     def fixed(self, dims: Dims) -> Dims:
-        """`dims`, none of which may depend on the number of images. Raises OnnxError where one does."""
+        """`dims`, none of which may depend on the number of images. Raises OnnxError if one does."""
         if -1 in dims:
             raise OnnxError("it works along an axis whose size depends on the number of images")
         return dims

@@ -14,9 +14,9 @@ from pyhisto.proto import Net
 
 
 def prove(exported: Export, weights: Net, source: object) -> Proof | None:
-    """Caffe (else OpenCV) against ONNX Runtime, on random inputs; None where neither can run the network.
+    """Caffe (else OpenCV) against ONNX Runtime, on random inputs; None if neither can run the network.
 
-    Compared are the outputs and what a Softmax reads. Raises InputError (naming `source`) where the two differ by more
+    Compared are the outputs and what a Softmax reads. Raises InputError (naming `source`) if the two differ by more
     than TOLERANCE, and as `run_both` does.
     """
     choice = choose_engine([exported.network])

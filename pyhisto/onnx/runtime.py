@@ -17,7 +17,7 @@ FATAL_ONLY = 4
 def runner(model: Any) -> Callable[[Tensors, Sequence[str]], dict[str, NDArray[np.float32]]]:
     """A function of inputs and the names of outputs to these outputs.
 
-    Raises InputError where the package onnxruntime is missing or refuses the model.
+    Raises InputError if the package onnxruntime is missing or refuses the model.
     """
     onnxruntime = load("onnxruntime")
     options = onnxruntime.SessionOptions()

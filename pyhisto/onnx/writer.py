@@ -64,7 +64,7 @@ class Writer:
         return tensor in self._makers
 
     def unused(self, name: str) -> str:
-        """The name, with a number behind it where it is taken."""
+        """The name, with a number behind it if it is taken."""
         fresh = name if name not in self._taken else next(
             numbered for index in count(2) if (numbered := f"{name}_{index}") not in self._taken
         )  # fmt: skip

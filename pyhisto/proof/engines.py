@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
     engine: EngineName
     instead_of_caffe: str
-    """Why it is not Caffe, as a clause; empty where it is."""
+    """Why it is not Caffe, as a clause; empty if it is."""
 
 
 def choose_engine(networks: Iterable[Runnable], files: Iterable[str] = ()) -> Choice | None:

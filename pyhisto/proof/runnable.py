@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, Node, Shape
-from pyhisto.graph.network import SEP_MODULE
+from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
 from pyhisto.prototext import Document, Message
 
@@ -104,7 +104,7 @@ def _bare(layer: LayerParameter) -> LayerParameter:
 def _stand_ins(node: Node) -> list[LayerParameter]:
     """The layers of Caffe's own that do what a layer does that the engines cannot run; none for the others."""
     layer = node.layer
-    if layer.type == "Python" and layer.python_param.module == SEP_MODULE:
+    if is_sep(layer):
         return [LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)]
     if layer.type != "Axpy":
         return []

@@ -13,7 +13,7 @@ from pyhisto.errors import InputError
 from pyhisto.pruning.budget import Budget
 from pyhisto.pruning.criteria import Scores
 from pyhisto.pruning.dependencies import Dependencies
-from pyhisto.pruning.prune import Network, with_hidden
+from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
 from pyhisto.pruning.schedule import Schedule, choose_by_group
 from pyhisto.pruning.sensitivity import GroupCurve, Sensitivity, curves_of, group_keys
 from pyhisto.pruning.target import TOLERANCE, Removed, Target, reach, rounded_up
@@ -23,7 +23,7 @@ DOUBLINGS = 60
 
 
 def allocate(
-    network: Network, scores: Scores, schedule: Schedule, sensitivity: Sensitivity, target: Target, source: object
+    network: LoadedNetwork, scores: Scores, schedule: Schedule, sensitivity: Sensitivity, target: Target, source: object
 ) -> tuple[dict[str, float], Removed]:
     """The share that each group loses (by the name that the file gives it), and the atoms that go.
 

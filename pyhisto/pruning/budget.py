@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.graph import Graph
 from pyhisto.graph.types import count
-from pyhisto.pruning.dependencies import Channels, Dependencies
+from pyhisto.pruning.channels import Channels
+from pyhisto.pruning.dependencies import Dependencies
 
 Quantity: TypeAlias = Literal["flops", "weights"]
 

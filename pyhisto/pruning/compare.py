@@ -27,7 +27,7 @@ class State:
     """Of the layer's first top, with its batch; None for a network, and for a layer without tops."""
     cost: Cost
     forward_ms: float | None = None
-    """For a whole batch; None where nobody measured."""
+    """For a whole batch; None if nobody measured."""
     backward_ms: float | None = None
 
     @property
@@ -49,8 +49,8 @@ class Layer:
 def compare_layers(before: Graph, after: Graph, times: tuple[Times, Times] | None = None) -> list[Layer]:
     """All layers of two networks, matched by name, in the order of the first; new ones follow.
 
-    Splits that Caffe adds by itself are in `times` alone, and in no layer. Raises InputError where a shape is unknown,
-    or where the networks have no layer in common.
+    Splits that Caffe adds by itself are in `times` alone, and in no layer. Raises InputError if a shape is unknown,
+    or if the networks have no layer in common.
     """
     first, second = (_states(graph, times and times[index]) for index, graph in enumerate((before, after)))
     if not first.keys() & second.keys():

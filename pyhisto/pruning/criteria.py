@@ -1,4 +1,4 @@
-"""How important each channel is: the criteria to rank by. Higher stays; NaN where a criterion says nothing."""
+"""How important each channel is: the criteria to rank by. Higher stays; NaN if a criterion says nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ class Importance:
 
     @classmethod
     def load(cls, path: Path) -> "Importance":
-        """Read the file. Raises InputError where it is not one."""
+        """Read the file. Raises InputError if it is not one."""
         content = read_json(path)
         try:
             blocks = {str(name): np.array(factors, np.float64) for name, factors in content["blocks"].items()}

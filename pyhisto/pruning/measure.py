@@ -4,7 +4,6 @@ The work is one forward pass of every record, as far as the last SEP layer, and 
 than one core busy: on the CPU, processes share the records. Each runs its Data layer alone over those of the others.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,8 +20,8 @@ from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph, Node, check_weights
-from pyhisto.graph.network import SEP_MODULE
 from pyhisto.layers import activation_statistics as statistics
+from pyhisto.layers.sep_layer import is_sep, limit_samples, stage
 from pyhisto.lmdb_folder import count_records
 from pyhisto.parallel import WorkerDiedError, ordered_map
 from pyhisto.proto import Net, read_net, read_weights, to_text
@@ -152,20 +151,14 @@ def _in_worker(task: Task, batches: range) -> Sums:
 @cache
 def _own(task: Task) -> Measurement:
     """A worker process's."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says where it aborts is not for the user
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says when it aborts is not for the user
     pycaffe.load()
     threadpool_limits(*ONE_THREAD)
     return Measurement(task)
 
 
 def _measures(node: Node) -> bool:
-    parameter = node.layer.python_param
-    if node.type != "Python" or parameter.module != SEP_MODULE:
-        return False
-    try:
-        return bool(json.loads(parameter.param_str or "{}").get("stage") == "statistics")
-    except (ValueError, AttributeError, RecursionError):
-        return False
+    return is_sep(node.layer) and stage(node.layer) == "statistics"
 
 
 def _gate(sep: Node) -> Node:
@@ -184,7 +177,7 @@ def _records(model: Path, source: str) -> int:
 
 
 def _check(net: Net, model: Path, weights: Path) -> None:
-    """Caffe ends the process where weights do not fit, and says nothing where a layer has none."""
+    """Caffe ends the process if weights do not fit, and says nothing if a layer has none."""
     graph = Graph.build(net, source=model, data_root=Path())
     lacking = [node.name for node in check_weights(graph, read_weights(weights), weights) if not _measures(node)]
     if lacking:
@@ -196,7 +189,6 @@ def _limited(net: Net, samples: int) -> Net:
     limited = type(net)()
     limited.CopyFrom(net)
     for layer in limited.layer:
-        if layer.type == "Python" and layer.python_param.module == SEP_MODULE:
-            settings = json.loads(layer.python_param.param_str or "{}")
-            layer.python_param.param_str = json.dumps({**settings, "samples": samples})
+        if is_sep(layer):
+            limit_samples(layer, samples)
     return limited

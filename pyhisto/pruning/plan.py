@@ -54,7 +54,7 @@ class Plan:
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
-        """Read and check the file. Raises InputError where it is not a plan, or an impossible one."""
+        """Read and check the file. Raises InputError if it is not a plan, or an impossible one."""
         content = read_json(path)
         try:
             if content["format"] != FORMAT:

@@ -10,11 +10,11 @@ from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes, sma
 from pyhisto.proof.runnable import Runnable, runnable
 from pyhisto.proto import Net, NetParameter, parse_text
 from pyhisto.prototext import Document
-from pyhisto.pruning.prune import Network, Pruned
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned
 from pyhisto.pruning.surgery import rewrite_weights
 
 
-def prove(network: Network, pruned: Pruned) -> Proof | None:
+def prove(network: LoadedNetwork, pruned: Pruned) -> Proof | None:
     """Masked original against pruned network, both in the words of their files; None if no engine can run them.
 
     A network that takes more memory than PROOF_BYTES is run at a smaller input if its weights allow one. Raises
@@ -52,7 +52,7 @@ def compare(original: tuple[Runnable, Net], pruned: tuple[Runnable, Net], choice
     return run_both(network, masked, choice, lambda inputs: engine(smaller, kept, inputs, outputs), source)
 
 
-def _affordable(network: Network, pruned: Pruned) -> tuple[Graph, Graph]:
+def _affordable(network: LoadedNetwork, pruned: Pruned) -> tuple[Graph, Graph]:
     """The original's and the pruned network's graph, at inputs that the memory allows. Raises InputError."""
     graphs = network.model, pruned.model
     needed, file = needed_bytes(network.model), network.files[0]

@@ -37,7 +37,7 @@ class Schedule:
 
     Args:
         proportion: X, of the channels in each scope.
-        threshold_k: k of eq. 6; used where `proportion` is None.
+        threshold_k: k of eq. 6; used if `proportion` is None.
         scope: rank within each branch (what one set of layers makes), block (what one Concat joins), or the network.
         se_hidden: `rescale` keeps the reduction r of an SE block, `keep` its hidden width.
         multiple: how many channels a branch keeps is rounded up to a multiple of this.
@@ -89,7 +89,7 @@ def shrink_hidden(
 ) -> NDArray[np.bool_]:
     """Remove hidden units of every SE block that lost channels, so that its reduction r stays.
 
-    Of a block that keeps C' channels floor(C' / r) units stay, at least one; r is 16 where floor(C / 16) is the block's
+    Of a block that keeps C' channels floor(C' / r) units stay, at least one; r is 16 if floor(C / 16) is the block's
     hidden width, else C / width. The units that go are those with the smallest product of the absolute sums of their
     weights, down and up, over the channels that stay.
     """

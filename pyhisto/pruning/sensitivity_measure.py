@@ -16,7 +16,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import exclusive, sha256
 from pyhisto.proto import TEST, Array, NetParameter, layer_blobs, parse_text
 from pyhisto.pruning.criteria import Scores
-from pyhisto.pruning.prune import Network, with_hidden
+from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
 from pyhisto.pruning.schedule import Schedule, choose_by_group
 from pyhisto.pruning.sensitivity import GroupCurve, Score, Sensitivity, Step, group_keys, read_score
 from pyhisto.pruning.surgery import Cut, mask_blob
@@ -50,7 +50,7 @@ Progress: TypeAlias = Callable[[Sequence[Mask]], Iterable[Mask]]
 
 
 def measure(
-    network: Network,
+    network: LoadedNetwork,
     scores: Scores,
     schedule: Schedule,
     shares: Sequence[float],
@@ -92,7 +92,7 @@ def measure(
     return Sensitivity(settings, validation.records, log.done[""], curves)
 
 
-def _masks(network: Network, scores: Scores, schedule: Schedule, shares: Sequence[float]) -> Iterator[Mask]:
+def _masks(network: LoadedNetwork, scores: Scores, schedule: Schedule, shares: Sequence[float]) -> Iterator[Mask]:
     """The masks that differ: of shares that remove the same channels of a group the first is measured."""
     groups = network.dependencies.groups
     for number, key in enumerate(group_keys(network.dependencies)):
@@ -106,7 +106,7 @@ def _masks(network: Network, scores: Scores, schedule: Schedule, shares: Sequenc
             before = count
 
 
-def _measured_file(network: Network) -> tuple[Path, str]:
+def _measured_file(network: LoadedNetwork) -> tuple[Path, str]:
     for file in network.files:
         for graph in file.graphs:
             if graph.phase == TEST and any(node.type == "Data" for node in graph.nodes):
@@ -118,7 +118,7 @@ def _measured_file(network: Network) -> tuple[Path, str]:
     )
 
 
-def _score(validation: Validation, network: Network, mask: Mask) -> Score:
+def _score(validation: Validation, network: LoadedNetwork, mask: Mask) -> Score:
     masked = _masked(network, mask.removed)
     validation.set_weights(masked)
     try:
@@ -127,7 +127,7 @@ def _score(validation: Validation, network: Network, mask: Mask) -> Score:
         validation.restore(masked)
 
 
-def _masked(network: Network, removed: Removed) -> dict[str, list[Array]]:
+def _masked(network: LoadedNetwork, removed: Removed) -> dict[str, list[Array]]:
     """The weights of the layers that a mask changes."""
     cut = Cut(network.dependencies, removed)
     changed = {}

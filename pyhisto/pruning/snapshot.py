@@ -32,7 +32,7 @@ Rewrite = Callable[[Array, Keeps, str], Array]
 def convert(state: Any, plan: Plan, learned_net: str, source: object, rewrite: Rewrite = cut_blob) -> Any:
     """The solver state of the pruned network, which trains on from the weights file `learned_net`.
 
-    Raises InputError where the state's history does not fit the plan.
+    Raises InputError if the state's history does not fit the plan.
     """
     parameters = plan.parameters
     if not parameters:
@@ -80,7 +80,7 @@ def pruned_weights(plan: Plan, plan_path: Path) -> Path:
 
 
 def check_pair(state: Any, plan: Plan, source: object) -> None:
-    """The weights that the state belongs to have to be those that were pruned. Raises InputError where it shows."""
+    """The weights that the state belongs to have to be those that were pruned. Raises InputError if it shows."""
     learned = state.learned_net
     if os.path.isfile(learned) and sha256(Path(learned)) not in plan.sources.values():
         raise InputError(f"{source}: belongs to {learned}, but the plan pruned other weights; prune that file")

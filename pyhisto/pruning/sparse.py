@@ -3,7 +3,7 @@
 A file is the bytes `PHSPARSE`, a version (1), the number of layers, and for each layer its name, the number of its
 blobs, and each blob: its kind, its shape, and its numbers. The kind says float32 or float64, and dense (all numbers) or
 sparse (a bit for each number, the first in the highest bit, then the numbers whose bit is set); each blob takes the
-smaller of the two. All is little-endian. A number counts as zero where all its bits are: -0 is kept, so that what is
+smaller of the two. All is little-endian. A number counts as zero if all its bits are: -0 is kept, so that what is
 read is what was written, bit by bit. Layers are written without their settings: name and blobs are what Caffe copies.
 """
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from pyhisto.pruning.prune import Network, Pruned
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned
 
 
-def table(network: Network, pruned: Pruned) -> Iterator[str]:
+def table(network: LoadedNetwork, pruned: Pruned) -> Iterator[str]:
     """The lines: channels, FLOPs of one item, weights, bytes of the caffemodel, bytes of the activations of one item.
 
     Channels are those that layers make, each counted once in the whole network. Bytes are those of a binary file.

@@ -11,10 +11,12 @@ from pyhisto.graph import Blob, Graph, Node
 from pyhisto.graph.types import dims, slice_axis
 from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob, weight_layers
 from pyhisto.prototext import Document, Message
-from pyhisto.pruning.dependencies import Channels, Dependencies, whole_groups_go
+from pyhisto.pruning.channel_rules import whole_groups_go
+from pyhisto.pruning.channels import Channels
+from pyhisto.pruning.dependencies import Dependencies
 
 Keeps: TypeAlias = Sequence[NDArray[np.bool_] | None]
-"""For each axis of a weight blob, which indices stay; None where all do."""
+"""For each axis of a weight blob, which indices stay; None if all do."""
 
 
 class Cut:
@@ -29,7 +31,7 @@ class Cut:
         return self.stays[channels]
 
     def param_keeps(self, layer: str, blob: int) -> Keeps:
-        """What stays along each axis of a weight blob; empty where nothing is known of it."""
+        """What stays along each axis of a weight blob; empty if nothing is known of it."""
         axes = self.dependencies.params.get((layer, blob), [])
         keeps = [None if channels is None else self.keep(channels) for channels in axes]
         return [None if keep is None or keep.all() else keep for keep in keeps]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.lmdb_writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record, read_lmdb
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.proto import to_text
 

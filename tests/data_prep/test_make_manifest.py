@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from data_prep import bisque
+from data_prep.datasets import bisque
 from pyhisto.manifest import read_manifest
 
 

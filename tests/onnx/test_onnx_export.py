@@ -22,7 +22,7 @@ from pyhisto.onnx.runtime import runner
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, read_net, set_blob, write_weights
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "pruning"))
@@ -106,7 +106,7 @@ def pruned_and_whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Pat
     """The Inception + SEP network at its full width, and half of its channels pruned: prototxts and weights."""
     folder = tmp_path_factory.mktemp("inception")
     whole = save(folder, InceptionSEP("paper").deploy(), name="whole")
-    network = Network.read(whole[0], [], whole[1], {})
+    network = LoadedNetwork.read(whole[0], [], whole[1], {})
     pruned = cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
     small = folder / "pruned.prototxt", folder / "pruned.caffemodel"
     small[0].write_text(pruned.texts["whole.prototxt"])
@@ -183,5 +183,5 @@ def test_the_proof_finds_a_fault() -> None:
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=f"^{package} is missing .*; install it: pip install {package}$"):
+    with pytest.raises(InputError, match=rf"^needs the package {package}, .*: pip install 'pyhisto\[onnx\]'$"):
         runner(made(RandomNetwork(0).net)[0].model)

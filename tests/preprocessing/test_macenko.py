@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torchstain.numpy.normalizers import NumpyMacenkoNormalizer, NumpyReinhardNormalizer
 
-from data_prep.synthetic import Sample, draw, make_patients
+from data_prep.synthetic.breakhis import Sample, draw, make_patients
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.macenko import Macenko, measure

@@ -11,7 +11,7 @@ from pyhisto.files import sha256
 from pyhisto.proto import NetParameter, set_blob, write_weights
 from pyhisto.pruning.allocation import allocate
 from pyhisto.pruning.budget import Budget
-from pyhisto.pruning.prune import Network, rank_atoms
+from pyhisto.pruning.pruner import LoadedNetwork, rank_atoms
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.sensitivity import GroupCurve, Score, Sensitivity, Step, curves_of, group_keys
 from pyhisto.pruning.target import Target
@@ -29,14 +29,14 @@ layer { name: "c" type: "Convolution" bottom: "b" top: "c"
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> Network:
+def network(tmp_path: Path) -> LoadedNetwork:
     model, weights = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
     model.write_text(CHAIN)
     net, generator = NetParameter(), np.random.default_rng(0)
     for name, shape in (("a", (10, 5, 1, 1)), ("b", (10, 10, 1, 1)), ("c", (5, 10, 1, 1))):
         set_blob(net.layer.add(name=name).blobs.add(), generator.normal(size=shape).astype(np.float32))
     write_weights(weights, net)
-    return Network.read(model, [], weights, {})
+    return LoadedNetwork.read(model, [], weights, {})
 
 
 def measured(losses: Mapping[str, tuple[float, float, float]], whole: float = 1.0) -> Sensitivity:
@@ -54,13 +54,13 @@ def measured(losses: Mapping[str, tuple[float, float, float]], whole: float = 1.
     return Sensitivity({}, 100, Score(whole, None), groups)
 
 
-def shares(network: Network, sensitivity: Sensitivity, target: float) -> tuple[dict[str, float], float]:
+def shares(network: LoadedNetwork, sensitivity: Sensitivity, target: float) -> tuple[dict[str, float], float]:
     scores = rank_atoms(network, "l1", None, 0)
     found, removed = allocate(network, scores, Schedule(None), sensitivity, Target("flops", target), "file")
     return found, Budget(network.model, network.dependencies).share(removed, "flops")
 
 
-def test_the_group_that_loses_nothing_goes_first(network: Network) -> None:
+def test_the_group_that_loses_nothing_goes_first(network: LoadedNetwork) -> None:
     found, left = shares(network, measured({"a": (1.0, 1.0, 1.0), "b": (2.0, 3.0, 4.0)}), 0.7)
     # 4 of a's channels are 60 of 200 multiplications.
     assert found["b"] == 0
@@ -68,7 +68,7 @@ def test_the_group_that_loses_nothing_goes_first(network: Network) -> None:
     assert left == pytest.approx(0.7)
 
 
-def test_a_steep_curve_is_left_where_it_turns(network: Network) -> None:
+def test_a_steep_curve_is_left_where_it_turns(network: LoadedNetwork) -> None:
     # a is free until 0.2 and dear behind it, b cheap throughout. 2 of a's channels leave 170; with 5 of b's as well
     # 8 x 5 + 8 x 5 + 5 x 5 = 105 of 200 multiplications are left.
     found, left = shares(network, measured({"a": (1.0, 9.0, 9.5), "b": (1.05, 1.1, 1.2)}), 0.525)
@@ -77,13 +77,13 @@ def test_a_steep_curve_is_left_where_it_turns(network: Network) -> None:
     assert left == pytest.approx(0.525)
 
 
-def test_what_was_gained_by_chance_counts_as_nothing(network: Network) -> None:
+def test_what_was_gained_by_chance_counts_as_nothing(network: LoadedNetwork) -> None:
     # b's loss falls below that of the whole network, and comes back: nothing is lost at any of the shares.
     found, _ = shares(network, measured({"a": (1.1, 1.2, 1.3), "b": (0.7, 0.8, 1.0)}), 0.5)
     assert found["a"] < 0.2 < found["b"]
 
 
-def test_shares_that_were_not_measured_are_not_taken(network: Network) -> None:
+def test_shares_that_were_not_measured_are_not_taken(network: LoadedNetwork) -> None:
     # 8 of 10 channels of both gone: 2 x 5 + 2 x 2 + 2 x 5 = 24 of 200 are left.
     with pytest.raises(InputError, match=r"0.120 is the least .* file has measured; give 0.12 or"):
         shares(network, measured({"a": (1.0, 1.0, 1.0), "b": (1.0, 1.0, 1.0)}), 0.1)
@@ -92,12 +92,12 @@ def test_shares_that_were_not_measured_are_not_taken(network: Network) -> None:
     assert left == pytest.approx(0.12)
 
 
-def test_another_networks_groups_are_refused(network: Network) -> None:
+def test_another_networks_groups_are_refused(network: LoadedNetwork) -> None:
     with pytest.raises(InputError, match="file: knows a group 'z' that this network does not have so"):
         curves_of(measured({"z": (1.0, 1.0, 1.0)}), network.dependencies, "file")
 
 
-def test_the_file_is_read_as_it_was_written(network: Network, tmp_path: Path) -> None:
+def test_the_file_is_read_as_it_was_written(network: LoadedNetwork, tmp_path: Path) -> None:
     assert group_keys(network.dependencies) == ["a", "b", "c"]
     sensitivity = measured({"a": (1.0, 1.25, 1.5)})
     sensitivity.save(tmp_path / "s.json")

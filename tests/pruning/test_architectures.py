@@ -19,9 +19,9 @@ from pyhisto.proof.runnable import runnable
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.network import read_prototxts
 from pyhisto.pruning.proof import compare, prove
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, pruned_model, write
+from pyhisto.pruning.prototxts import read_prototxts
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
 
@@ -116,20 +116,20 @@ FAST = {architectures.mobilenet_v1, architectures.mobilenet_v2}
 
 
 @pytest.fixture(scope="module")
-def network(request: pytest.FixtureRequest) -> Iterator[Network]:
+def network(request: pytest.FixtureRequest) -> Iterator[LoadedNetwork]:
     """An architecture with random weights; the files go again, as all of them together would fill a disk."""
     with TemporaryDirectory() as folder:
         model, weights = save(Path(folder), request.param())
-        yield Network.read(model, [], weights, {})
+        yield LoadedNetwork.read(model, [], weights, {})
 
 
-def made_up_importance(network: Network) -> Importance:
+def made_up_importance(network: LoadedNetwork) -> Importance:
     generator = np.random.default_rng(1)
     blocks = {name: generator.random(len(gate.channels)) for name, gate in network.dependencies.gates.items()}
     return Importance(blocks, samples=1, weights_sha256=sha256(network.weights_path))
 
 
-def prune(network: Network, criterion: str, schedule: Schedule) -> tuple[Pruned, Proof]:
+def prune(network: LoadedNetwork, criterion: str, schedule: Schedule) -> tuple[Pruned, Proof]:
     importance = made_up_importance(network) if criterion == "sep" else None
     pruned = cut_network(network, plan_pruning(network, criterion, schedule, importance, 0), {})
     proof = prove(network, pruned)
@@ -137,7 +137,7 @@ def prune(network: Network, criterion: str, schedule: Schedule) -> tuple[Pruned,
     return pruned, proof
 
 
-def load_in_caffe(network: Network, pruned: Pruned, proof: Proof) -> None:
+def load_in_caffe(network: LoadedNetwork, pruned: Pruned, proof: Proof) -> None:
     """What is written loads in Caffe, with the shapes that the graph infers."""
     import caffe
 
@@ -156,7 +156,7 @@ def load_in_caffe(network: Network, pruned: Pruned, proof: Proof) -> None:
     indirect=["network"],
     ids=[f"{generator.__name__}-{criterion}" for generator, criterion, _ in REMAINING],
 )
-def test_published_architectures(network: Network, criterion: str, remaining: list[tuple[float, float]]) -> None:
+def test_published_architectures(network: LoadedNetwork, criterion: str, remaining: list[tuple[float, float]]) -> None:
     for ratio, (weights, flops) in zip(RATIOS, remaining, strict=True):
         pruned, proof = prune(network, criterion, Schedule(ratio, scope=SCOPES[criterion]))  # type: ignore[arg-type]
         assert proof.engine == "caffe"
@@ -169,7 +169,7 @@ def test_published_architectures(network: Network, criterion: str, remaining: li
 
 def test_opencv_proves_where_caffe_is_not(tmp_path: Path) -> None:
     model, weights = save(tmp_path, architectures.mobilenet_v1())
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     pruned = cut_network(network, plan_pruning(network, "slimming", Schedule(0.6), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
@@ -183,7 +183,7 @@ def test_axpy_is_proved_as_scale_and_sum(tmp_path: Path) -> None:
         INPUT + conv("x", "data", 6, 3) + conv("y", "data", 6, 3) + SQUEEZE_EXCITE, NetParameter, Path("t")
     )
     model, weights = save(tmp_path, net)
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     runs = {layer.name: layer.type for layer in runnable(network.model).net.layer}
     assert runs["axpy"] == "Eltwise"
     assert [group.name for group in network.dependencies.groups][:2] == ["x + y + up", "down"]
@@ -215,13 +215,13 @@ def test_inputs_that_only_amplify_rounding_prove_nothing(engine: EngineName) -> 
         compare((network, weights), (network, other), choice, "t")
 
 
-def read_with_random_weights(model: Path, also: list[Path], folder: Path) -> Network:
+def read_with_random_weights(model: Path, also: list[Path], folder: Path) -> LoadedNetwork:
     """A network of several prototxts, solvers among them, with weights for all of its layers."""
     described = [path for path in also if "solver" not in path.name]
     graphs = [graph for file in read_prototxts(model, described, {}) for graph in file.graphs]
     weights = folder / "random.caffemodel"
     write_weights(weights, random_weights(graphs))
-    return Network.read(model, also, weights, {})
+    return LoadedNetwork.read(model, also, weights, {})
 
 
 LRN = {"conv1": "norm1", "conv2": "norm2"}
@@ -259,12 +259,12 @@ def test_caffe_s_own_models(
             check_files(network, pruned, Path(folder, f"out{ratio}"))
 
 
-def check_files(network: Network, pruned: Pruned, out: Path) -> None:
+def check_files(network: LoadedNetwork, pruned: Pruned, out: Path) -> None:
     """All prototxts together are one network again, which the weights fit."""
     write(network, pruned, None, out)
     model, *others = (out / file.path.name for file in network.files)
     solvers = [out / path.name for path in network.solvers]
-    Network.read(model, [*others, *solvers], out / network.weights_path.name, {})
+    LoadedNetwork.read(model, [*others, *solvers], out / network.weights_path.name, {})
 
 
 @pytest.mark.caffe
@@ -350,7 +350,7 @@ def test_the_v1_format_and_everything_but_the_numbers_survives(engine: EngineNam
     model.write_bytes(text.encode())
     old = as_v1(random_weights([Graph.build(parse_text(text, NetParameter, model, lenient=True))]))
     write_weights(weights, old)
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     pruned, proof = prune(network, "l1", Schedule(0.5, scope="branch"))
     assert proof.engine == engine
     # conv1 loses 2 of 5 positions in each of conv2's 2 groups (half of 5, a half going down), conv2 2 of 4 in each.
@@ -395,7 +395,7 @@ def test_several_outputs_shared_weights_and_hdf5(suffix: str, tmp_path: Path) ->
     model, weights = tmp_path / "net.prototxt", tmp_path / f"net.{suffix}"
     model.write_text(OUTPUTS, encoding="utf-8")
     write_weights(weights, random_weights([Graph.build(net)]))
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     # By the same weights shared0 is made of a and shared1 of shared0: their channels are the same, and an output's.
     assert {group.name: group.frozen for group in network.dependencies.groups} == {
         "a + shared0 + shared1": "network output 'tap'", "early": "network output 'early'", "late": "",
@@ -416,7 +416,7 @@ def test_several_outputs_shared_weights_and_hdf5(suffix: str, tmp_path: Path) ->
 def test_shared_weights_are_cut_together(tmp_path: Path) -> None:
     net = parse_text(OUTPUTS.replace(TAP, ""), NetParameter, Path("t"))
     model, weights = save(tmp_path, net)
-    pruned, _ = prune(Network.read(model, [], weights, {}), "l1", Schedule(0.25))
+    pruned, _ = prune(LoadedNetwork.read(model, [], weights, {}), "l1", Schedule(0.25))
     kept = {layer: kept for layer, (_, kept) in pruned.plan.layers.items()}
     assert len(kept["a"]) == 6
     assert kept["a"] == kept["shared0"] == kept["shared1"]

@@ -12,7 +12,7 @@ from pyhisto.graph import Graph
 from pyhisto.proto import NetParameter, parse_text
 from pyhisto.pruning.budget import Budget
 from pyhisto.pruning.dependencies import Dependencies
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.target import TOLERANCE, Target, reach
 
@@ -44,7 +44,7 @@ def test_counts_by_hand() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_it_is_the_cost_of_the_rewritten_network(seed: int, tmp_path: Path) -> None:
-    network = Network.read(*_files(seed, tmp_path), {})
+    network = LoadedNetwork.read(*_files(seed, tmp_path), {})
     budget = Budget(network.model, network.dependencies)
     whole = total_cost(layer_costs(network.model))
     assert budget.whole == {"flops": whole.flops, "weights": whole.weights}

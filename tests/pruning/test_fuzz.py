@@ -42,9 +42,9 @@ from pyhisto.proto import (
 )
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
-from pyhisto.pruning.network import read_prototxts
 from pyhisto.pruning.plan import Parameter, Plan
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
+from pyhisto.pruning.prototxts import read_prototxts
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import check_pair, convert
 from pyhisto.solver_state import read_state, write_state
@@ -99,7 +99,7 @@ def base(folder: Path, deploy: str, train_val: str) -> Base:
         old.layers.add(name=layer.name, blobs=layer.blobs)
     write_weights(folder / "v1.caffemodel", old)
 
-    network = Network.read(model, also, folder / "net.caffemodel", {})
+    network = LoadedNetwork.read(model, also, folder / "net.caffemodel", {})
     gates = {
         name: np.linspace(0, 1, len(gate.channels), dtype=np.float64)
         for name, gate in network.dependencies.gates.items()
@@ -370,7 +370,7 @@ def prune(chance: random.Random, whole: Base, other: Base, folder: Path) -> None
 
     criterion = "sep" if damage == "importance" else chance.choice(["l1", "l1", "random", "slimming", "sep"])
     model, also = folder / "deploy.prototxt", [folder / "train_val.prototxt", folder / "solver.prototxt"]
-    network = Network.read(model, also[: chance.choice([0, 2, 2])], weights, {})
+    network = LoadedNetwork.read(model, also[: chance.choice([0, 2, 2])], weights, {})
     schedule = Schedule(
         chance.choice([0.5, 0.95, None]), chance.choice([0.0, -1.0]), chance.choice(["branch", "block", "network"]),
         chance.choice(["rescale", "keep"]), chance.choice([1, 2]),
@@ -381,7 +381,7 @@ def prune(chance: random.Random, whole: Base, other: Base, folder: Path) -> None
     write(network, pruned, None, out)
     # What was accepted makes a network of its own, and a plan.
     Plan.load(out / "plan.json")
-    again = Network.read(
+    again = LoadedNetwork.read(
         out / "deploy.prototxt", [out / path.name for path in also if (out / path.name).exists()], out / name, {}
     )
     assert again.dependencies.atom_count() <= network.dependencies.atom_count()
@@ -585,14 +585,14 @@ def test_weights_behind_an_unknown_shape_have_to_fit(tmp_path: Path) -> None:
         set_blob(layer.blobs.add(), np.zeros(shape, np.float32))
     write_weights(tmp_path / "net.caffemodel", weights)
     with pytest.raises(InputError, match="does not fit"):
-        Network.read(tmp_path / "net.prototxt", [], tmp_path / "net.caffemodel", {})
+        LoadedNetwork.read(tmp_path / "net.prototxt", [], tmp_path / "net.caffemodel", {})
 
 
 def test_files_of_one_name_would_overwrite_one_another(tmp_path: Path) -> None:
     model, weights = save(tmp_path, RandomNetwork(0).net, name="plan")
     model = model.rename(tmp_path / "plan.json")
     with pytest.raises(InputError, match=r"two files are called plan\.json"):
-        Network.read(model, [], weights, {})
+        LoadedNetwork.read(model, [], weights, {})
 
 
 def test_states_name_any_weights(tmp_path: Path) -> None:

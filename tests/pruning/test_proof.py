@@ -14,7 +14,7 @@ from pyhisto.proof.memory import available_bytes, needed_bytes
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import blob_array, read_net, set_blob, write_weights
 from pyhisto.pruning.proof import compare, prove
-from pyhisto.pruning.prune import Network, Pruned, cut_network, plan_pruning, pruned_model
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
 
@@ -22,13 +22,13 @@ ENGINE_PARAMS = [pytest.param("caffe", marks=pytest.mark.caffe), "opencv"]
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> Network:
+def network(tmp_path: Path) -> LoadedNetwork:
     model, weights = save(tmp_path, RandomNetwork(0).net)
-    return Network.read(model, [], weights, {})
+    return LoadedNetwork.read(model, [], weights, {})
 
 
 @pytest.mark.parametrize("engine", ENGINE_PARAMS)
-def test_engines_prove_a_right_pruning(network: Network, engine: str) -> None:
+def test_engines_prove_a_right_pruning(network: LoadedNetwork, engine: str) -> None:
     pruned = cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
@@ -38,7 +38,7 @@ def test_engines_prove_a_right_pruning(network: Network, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINE_PARAMS)
-def test_a_wrong_channel_is_found(network: Network, engine: str) -> None:
+def test_a_wrong_channel_is_found(network: LoadedNetwork, engine: str) -> None:
     removed = plan_pruning(network, "l1", Schedule(0.5), None, 0)
     pruned = cut_network(network, removed, {})
     # Mask one channel that the pruned network kept.
@@ -52,7 +52,7 @@ def test_a_wrong_channel_is_found(network: Network, engine: str) -> None:
     assert proof.largest_difference > 1e-3
 
 
-def cut_network_mask(network: Network, removed: np.ndarray):  # type: ignore[no-untyped-def]
+def cut_network_mask(network: LoadedNetwork, removed: np.ndarray):  # type: ignore[no-untyped-def]
     from pyhisto.pruning.surgery import Cut
 
     return Cut(network.dependencies, removed)
@@ -70,7 +70,7 @@ layer {{ name: "b" type: "Convolution" bottom: "{last}" top: "b" convolution_par
 
 def written(
     folder: Path, scale: float = 1, side: int = 8, more: str = "", between: str = "", last: str = "a"
-) -> Network:
+) -> LoadedNetwork:
     """A network in a file, and weights whose last layer is `scale` times as large as usual."""
     model, weights = folder / "net.prototxt", folder / "net.caffemodel"
     model.write_text(NETWORK.format(side=side, more=more, between=between, last=last))
@@ -79,10 +79,10 @@ def written(
     for blob in net.layer[-1].blobs:
         set_blob(blob, blob_array(blob) * np.float32(scale))
     write_weights(weights, net)
-    return Network.read(model, [], weights, {})
+    return LoadedNetwork.read(model, [], weights, {})
 
 
-def pruned_by_half(network: Network) -> Pruned:
+def pruned_by_half(network: LoadedNetwork) -> Pruned:
     return cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
 
 
@@ -150,7 +150,7 @@ def test_a_network_that_has_to_be_huge_says_so_first(tmp_path: Path) -> None:
         prove(network, pruned_by_half(network))
 
 
-def test_a_difference_stops_the_pruning(network: Network) -> None:
+def test_a_difference_stops_the_pruning(network: LoadedNetwork) -> None:
     pruned = cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
     blob = pruned.weights.layer[0].blobs[0]
     set_blob(blob, blob_array(blob) + 0.1)

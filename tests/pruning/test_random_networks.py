@@ -9,7 +9,7 @@ from networks import RandomNetwork, save
 from pyhisto.errors import InputError
 from pyhisto.proof.comparison import TOLERANCE
 from pyhisto.pruning.proof import prove
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, pruned_model
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
 
 pytestmark = pytest.mark.caffe
@@ -24,7 +24,7 @@ def check(seed: int, folder: Path) -> bool:
     import caffe
 
     model, weights = save(folder, RandomNetwork(seed).net, seed)
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     generator = np.random.default_rng(seed)
     schedule = Schedule(
         float(generator.uniform(0.1, 0.9)),

@@ -96,10 +96,10 @@ def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: str) -> N
     from pyhisto.files import sha256
     from pyhisto.nets.inception_sep import InceptionSEP
     from pyhisto.pruning.importance import Importance
-    from pyhisto.pruning.prune import Network, cut_network, plan_pruning
+    from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 
     model, weights = save(tmp_path, InceptionSEP("paper").deploy())
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     generator = np.random.default_rng(0)
     importance = Importance(
         {name: generator.uniform(0.3, 0.7, len(gate.channels)) for name, gate in network.dependencies.gates.items()},

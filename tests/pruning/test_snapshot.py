@@ -17,7 +17,7 @@ from pyhisto.errors import InputError
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import Datum, read_net, read_weights, to_text, write_weights
 from pyhisto.pruning.plan import Parameter, Plan
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import convert, pruned_weights
 from pyhisto.pruning.surgery import mask_blob, rewrite_weights
@@ -83,7 +83,7 @@ def test_training_goes_on_where_the_masked_run_would(tmp_path: Path, kind: str, 
     train(first)
     weights, state = (tmp_path / f"first_iter_4.{what}{suffix}" for what in ("caffemodel", "solverstate"))
 
-    read = Network.read(original, [], weights, {})
+    read = LoadedNetwork.read(original, [], weights, {})
     removed = plan_pruning(read, "l1", Schedule(0.5), None, 0)
     pruned = cut_network(read, removed, {})
     out = tmp_path / "pruned"
@@ -156,7 +156,7 @@ def test_states_of_other_networks_are_refused(tmp_path: Path) -> None:
 
 def test_a_state_of_other_weights_is_refused(root: Path, tmp_path: Path) -> None:
     model, weights = save(tmp_path, RandomNetwork(0).net)
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     write(
         network, cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {}), None, tmp_path / "out"
     )
@@ -184,7 +184,7 @@ def written_plan(folder: Path) -> Path:
     last = next(layer.top[0] for layer in reversed(net.layer) if layer.type == "InnerProduct")
     net.layer.add(name="loss", type="SoftmaxWithLoss", bottom=[last, "label"], top=["loss"])
     model, weights = save(folder, net)
-    network = Network.read(model, [], weights, {})
+    network = LoadedNetwork.read(model, [], weights, {})
     removed = plan_pruning(network, "l1", Schedule(0.5), None, 0)
     write(network, cut_network(network, removed, {}), None, folder / "out")
     return folder / "out" / "plan.json"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pyhisto.graph import check_weights
 from pyhisto.proto import layer_blobs, read_weights
-from pyhisto.pruning.prune import Network, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
 
 MODEL = """
@@ -119,7 +119,7 @@ def test_any_unknown_field_survives_at_any_level(data: st.DataObject, v1: bool, 
         model, weights, out = folder / "net.prototxt", folder / "net.caffemodel", folder / "out"
         model.write_text(MODEL.format(*texts))
         weights.write_bytes(before)
-        network = Network.read(model, [], weights, {})
+        network = LoadedNetwork.read(model, [], weights, {})
         removed = plan_pruning(network, "l1", Schedule(0.5), None, 0)
         pruned = cut_network(network, removed, {})
         write(network, pruned, None, out)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.lmdb_writer import Spool, encode_record
-from pyhisto.evaluation.collapse import collapse_drawing, collapse_table, read_collapse
+from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.lint import lint
 from pyhisto.nets.patch_cnn import PatchCNN
 from pyhisto.proto import to_text
+from pyhisto.study.collapse import collapse_drawing, collapse_table, read_collapse
 
 pytestmark = pytest.mark.caffe
 

@@ -13,7 +13,7 @@ import pytest
 from labelled import FACTOR, MEAN, RECORDS, write_labelled
 
 from pyhisto.proto import TEST, NetParameter, layer_blobs, parse_text, read_net, read_weights
-from pyhisto.pruning.prune import Network, cut_network, rank_atoms
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, rank_atoms
 from pyhisto.pruning.schedule import Schedule, choose_by_group
 from pyhisto.pruning.validation import Validation
 
@@ -61,7 +61,7 @@ def test_a_mask_loses_what_the_pruned_network_loses(root: Path, folder: Path, tm
     assert [step["removed"] for step in groups["conv1"]["steps"]] == [2, 3, 5]
     assert [step["removed"] for step in groups["conv2"]["steps"]] == [2, 4, 6]
     files = folder / "deploy.prototxt", [folder / "train_val.prototxt"], folder / "net.caffemodel"
-    network = Network.read(*files, {})
+    network = LoadedNetwork.read(*files, {})
     scores = rank_atoms(network, "l1", None, 0)
     names = [group.name for group in network.dependencies.groups]
     for key, group in groups.items():

@@ -1,0 +1,201 @@
+"""From a manifest to the LMDBs of one branch: DIR/train, DIR/val, DIR/test and DIR/manifest.csv, whole or not at all.
+
+Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target and the mean come
+from the training images alone and are the same in every split.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.datasets.splits import check_classes
+from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
+from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
+from pyhisto import __version__
+from pyhisto.errors import InputError
+from pyhisto.files import leftovers, whole_folder
+from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.parallel import with_progress
+from pyhisto.preprocessing import stain as stains
+from pyhisto.preprocessing.images import Image, read_image
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.stain import Stain, Statistics
+from pyhisto.proto import BlobProto, write_binary
+
+MEAN_FILE = "mean.binaryproto"
+MANIFEST_FILE = "manifest.csv"
+JOB_RECORDS = 64
+"""Records per job, about: with fewer the sums of their pixels would be most of what a worker sends."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How LMDBs are built, beside the recipe itself."""
+
+    copies: int = COPIES
+    """Augmented images per training image, instead of it; 0: the training image itself."""
+    seed: int = 0
+    workers: int = 1
+    mean: tuple[float, float, float] | None = None
+    """B, G, R: for a network that starts from weights trained with it; None: the mean of the training records."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """An LMDB's records, before they were encoded."""
+
+    total: NDArray[np.uint64]
+    """Their sum, size x size x 3."""
+    count: int
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a worker makes of the images of a job."""
+
+    records: list[tuple[str, bytes]]
+    """(key's end, Datum)."""
+    total: NDArray[np.uint64]
+    """Sum of the records' pixels, size x size x 3."""
+
+
+def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Stain:
+    """The normalisation to the mean statistics of the training images."""
+    paths = [resolve(root, row.path) for row in rows if row.split == "train"]
+    statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
+    return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
+
+
+def _measure(path: Path, method: stains.Method) -> Statistics | None:
+    return stains.measure(read_image(path), method)
+
+
+def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:
+    """Build the LMDBs of every split that has images; returns the finished recipe, with its mean.
+
+    `recipe` says branch, size, interpolation, stain and encoding; its mean is replaced. Raises InputError for a class
+    without training images, patients in two splits, a file that is missing or does not decode, an `out` that exists.
+    """
+    rows = [row for row in rows if row.split]
+    check_classes(rows)
+    check_disjoint(rows)
+    for row in rows:
+        resolve(root, row.path)  # a missing file is better found before an hour's work
+    with _disk_errors(out), whole_folder(out) as folder:
+        splits = [split for split in SPLITS if any(row.split == split for row in rows)]
+        written = {split: _write_split(split, rows, root, recipe, settings, folder) for split in splits}
+        total, count = written["train"].total, written["train"].count
+        blue, green, red = (float(level) / (count * recipe.size**2) for level in total.sum((0, 1)))
+        recipe = replace(
+            recipe,
+            mean=settings.mean or (blue, green, red),
+            provenance={
+                "seed": settings.seed,
+                "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
+                "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
+                "records": {split: written[split].count for split in splits},
+                "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
+                "pyhisto": __version__,
+            },
+        )
+        for split in splits:
+            recipe.save(folder / split)
+            write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
+            write_manifest(folder / split / MANIFEST_FILE, rows)
+        write_manifest(folder / MANIFEST_FILE, rows)
+    return recipe
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    """A full or failing disk as one line."""
+    try:
+        yield
+    except (OSError, lmdb.Error) as error:
+        left = leftovers(out)
+        rest = f"; part of it is left in {left[0]}, remove it" if left else "; nothing is left of it"
+        raise InputError(f"{out}: cannot be written: {error}{rest}") from None
+
+
+def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
+    """The BlobProto, 1 x 3 x size x size, that Caffe's compute_image_mean writes for `count` images of sum `total`.
+
+    (It reads the records; see `_make` for those of JPEG.)
+
+    Caffe adds up in float32, which is exact for 65,793 images (2^24 / 255); these sums are exact for any number.
+    """
+    height, width, channels = total.shape
+    mean = total.transpose(2, 0, 1).astype(np.float32) / np.float32(count)
+    return BlobProto(num=1, channels=channels, height=height, width=width, data=mean.astype("<f4").tobytes())
+
+
+def _write_split(
+    split: str, rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
+) -> Written:
+    """Write folder/<split>, the LMDB alone."""
+    chosen = [row for row in rows if row.split == split]
+    copies = settings.copies if split == "train" else 0
+    order = np.arange(len(chosen) * max(1, copies) * recipe.patches_per_image)
+    if split == "train":  # Caffe reads in key order and never shuffles
+        np.random.Generator(np.random.PCG64(settings.seed)).shuffle(order)
+    make = partial(_make, root=root, recipe=recipe, settings=replace(settings, copies=copies))
+    total = np.zeros((recipe.size, recipe.size, 3), np.uint64)
+    ranks = iter(order.tolist())
+    spool = Spool(folder / "spool", len(order))
+    per_job = max(1, JOB_RECORDS * len(chosen) // len(order))
+    jobs = [tuple(chosen[start : start + per_job]) for start in range(0, len(chosen), per_job)]
+    try:
+        for index, built in enumerate(with_progress(split, make, jobs, settings.workers, per_job=per_job)):
+            if index == 0:
+                _check_space(folder, built, len(order))
+            for name, record in built.records:
+                spool.add(next(ranks), name, record)
+            total += built.total
+        spool.write_lmdb(folder / split)
+    finally:
+        spool.close()
+    return Written(total, len(order))
+
+
+def _check_space(folder: Path, first: Built, records: int) -> None:
+    """Raise InputError where the disk will not hold the spool and the LMDB, judged by the first job."""
+    lengths = [len(record) for _, record in first.records]
+    needed = records / len(lengths) * (sum(lengths) + lmdb_bytes(lengths))
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(f"{folder.parent}: needs about {needed / 1e9:.2g} GB, has {free / 1e9:.2g} GB free; make room")
+
+
+def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> Iterator[tuple[str, Image]]:
+    """(key's end, size x size x 3 pixels) of every record of one image (resolved before), before they are encoded.
+
+    The key's end says where the record comes from: `<path>_`, the patch (`11` ... `35`; global: nothing), and for an
+    augmented image `a` and its index.
+    """
+    image = recipe.normalise(read_image(Path(root) / row.path))
+    for index, turned in enumerate(augmentations(image, seed, row.path, copies) if copies else [image]):
+        for patch, pixels in recipe.cut(turned):
+            yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
+
+
+def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings) -> Built:
+    """All records of a job's images, encoded."""
+    records = []
+    # Before encoding: JPEG moves the mean by hundredths of a level, and decoding every record to follow it there would
+    # take a third of the time.
+    total = np.zeros((recipe.size, recipe.size, 3), np.float64)
+    for row in rows:
+        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
+            records.append((name, encode_record(pixels, row.label, recipe.record)))
+            cv2.accumulate(pixels, total)
+    return Built(records, total.astype(np.uint64))

@@ -1,0 +1,131 @@
+"""What the paper says is better than what (Tables 3 and 5, fig. 10, 12 and 13), asked of our own results.
+
+Both sides of a comparison are tested on the same images, so that their difference has an interval of its own, narrower
+than what the two intervals suggest. An ordering holds, or does not, where that interval leaves out zero.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from pyhisto.evaluation.metrics import Interval, difference_interval
+from pyhisto.study.compression import DNS, JOINT, METHOD, State, fewest_loops, states
+from pyhisto.study.results import Results
+from pyhisto.study.scores import SUMMARY, Scored
+from pyhisto.tables.table import Cell, Column, Table, percent
+
+HYBRID = "3"
+COLLAPSE = 0.95
+"""The ratio at which the paper's accuracy drops sharply; up to 0.9 it is comparable (fig. 12a)."""
+PRINTED_RATIOS = (0.0, 0.5)
+"""Of Tables 3 and 5, in which the hybrid stands beside its branches."""
+
+Expected: TypeAlias = Literal["better", "no worse", "worse"]
+Side: TypeAlias = tuple[State, str]
+"""A stage and a strategy of SUMMARY."""
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """One thing that the paper says: the first side is better (no worse, worse) than the second."""
+
+    claim: str
+    first: Side
+    second: Side
+    expected: Expected
+
+
+def orderings_table(results: Results, scored: Sequence[Scored]) -> Table | None:
+    """Every ordering of the paper for which there are results, with the difference in IL; None where there is none."""
+    every = states(results, scored)
+    rows: list[list[Cell]] = []
+    for magnification in dict.fromkeys(state.magnification for state in every):
+        for ordering in _orderings([state for state in every if state.magnification == magnification]):
+            row = _row(ordering)
+            if row is not None:
+                rows.append([magnification, *row])
+    if not rows:
+        return None
+    columns = [*map(Column, ("magnification", "the paper says", "first", "second", "IL first", "IL second"))]
+    columns += [Column("difference"), Column("here")]
+    notes = [
+        "IL in percent. difference: first minus second on the same images, with a 95% interval from a bootstrap over "
+        "patients (all folds' images together). It knows the spread over test patients, not over trainings; and a "
+        "compressed network has trained on since: what it gains on the one before may come from that.",
+        'holds, does not hold: zero lies outside the interval. "within noise": where the paper says no worse, and the '
+        'interval has zero in it; "not shown": where it says better or worse, and the interval has zero in it.',
+    ]
+    title = "The orderings that the paper reports, and whether they hold here"
+    return Table("orderings", title, columns, rows, notes).without_empty_columns()
+
+
+def _orderings(every: Sequence[State]) -> Iterator[Ordering]:
+    """What the paper says about stages of one magnification."""
+    fewest = fewest_loops(every)
+    channels = [state for state in every if state.method == METHOD and state.ratio is not None]
+    single = sorted((s for s in channels if s.loops in (None, fewest)), key=attrgetter("ratio"))
+    for state in (s for s in single if s.ratio in PRINTED_RATIOS):
+        for branch in ("1", "2"):
+            claim = "the hybrid is at least as good as a branch (Tables 3, 5)"
+            yield Ordering(claim, (state, HYBRID), (state, branch), "no worse")
+    for before in (s for s in single if s.ratio == 0):
+        for state in (s for s in single if s.ratio):
+            if (state.ratio or 0) < COLLAPSE:
+                yield _versus("pruned, it is as accurate as before (fig. 12a)", state, before, "no worse")
+            else:
+                yield _versus("pruned that far, it collapses (fig. 12a)", state, before, "worse")
+    for state in channels:
+        for base in (s for s in single if s.ratio == state.ratio and (state.loops or 0) > (s.loops or 0) > 0):
+            yield _versus("more loops R are more accurate (fig. 10)", state, base, "better")
+    for state in (s for s in every if s.method == JOINT and s.size):
+        larger = [s for s in every if s.method == DNS and (s.size or 0) >= (state.size or 0)]
+        for alone in sorted(larger, key=attrgetter("size"))[:1]:
+            yield _versus("with DNS better than DNS alone, at no more bytes (fig. 13)", state, alone, "better")
+
+
+def _versus(claim: str, first: State, second: State, expected: Expected) -> Ordering:
+    return Ordering(claim, (first, HYBRID), (second, HYBRID), expected)
+
+
+def _row(ordering: Ordering) -> list[Cell] | None:
+    """The comparison's cells; None where no fold has both sides."""
+    found = _differences(ordering.first, ordering.second)
+    if found is None:
+        return None
+    first, second, interval = found
+    names = [_name(side) for side in (ordering.first, ordering.second)]
+    verdict = _verdict(ordering.expected, interval)
+    return [ordering.claim, *names, 100 * first, 100 * second, percent(first - second, interval), verdict]
+
+
+def _differences(first: Side, second: Side) -> tuple[float, float, Interval] | None:
+    """IL of both sides over the folds that both have, and the interval of their difference."""
+    seconds = {one.experiment.place: one for one in second[0].folds if second[1] in one.correct}
+    pairs = [
+        (one, seconds[one.experiment.place])
+        for one in first[0].folds
+        if first[1] in one.correct
+        and one.experiment.place in seconds
+        and one.images == seconds[one.experiment.place].images
+    ]
+    if not pairs:
+        return None
+    mine = np.concatenate([one.correct[first[1]] for one, _ in pairs])
+    theirs = np.concatenate([other.correct[second[1]] for _, other in pairs])
+    _, patients = np.unique([patient for one, _ in pairs for patient in one.patient_of], return_inverse=True)
+    return float(mine.mean()), float(theirs.mean()), difference_interval(mine.astype(int) - theirs, patients)
+
+
+def _name(side: Side) -> str:
+    state, strategy = side
+    return f"{state.label}, {SUMMARY[strategy].split()[1]}"
+
+
+def _verdict(expected: Expected, interval: Interval) -> str:
+    better, worse = interval.low > 0, interval.high < 0
+    if not better and not worse:
+        return "within noise" if expected == "no worse" else "not shown"
+    return "holds" if worse == (expected == "worse") else "does not hold"
