@@ -7,7 +7,7 @@ Writes OUT/ with every prototxt under its own name, the weights and plan.json. S
 import argparse
 from pathlib import Path
 
-from pyhisto.cli import Parser, positive, ratio, run
+from pyhisto.cli import Parser, input_shape, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.lenient import unknown_fields
 from pyhisto.proof.demand import demand
@@ -84,17 +84,6 @@ def _choose(network: LoadedNetwork, arguments: argparse.Namespace) -> tuple[Remo
     return removed, {**noted, "shares": shares}
 
 
-def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, _, dims = text.partition("=")
-    try:
-        shape = tuple(int(dim) for dim in dims.split("x"))
-    except ValueError:
-        shape = ()
-    if not name or not shape or min(shape) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not of the form data=1x3x224x224")
-    return name, shape
-
-
 def _parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -126,7 +115,7 @@ def _parser() -> Parser:
         "--multiple", type=positive, default=1, metavar="M", help="branches keep a multiple of M channels"
     )
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
-    parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
+    parser.add_argument("--input-shape", type=input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
                         help="instead of what the files say, if they do")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="for the criterion random")
     parser.add_argument(
