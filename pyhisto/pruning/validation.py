@@ -74,12 +74,9 @@ class Validation:
     def score(self) -> Score:
         """Loss and accuracy over the records. Raises InputError if the loss is not finite."""
         loss = right = 0.0
-        for batch in self._batches():
+        for batch in self.batches():
             size = len(next(iter(batch.values())))
-            for name, values in batch.items():
-                self.net.blobs[name].reshape(*values.shape)
-                self.net.blobs[name].data[...] = values
-            self.net.forward()
+            self.forward(batch)
             weights = self.net.blob_loss_weights
             loss += size * float(sum(weights[name] * self.net.blobs[name].data.sum() for name in self.net.outputs))
             if self._accuracy is not None:
@@ -88,7 +85,15 @@ class Validation:
             raise InputError(f"{self._source}: the loss over its LMDB is not finite; are the weights trained?")
         return Score(loss / self.records, None if self._accuracy is None else right / self.records)
 
-    def _batches(self) -> Iterator[Batch]:
+    def forward(self, batch: Batch) -> None:
+        """Run the network on a batch of any size; its blobs are in `net.blobs`."""
+        for name, values in batch.items():
+            self.net.blobs[name].reshape(*values.shape)
+            self.net.blobs[name].data[...] = values
+        self.net.forward()
+
+    def batches(self) -> Iterator[Batch]:
+        """The records: top of the Data layer -> values."""
         if self._cache is not None:
             yield from self._cache
             return

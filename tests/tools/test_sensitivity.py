@@ -80,7 +80,7 @@ def test_fewer_records_are_spread_evenly(folder: Path) -> None:
     validation = Validation(net, TEST, weights, "net", records=7)
     # 23 records: 0 x 23 / 7, 1 x 23 / 7, ..., rounded down.
     wanted = np.load(folder / "records.npz")["pixels"][[0, 3, 6, 9, 13, 16, 19]]
-    batches = [batch["data"] for batch in validation._read()]
+    batches = [batch["data"] for batch in validation.batches()]
     assert [len(batch) for batch in batches] == [5, 2]
     assert np.concatenate(batches) == pytest.approx((wanted - np.float32(MEAN)) * np.float32(FACTOR), abs=1e-5)
 
