@@ -15,6 +15,7 @@ from pyhisto.deploy.form import Form
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.fold_batch_norm import fold_batch_norm
 from pyhisto.deploy.rewrites.pool_in_steps import pool_in_steps
+from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.deploy.rewrites.say_rounding import leave_out_rounding_up, say_ceil_mode
 from pyhisto.deploy.rewrites.state_global_statistics import state_global_statistics
 from pyhisto.graph import Graph
@@ -140,6 +141,31 @@ def test_a_pooling_in_two_steps_by_hand() -> None:
     assert [finding.rule for finding in sigmastar.findings(Subject.of(prime), "net")] == ["sigmastar-pooling"]
     few = form_of(text.replace("dim: 28", "dim: 8"))
     assert pool_in_steps(few) == (few, [])
+
+
+RESHAPES = {
+    "axis: 1 shape { dim: 2 dim: -1 dim: 0 }": ("dim: 0 dim: 2 dim: -1 dim: 0", (1, 2, 6, 5)),
+    "axis: -3 shape { dim: -1 dim: 5 dim: 1 }": ("dim: 0 dim: 0 dim: -1 dim: 5 dim: 1", (1, 4, 3, 5, 1)),
+    "axis: 1 num_axes: 2 shape { dim: 12 }": ("dim: 1 dim: 12 dim: 5", (1, 12, 5)),
+    "shape { dim: 0 dim: 60 }": ("dim: 0 dim: 60", (1, 60)),
+}
+
+
+@pytest.mark.parametrize("written", RESHAPES)
+def test_a_reshape_by_hand(written: str) -> None:
+    """Of 1 x 4 x 3 x 5."""
+    text = INPUT.format(4, 3, 5) + (
+        f'layer {{ name: "r" type: "Reshape" bottom: "data" top: "r" reshape_param {{ {written} }} }}\n'
+        'layer { name: "end" type: "TanH" bottom: "r" top: "end" }\n'
+    )
+    original = form_of(text)
+    form, changed = reshape_from_axis_0(original)
+    dims, shape = RESHAPES[written]
+    assert dims in " ".join(form.text.split())
+    assert "axis" not in form.text
+    assert form.graph().node("r").tops[0].shape == shape
+    assert len(changed) == ("axis" in written)
+    assert proved(original, form) == 0
 
 
 def test_passing_layers_go_and_outputs_stay() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pyhisto.deploy.chain import Chain, Inputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
+from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.deploy.rewrites.say_rounding import leave_out_rounding_up
 from pyhisto.deploy.rewrites.state_global_statistics import state_global_statistics
 from pyhisto.lint.rules import RuleBook, Trap
@@ -61,5 +62,10 @@ def settings(inputs: Inputs) -> Mapping[str, str]:
     return {"nnie.cfg": "\n".join(lines) + "\n", "mean.txt": levels}
 
 
-NNIE = Chain("HiSilicon NNIE (nnie_mapper)", "caffe",
-             (drop_passing_layers, leave_out_rounding_up, state_global_statistics), book, settings)  # fmt: skip
+NNIE = Chain(
+    "HiSilicon NNIE (nnie_mapper)",
+    "caffe",
+    (drop_passing_layers, leave_out_rounding_up, state_global_statistics, reshape_from_axis_0),
+    book,
+    settings,
+)

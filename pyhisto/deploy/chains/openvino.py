@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pyhisto.deploy.chain import Chain, Inputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
+from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.deploy.rewrites.say_rounding import say_ceil_mode
 from pyhisto.lenient import unknown_fields
 from pyhisto.lint.rules import RuleBook, Trap
@@ -46,4 +47,10 @@ def settings(inputs: Inputs) -> Mapping[str, str]:
     return {"mo.sh": f"#!/bin/sh\n# Images are given as they are read, BGR, 0..255.\n{command}\n"}
 
 
-OPENVINO = Chain("OpenVINO 2023.3 (Model Optimizer)", "caffe", (drop_passing_layers, say_ceil_mode), book, settings)
+OPENVINO = Chain(
+    "OpenVINO 2023.3 (Model Optimizer)",
+    "caffe",
+    (drop_passing_layers, say_ceil_mode, reshape_from_axis_0),
+    book,
+    settings,
+)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from pyhisto.deploy.chain import Chain, Inputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
+from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.lint.rules import RuleBook, Trap
 
 TYPES = frozenset(
@@ -40,4 +41,4 @@ assert rknn.export_rknn("model.rknn") == 0
 
 
 RKNN = Chain("RKNN-Toolkit2 (reads the new layer format only: rockchip-linux/rknn-toolkit issue 431)", "caffe",
-             (drop_passing_layers,), book, settings)  # fmt: skip
+             (drop_passing_layers, reshape_from_axis_0), book, settings)  # fmt: skip
