@@ -66,7 +66,7 @@ ENVIRONMENTS = {
     "rknn": Environment(
         ("torch==1.13.1", "protobuf==4.25.4", "psutil", "ruamel.yaml", "scipy<1.14", "tqdm", "fast-histogram",
          "opencv-python-headless==4.10.0.84", "numpy==1.26.4", "onnx==1.16.1", "onnxruntime==1.18.1", "setuptools<80"),
-        alone=("rknn-toolkit2==2.3.2",), reads="rknn", size="5 GB",
+        alone=("rknn-toolkit2==2.3.2",), reads="rknn", size="4 GB",
     ),
 }  # fmt: skip
 

@@ -35,7 +35,7 @@ GROUPS = {
         "check-data", "make-manifest", "build-lmdb", "label-lmdb", "verify-lmdb", "show-lmdb", "make-slide-samples",
         "make-tree-manifests", "make-synthetic", "make-synthetic-bach",
     ),
-    "Training": ("train", "find-lr", "train-phases"),
+    "Training": ("train", "find-lr", "train-phases", "best-snapshot"),
     "Prediction": ("predict", "predict-tree", "extract-features", "classify-features"),
     "Evaluation": ("evaluate", "evaluate-tree", "report", "collapse-study"),
     "This machine": ("doctor", "caffe-time", "on-card"),
