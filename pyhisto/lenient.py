@@ -154,11 +154,9 @@ def _passed_over(message: Message, descriptor: Any, path: str) -> Iterator[tuple
 
 
 def _all_known(each: Field, words: Any) -> bool:
-    """Whether all values of a field are words, or numbers, of an enumeration."""
-    return all(
-        isinstance(value, Scalar) and (value.value in words.values_by_name or value.value.lstrip("-").isdigit())
-        for value in each.values()
-    )
+    """Whether no value of a field is a word that an enumeration lacks. (Anything but a word is simply wrong.)"""
+    values = [value.raw for value in each.values() if isinstance(value, Scalar)]
+    return all(raw in words.values_by_name or not raw.isidentifier() for raw in values)
 
 
 def _inside(path: str, each: Field, value: Message) -> str:
