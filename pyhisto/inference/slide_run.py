@@ -1,5 +1,6 @@
 """A whole slide through a bundle: tissue, tiles, probabilities; what is done stays done if the run is killed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -171,29 +172,31 @@ class _Progress:
         if not same:
             self.file.unlink(missing_ok=True)
             write_text(self.note, json.dumps({"key": self.key}) + "\n")
-        self.handle = open(self.file, "a+b")
+        self.handle = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o666)
+        self.done = 0
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.handle.close()
+        os.close(self.handle)
 
     def whole_jobs(self, jobs: Sequence[Sequence[int]]) -> int:
         """How many jobs are done; rows of one that is not are removed."""
         row = 4 * self.classes
         left, done = self.file.stat().st_size // row, 0
-        kept = 0
         for job in jobs:
             if len(job) > left:
                 break
-            left, done, kept = left - len(job), done + 1, kept + len(job)
-        self.handle.truncate(kept * row)
+            left, done, self.done = left - len(job), done + 1, self.done + len(job)
+        os.truncate(self.handle, self.done * row)
         return done
 
     def add(self, rows: NDArray[np.floating]) -> None:
-        """Append a job's rows."""
-        self.handle.write(rows.astype("<f4").tobytes())
-        self.handle.flush()
-        os.fsync(self.handle.fileno())
+        """Add a job's rows, at their place."""
+        data = rows.astype("<f4").tobytes()
+        if os.pwrite(self.handle, data, self.done * 4 * self.classes) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+        os.fsync(self.handle)
+        self.done += len(rows)
 
     def rows(self) -> NDArray[np.float32]:
         """All of them."""
