@@ -13,6 +13,8 @@ python() {{ "{sys.executable}" "$@"; }}
 """
 """make's targets are looked up only: CI runs `make test` and `make lint`, and `make setup` runs before any test."""
 
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
 SETTING = re.compile(r'^(?:[A-Z]+=(?:"[^"]*"|\S+) *)+(?=#|$)', re.MULTILINE)
 """A line of a reader's own choices: NAME=value ..."""
 
@@ -24,11 +26,16 @@ def documents(root: Path) -> list[Path]:
 
 def commands(document: Path) -> list[str]:
     """Its ```bash blocks, in their order."""
-    return re.findall(r"^```bash\n(.*?)^```$", document.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return BLOCK.findall(document.read_text(encoding="utf-8"))
+
+
+def prose(document: Path) -> str:
+    """All but its ```bash blocks."""
+    return BLOCK.sub("", document.read_text(encoding="utf-8"))
 
 
 def with_settings(script: str, settings: Mapping[str, str]) -> str:
-    """The commands with `settings` in the place of the reader's choices; each has to be set there, and nothing else is."""
+    """The commands with `settings` in the place of the reader's choices, which have to be just these."""
     named = {name for line in SETTING.findall(script) for name in re.findall(r"([A-Z]+)=", line)}
     assert named == settings.keys()
     return SETTING.sub(
@@ -37,7 +44,7 @@ def with_settings(script: str, settings: Mapping[str, str]) -> str:
 
 
 def run_commands(script: str, folder: Path, root: Path, path: Path = Path(sys.executable).parent) -> str:
-    """Run commands in a folder, with the programs of `path` first; what they printed. Fails with the first that fails."""
+    """Run commands in a folder, with the programs of `path` first, until one fails; what they printed."""
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "CHECKOUT": str(root)}
     command = ["bash", "-euo", "pipefail", "-c", PRELUDE + "set -x\n" + script]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
