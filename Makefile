@@ -59,4 +59,4 @@ schema: setup  ## compile Caffe's message schema after a change
 	@protoc --proto_path pyhisto/schema --descriptor_set_out pyhisto/schema/caffe.desc pyhisto/schema/caffe.proto
 
 lint: setup  ## style and types of the code
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy data_prep pyhisto
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m mypy
