@@ -14,7 +14,7 @@ from pyhisto.graph import Graph, Shape, check_weights
 from pyhisto.proof.comparison import Proof
 from pyhisto.proto import Net, NetParameter, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
 from pyhisto.prototext import Document, quote
-from pyhisto.pruning.criteria import Evidence, atom_scores
+from pyhisto.pruning.criteria import Evidence, Scores, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
@@ -83,6 +83,12 @@ def plan_pruning(
     network: LoadedNetwork, criterion: str, schedule: Schedule, importance: Importance | None, seed: int
 ) -> NDArray[np.bool_]:
     """Which atoms go."""
+    scores = rank_atoms(network, criterion, importance, seed)
+    return with_hidden(network, choose(network.dependencies, scores, schedule), schedule)
+
+
+def rank_atoms(network: LoadedNetwork, criterion: str, importance: Importance | None, seed: int) -> Scores:
+    """The score of each atom by a criterion."""
     blobs = layer_blobs(network.weights)
     graphs = [graph for file in network.files for graph in file.graphs]
     evidence = Evidence(network.dependencies, graphs, blobs, importance, seed)
@@ -91,9 +97,13 @@ def plan_pruning(
             f"the importance was measured with other weights than {network.weights_path}; measure it again with "
             "tools/channel_importance.py"
         )
-    removed = choose(network.dependencies, atom_scores(criterion, evidence), schedule)
+    return atom_scores(criterion, evidence)
+
+
+def with_hidden(network: LoadedNetwork, removed: NDArray[np.bool_], schedule: Schedule) -> NDArray[np.bool_]:
+    """What goes, with the hidden units of SE blocks that go with it."""
     if schedule.se_hidden == "rescale":
-        removed = shrink_hidden(network.dependencies, removed, blobs)
+        return shrink_hidden(network.dependencies, removed, layer_blobs(network.weights))
     return removed
 
 
