@@ -36,6 +36,8 @@ def main() -> None:
     for file in network.files:
         for unknown in unknown_fields(file.document, NetParameter.DESCRIPTOR):
             print(f"Left as it is: {file.path}:{unknown.line}: {unknown.path}")
+    for note in network.notes:
+        print(note)
     if arguments.dry_run:
         print(network.dependencies.describe(), end="\n\n")
     removed, chosen = _choose(network, arguments)

@@ -24,7 +24,7 @@ class Budget:
     """The costs of a network's prunings."""
 
     def __init__(self, graph: Graph, dependencies: Dependencies) -> None:
-        costs = layer_costs(graph)
+        costs = layer_costs(graph, partial=True)
         self._atom = dependencies.atom
         self.whole: Mapping[Quantity, int] = {"flops": (total := total_cost(costs)).flops, "weights": total.weights}
         """Of the network as it is."""
