@@ -16,7 +16,7 @@ def test_answers_are_counted() -> None:
 
 
 def test_only_some_scores_are_kept() -> None:
-    found = measure_answers(np.arange(3.0 * SHOWN), np.zeros(3 * SHOWN, int))
+    found = measure_answers(np.arange(3 * SHOWN, dtype=np.float64), np.zeros(3 * SHOWN, np.int64))
     assert found["scores"][:2] == [[0, 0], [3, 0]] and len(found["scores"]) == SHOWN
     assert (found["majority"], found["right"]) == (1, 1 / (3 * SHOWN))
 
