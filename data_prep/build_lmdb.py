@@ -7,17 +7,20 @@ from pathlib import Path
 from data_prep.datasets import breakhis
 from data_prep.datasets.dataset import summary
 from data_prep.datasets.options import add_manifest_options, manifest_rows
-from data_prep.lmdbs.augment import COPIES
-from data_prep.lmdbs.build import Settings, build, stain_target
+from data_prep.lmdbs import stain_target
+from data_prep.lmdbs.augment import COPIES, KINDS
+from data_prep.lmdbs.build import Settings, build
 from data_prep.lmdbs.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
-from pyhisto.manifest import Row
+from pyhisto.manifest import SPLITS, Row
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
-from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import MAX_RANDOM_PATCHES, RANDOM_PATCHES
 from pyhisto.preprocessing.recipe import CUTS, INTERPOLATIONS, MAX_PATCH, MAX_SIZE, Preprocessing
+
+MONITOR_IMAGES = 200
+TARGETS = (stain_target.AUTHORS, stain_target.MEAN, "FILE")
 
 
 def main() -> None:
@@ -44,11 +47,15 @@ def main() -> None:
         metavar="N",
         help=f"images made of a training image; 0: none (default {COPIES})",
     )
+    parser.add_argument(
+        "--augmentation", choices=KINDS, default=KINDS[0],
+        help="rotation, flips, shear and zoom, or rotation, reflection and cropping at random (default %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--stain", choices=("none", *stains.METHODS), default="reinhard", help="(default reinhard)")
     parser.add_argument(
-        "--stain-target", type=Path, metavar="FILE",
-        help="an image, or a preprocessing.json with the target in it (default: for BreaKHis the authors' image where "
-        "the tree has it, else the mean of the training images)",
+        "--stain-target", default=stain_target.AUTHORS, metavar="|".join(TARGETS),
+        help=f"authors (default): {breakhis.STAIN_TARGET} if it is anywhere under the root, else as mean; "
+        "mean: that of the training images; or an image, or a preprocessing.json with the target in it",
     )  # fmt: skip
     parser.add_argument(
         "--record", choices=encoding.ENCODINGS, default=encoding.DEFAULT,
@@ -58,6 +65,15 @@ def main() -> None:
     parser.add_argument(
         "--mean", type=float, nargs=3, metavar=("B", "G", "R"),
         help="of the images on which the weights to start from were trained (default: that of the training records)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--splits", nargs="+", choices=SPLITS, default=SPLITS, metavar="SPLIT",
+        help="of which LMDBs are built, train always; predictions are made of images, and need none (default: all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--monitor", type=int, default=MONITOR_IMAGES, metavar="N",
+        help="if no image validates: training images, as they are, of which DIR/monitor is made for the learning "
+        "curve; 0: none (default %(default)s)",
     )  # fmt: skip
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--verify", action="store_true", help="then read all back through Caffe's Data layer")
@@ -69,6 +85,8 @@ def main() -> None:
         raise InputError(f"--random-patches {arguments.random_patches}: give 1 to {MAX_RANDOM_PATCHES}")
     if not 0 <= arguments.augment <= 1000:
         raise InputError(f"--augment {arguments.augment}: give 0 to 1000")
+    if not 0 <= arguments.monitor <= 1_000_000:
+        raise InputError(f"--monitor {arguments.monitor}: give 0 or more, up to a million")
     if arguments.mean and not all(0 <= level <= 255 for level in arguments.mean):
         raise InputError(f"--mean {' '.join(map(str, arguments.mean))}: give levels from 0 to 255")
     if arguments.out.exists():  # said before the stain target is measured
@@ -85,7 +103,16 @@ def main() -> None:
         record=arguments.record,
     )
     mean = arguments.mean and tuple(arguments.mean)
-    settings = Settings(arguments.augment, arguments.seed, arguments.workers, mean)
+    splits = tuple(split for split in SPLITS if split == "train" or split in arguments.splits)
+    settings = Settings(
+        arguments.augment,
+        arguments.augmentation,
+        arguments.seed,
+        arguments.workers,
+        mean,
+        splits,
+        arguments.monitor,
+    )
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)
@@ -100,23 +127,9 @@ def choose_stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain
     """The normalisation that the options ask for; says on stdout where its target comes from."""
     if arguments.stain == "none":
         return None
-    stain = _stain(arguments, rows)
+    stain = stain_target.choose(arguments.stain_target, arguments.stain, rows, arguments.root, arguments.workers)
     print(f"stain target: {stain.source}")
     return stain
-
-
-def _stain(arguments: argparse.Namespace, rows: list[Row]) -> stains.Stain:
-    given: Path | None = arguments.stain_target
-    if given is not None and given.suffix == ".json":
-        stain = Preprocessing.load(given).stain
-        if stain is None or stain.method != arguments.stain:
-            raise InputError(f"{given}: holds no stain target of method {arguments.stain}")
-        return stain
-    if given is None and arguments.dataset == "breakhis":
-        given = next(arguments.root.rglob(breakhis.STAIN_TARGET), None)
-    if given is not None:
-        return stains.target([stains.measure(read_image(given), arguments.stain)], arguments.stain, given.name)
-    return stain_target(rows, arguments.root, arguments.stain, arguments.workers)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from data_prep.lmdbs.writer import Spool, encode_record, read_lmdb
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
-from pyhisto.manifest import SPLITS, read_manifest
+from pyhisto.manifest import LMDBS, read_manifest
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     values = {row.path: getattr(row, arguments.column) for row in rows}
     classes = {value: number for number, value in enumerate(sorted(set(values.values()), key=_order))}
     labels = {path: classes[value] for path, value in values.items()}
-    folders = [arguments.lmdb / split for split in SPLITS if (arguments.lmdb / split).is_dir()]
+    folders = [arguments.lmdb / split for split in LMDBS if (arguments.lmdb / split).is_dir()]
     with ExitStack() as stack:  # they appear together
         for folder in folders:
             write_labels(folder, stack.enter_context(whole_folder(folder / arguments.column)), labels)

@@ -1,8 +1,13 @@
 """Cut samples of 512 x 768 out of whole slides with ImageScope annotations (BACH's A01.svs and A01.xml).
 
+With --total the slides are looked through first: what one lacks another gives, and if there is not room enough for
+all together, that is said before anything is cut.
+
 Writes OUT/images/<slide>/*.png, OUT/overview/<slide>.png (regions and samples drawn on the slide), OUT/manifest.csv.
 """
 
+import argparse
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -14,9 +19,13 @@ import cv2
 
 from data_prep.datasets.dataset import table
 from data_prep.slides.annotations import CLASSES, Region, read_annotations
+from data_prep.slides.sharing import Counts, share, shortage
 from data_prep.slides.slide import (
     MAP_ROWS,
     SCALES,
+    THOROUGH,
+    TRIES,
+    Place,
     Slide,
     choose_places,
     coarser,
@@ -32,6 +41,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.parallel import with_progress
+from pyhisto.preprocessing.images import Image
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif")
 
@@ -42,8 +52,11 @@ class Settings:
 
     microns_per_pixel: float
     slide_mpp: float | None
-    wanted: tuple[int, ...]
-    """Samples a slide of each of CLASSES."""
+    samples: int
+    """Samples a slide, if it has room."""
+    balance: tuple[float, ...]
+    """Parts of each of CLASSES."""
+    overlap: float
     classes: int
     seed: int
     allow_unreadable: bool
@@ -78,6 +91,21 @@ def main() -> None:
         "--samples", type=int, default=100, metavar="N", help="samples a slide, if it has room (default 100)"
     )
     parser.add_argument(
+        "--total", type=int, metavar="N",
+        help="samples of all slides together, instead of --samples: equal numbers, what one lacks from those with room",
+    )  # fmt: skip
+    parser.add_argument(
+        "--of-slides", nargs="+", type=_of_slide, default=[], metavar="SLIDE=N",
+        help="with --total: so many of these slides; what one of them lacks the others of them give",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-fewer", action="store_true", help="with --total: go on with what there is room for, and say so"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=0, metavar="F",
+        help="part of its side by which a sample may lie on another one (default 0)",
+    )  # fmt: skip
+    parser.add_argument(
         "--balance",
         default="1,1,1,1",
         metavar="N,B,S,I",
@@ -93,10 +121,20 @@ def main() -> None:
         raise InputError(f"--mpp {arguments.mpp}: give 0.05 to 50")
     if arguments.slide_mpp is not None and not is_scale(arguments.slide_mpp):
         raise InputError(f"--slide-mpp {arguments.slide_mpp:g}: give {SCALES[0]:g} to {SCALES[1]:g}")
+    if not 0 <= arguments.overlap <= 0.9:
+        raise InputError(f"--overlap {arguments.overlap:g}: give 0 to 0.9")
+    if arguments.total is not None and not 1 <= arguments.total <= 1_000_000:
+        raise InputError(f"--total {arguments.total}: give 1 to a million")
+    if arguments.total is None and (arguments.of_slides or arguments.allow_fewer):
+        raise InputError("--of-slides and --allow-fewer go with --total: give it, or leave them out")
+    if not 1 <= arguments.samples <= 100_000:
+        raise InputError(f"--samples {arguments.samples}: give 1 to 100000")
     settings = Settings(
         arguments.mpp,
         arguments.slide_mpp,
-        _wanted(arguments.samples, arguments.balance),
+        arguments.samples,
+        _balance(arguments.balance),
+        arguments.overlap,
         arguments.classes,
         arguments.seed,
         arguments.allow_unreadable,
@@ -110,8 +148,13 @@ def main() -> None:
     if len(set(stems)) < len(stems):
         raise InputError(f"{arguments.root}: two slides have one name; samples are named after their slides")
     check_readable(arguments.root, paths, settings)
+    counts = None
+    if arguments.total is not None:
+        counts, notes = shared_out(paths, dict(arguments.of_slides), arguments, settings)
+        for note in notes:
+            print(f"note: {note}")
     with whole_folder(arguments.out) as folder:
-        work = partial(_cut, folder=folder, settings=settings)
+        work = partial(_cut, folder=folder, settings=settings, counts=counts)
         done = list(with_progress("cutting", work, paths, arguments.workers, "slides"))
         rows = [row for cut in done for row in cut.rows]
         if not rows:
@@ -122,6 +165,70 @@ def main() -> None:
             print(f"note: {note}")
     for line in table(rows, {}):
         print(line)
+
+
+def shared_out(
+    paths: Sequence[Path], of_slides: dict[str, int], arguments: argparse.Namespace, settings: Settings
+) -> tuple[Counts, list[str]]:
+    """How many samples each slide gives of each class, and notes; the named slides and the others each by themselves.
+
+    Raises InputError if a named slide is not there, or if there is not room enough and that is not allowed.
+    """
+    if absent := sorted(set(of_slides) - {path.stem for path in paths}):
+        raise InputError(f"--of-slides {absent[0]}: {arguments.root} holds no slide of that name")
+    work = partial(_room, settings=settings)
+    found = with_progress("looking for room", work, paths, arguments.workers, "slides")
+    room = {path.stem: counts for path, counts in zip(paths, found, strict=True)}
+    rest = [slide for slide in room if slide not in of_slides]
+    left = arguments.total - sum(of_slides.values())
+    if left < 0 or (left and not rest):
+        together = sum(of_slides.values())
+        raise InputError(f"--total {arguments.total}: --of-slides asks for {together}; give another total")
+    equal = {slide: left // len(rest) + (number < left % len(rest)) for number, slide in enumerate(rest)}
+    counts: Counts = {}
+    notes = []
+    for wanted in filter(None, (of_slides, equal)):
+        part = {slide: room[slide] for slide in wanted}
+        if lacking := shortage(part, sum(wanted.values())):
+            if not arguments.allow_fewer:
+                raise InputError(f"{arguments.root}: {lacking}; ask for fewer, or give --overlap or --allow-fewer")
+            notes.append(lacking)
+        counts |= share(part, wanted, settings.balance)
+    return counts, notes
+
+
+def _room(path: Path, settings: Settings) -> list[int]:
+    """How many samples of each of CLASSES a slide has; none, if it cannot be read and that is allowed."""
+    try:
+        slide, regions, _ = _open(path, settings)
+        try:
+            picture, per_pixel = slide.overview()
+            places = _places(slide, picture, per_pixel, regions, None, settings)
+        finally:
+            slide.close()
+    except InputError:
+        if not settings.allow_unreadable:
+            raise
+        return [0] * len(CLASSES)
+    return [sum(place.label == label for place in places) for label in range(len(CLASSES))]
+
+
+def _places(
+    slide: Slide,
+    picture: Image,
+    per_pixel: float,
+    regions: Sequence[Region],
+    wanted: Sequence[int] | None,
+    settings: Settings,
+) -> list[Place]:
+    """The places of a slide's samples, up to so many of each class; None: all for which room is found."""
+    window = sample_window(slide, settings.microns_per_pixel)
+    coarse = max(per_pixel, window[1] / MAP_ROWS)
+    tissue = coarser(tissue_mask(picture), coarse / per_pixel)
+    labels = label_map(tissue.shape, coarse, regions)
+    most, tries = ((math.inf,) * len(CLASSES), THOROUGH) if wanted is None else (wanted, TRIES)
+    name = slide.path.stem
+    return choose_places(labels, tissue, coarse, window, most, settings.seed, name, settings.overlap, tries)
 
 
 def check_readable(root: Path, paths: Sequence[Path], settings: Settings) -> None:
@@ -158,12 +265,13 @@ def _open(path: Path, settings: Settings) -> tuple[Slide, list[Region], list[str
     return slide, regions, notes
 
 
-def _cut(path: Path, folder: Path, settings: Settings) -> Cut:
+def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) -> Cut:
     """All samples of one slide, written under `folder`; nothing of it, if it cannot be read and that is allowed."""
     try:
         slide, regions, notes = _open(path, settings)
         try:
-            return Cut(_write_samples(slide, regions, folder, settings), notes)
+            wanted = None if counts is None else counts[path.stem]
+            return Cut(_write_samples(slide, regions, folder, settings, wanted), notes)
         finally:
             slide.close()
     except InputError as error:
@@ -174,15 +282,21 @@ def _cut(path: Path, folder: Path, settings: Settings) -> Cut:
         return Cut([], [], str(error))
 
 
-def _write_samples(slide: Slide, regions: Sequence[Region], folder: Path, settings: Settings) -> list[Row]:
+def _write_samples(
+    slide: Slide, regions: Sequence[Region], folder: Path, settings: Settings, wanted: Sequence[int] | None
+) -> list[Row]:
     """Write a slide's overview and samples; their rows."""
     name = slide.path.stem
     picture, per_pixel = slide.overview()
     window = sample_window(slide, settings.microns_per_pixel)
-    coarse = max(per_pixel, window[1] / MAP_ROWS)
-    tissue = coarser(tissue_mask(picture), coarse / per_pixel)
-    labels = label_map(tissue.shape, coarse, regions)
-    places = choose_places(labels, tissue, coarse, window, settings.wanted, settings.seed, name)
+    if wanted is None:
+        equal = [round(settings.samples * part / sum(settings.balance)) for part in settings.balance]
+        places = _places(slide, picture, per_pixel, regions, equal, settings)
+    else:  # the same places as when their number was found out
+        every = _places(slide, picture, per_pixel, regions, None, settings)
+        by_class = [[place for place in every if place.label == label] for label in range(len(CLASSES))]
+        places = [place for found, number in zip(by_class, wanted, strict=True) for place in found[:number]]
+    places.sort(key=lambda place: (place.label, place.y, place.x))
     overview = draw_overview(picture, per_pixel, regions, places, window)
     _write_png(folder / "overview" / f"{name}.png", overview)
     rows = []
@@ -201,16 +315,21 @@ def _write_png(path: Path, image: cv2.typing.MatLike) -> None:
     path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 
 
-def _wanted(samples: int, balance: str) -> tuple[int, ...]:
+def _of_slide(text: str) -> tuple[str, int]:
+    slide, equals, number = text.rpartition("=")
+    if not equals or not slide or not number.isdecimal() or len(number) > 7:
+        raise argparse.ArgumentTypeError(f"{text}: give a slide's name and a number, as A03=70")
+    return slide, int(number)
+
+
+def _balance(balance: str) -> tuple[float, ...]:
     try:
         parts = [float(part) for part in balance.split(",")]
     except ValueError:
         parts = []
     if len(parts) != len(CLASSES) or not all(0 <= part < 1e6 for part in parts) or sum(parts) == 0:
         raise InputError(f"--balance {balance}: give four numbers, 0 or more, for {', '.join(CLASSES)}")
-    if not 1 <= samples <= 100_000:
-        raise InputError(f"--samples {samples}: give 1 to 100000")
-    return tuple(round(samples * part / sum(parts)) for part in parts)
+    return tuple(parts)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pyhisto.devices.check import usable
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
 from pyhisto.nets.files import LmdbFolder, network_files
-from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.nets.inception_sep import FROZEN, InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
@@ -100,6 +100,13 @@ def inception_sep_options(parser: ArgumentParser) -> None:
         default="python",
         help="the gate in train_val: a Python SEP layer or none",
     )
+    parser.add_argument(
+        "--frozen",
+        choices=list(FROZEN),
+        default="none",
+        help="convolutions that do not learn: none, as the paper says, or those of the authors' published file (conv1 "
+        "to 3a and 3b/1x1), for a training that starts from a GoogLeNet's weights (default %(default)s)",
+    )
     parser.add_argument("--num-classes", type=int, default=2)
     parser.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
     parser.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
@@ -156,7 +163,7 @@ NETWORKS = {
         "patches of images, Spanhol et al. 2016", PatchCNN, patch_cnn_options, SPANHOL_2016, batch_size=100
     ),
     "magnification-cnn": Network(
-        "all magnifications together, Bayramoglu et al. 2016",
+        "all magnifications together, for Bayramoglu et al. 2016: the network of Levi & Hassner 2015",
         MagnificationCNN,
         magnification_cnn_options,
         BAYRAMOGLU_2016,

@@ -92,3 +92,15 @@ def natural(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
     return value
+
+
+def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """argparse type: the name of an input and its shape, `data=1x3x224x224`."""
+    name, _, dims = text.partition("=")
+    try:
+        shape = tuple(int(dim) for dim in dims.split("x"))
+    except ValueError:
+        shape = ()
+    if not name or not shape or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not of the form data=1x3x224x224")
+    return name, shape

@@ -40,13 +40,14 @@ class LayerCost:
     """Why its cost is not known: a layer of a type that nobody knows, or one behind it."""
 
 
-def layer_costs(graph: Graph) -> list[LayerCost]:
+def layer_costs(graph: Graph, partial: bool = False) -> list[LayerCost]:
     """The cost of every layer of a network, in order.
 
-    Raises InputError if an input's shape is not known. What follows from a layer of an unknown type counts nothing.
+    Of a layer of an unknown type, and of what follows from it, only weights count, if they are known. Raises InputError
+    if an input's shape is not known, unless what can be counted without it (`partial`) is enough.
     """
     for top in graph.inputs:
-        if top.shape is None:
+        if top.shape is None and not partial:
             raise InputError(
                 f"{graph.source}: layer '{top.producer.name}': its top's shape is not known ({top.unknown}); "
                 "give a deploy prototxt"
@@ -121,7 +122,8 @@ def _per_item(shape: Shape, batch: int) -> int:
 def _layer_cost(graph: Graph, node: Node, weights: int, batch: int) -> LayerCost:
     unknown = [blob.unknown for blob in (*node.tops, *node.bottoms) if blob.shape is None]
     if unknown or node.param_shapes is None:
-        return LayerCost(node.name, node.type, None, Cost(), unknown[0] if unknown else "its type is not known")
+        reason = unknown[0] if unknown else node.foreign
+        return LayerCost(node.name, node.type, None, Cost(weights), reason)
     kind = LAYER_TYPES.get(node.type)
     in_own_memory = [blob for blob in node.tops if blob.in_place_of is None and not (kind and kind.shares_memory)]
     activations = 4 * sum(_per_item(blob.shape or (), batch) for blob in in_own_memory)
@@ -135,7 +137,9 @@ def _multiplications(node: Node, batch: int) -> int:
     bottoms = [blob.shape for blob in node.bottoms if blob.shape is not None]
     params = node.param_shapes or ()
     match node.type:
-        case "Convolution":  # each output number is a sum over its group's channels and the kernel
+        case (
+            "Convolution" | "ConvolutionDepthwise" | "DepthwiseConv" | "DepthwiseConvolution"
+        ):  # each output number is a sum over its group's channels and the kernel
             return sum(_per_item(top, batch) for top in tops) * count(params[0][1:])
         case "Deconvolution":  # each input number is spread over its group's outputs and the kernel
             return sum(_per_item(bottom, batch) for bottom in bottoms) * count(params[0][1:])

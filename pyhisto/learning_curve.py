@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
-from pyhisto.manifest import SPLITS
+from pyhisto.manifest import LMDBS, MONITOR
 
 TRAIN_COLOUR, TEST_COLOUR, ACCURACY_COLOUR = "#9aa5b1", "#c2410c", "#1d4ed8"
 
@@ -30,7 +30,7 @@ class Point:
     accuracy: float | None = None
     """Of the test net, as a fraction; of its last Accuracy layer where it has several."""
     split: str | None = None
-    """Of the test phase: the split of the images that were tested on, val or test; None: not known."""
+    """Of the test phase: the images that were tested on, val, test or monitor; None: not known."""
     seconds: float = 0.0
     """Since this run of the program began."""
 
@@ -62,9 +62,9 @@ def to_line(point: Point) -> str:
 def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
     """Draw losses (left axis) and the accuracy of Caffe's test phase in percent (right axis) over the iterations.
 
-    The test phase is called validation if its images are the validation images.
+    The test phase is called by its images: validation, or monitor, which is of training images as they are.
     """
-    tested = "validation" if {p.split for p in points if p.phase == "test"} == {"val"} else "test"
+    tested = {"val": "validation", MONITOR: MONITOR}.get(tested_on(points) or "", "test")
     train, test = _series(points, "train", "loss"), _series(points, "test", "loss")
     # Before BatchNorm has seen much, a test loss can be a hundred times what follows, which would flatten all the rest.
     top = 1.15 * max([*train[1], 2 * median(test[1]) if test[1] else 0.0, 0.1])
@@ -104,6 +104,12 @@ def draw(loss: Axes, points: Sequence[Point], title: str) -> None:
     )
 
 
+def tested_on(points: Sequence[Point]) -> str | None:
+    """The split of the images of all tests; None if there is no test, or they are not known to be of one split."""
+    splits = {point.split for point in points if point.phase == "test"}
+    return splits.pop() if len(splits) == 1 else None
+
+
 def save_curve(path: Path, points: Sequence[Point], title: str) -> None:
     """Write the learning curve as a PNG, whole or not at all; the same points give the same bytes."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
@@ -123,7 +129,7 @@ def _point(value: Any) -> Point:
         raise ValueError
     numbers = {key: value[key] for key in ("loss", "lr", "accuracy", "seconds") if key in value}
     split = value.get("split")
-    if split not in (None, *SPLITS):
+    if split not in (None, *LMDBS):
         raise ValueError
     numbers = {key: float(number) for key, number in numbers.items()}
     return Point(value["iteration"], value["phase"], split=split, **numbers)

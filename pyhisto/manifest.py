@@ -17,6 +17,10 @@ from pyhisto.files import reading, write_text
 
 COLUMNS = ("path", "label", "patient", "slide", "magnification", "subtype", "split")
 SPLITS = ("train", "val", "test")
+MONITOR = "monitor"
+"""The LMDB of training images, as they are, that a learning curve is drawn of if no image validates."""
+LMDBS = (*SPLITS, MONITOR)
+"""The LMDBs that a manifest's images can make."""
 MAX_LABEL = 65_535
 """More classes than any data set of images has; what is counted by class stays small."""
 

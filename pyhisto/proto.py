@@ -33,6 +33,9 @@ Array: TypeAlias = NDArray[np.floating]
 BLOB_ARRAYS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 """The numeric arrays of a BlobProto and their little-endian types on the wire."""
 
+RAW_TYPES = {0: "<f8", 1: "<f4", 2: "<f2"}
+"""raw_data_type -> the little-endian type of raw_data, in which NVIDIA's Caffe and OpenCV store half precision."""
+
 _OLD_SHAPE = ("num", "channels", "height", "width")
 
 _WEIGHTS = {
@@ -44,6 +47,9 @@ _WEIGHTS = {
     "BlobShape": ("dim",),
 }
 """What is read of a caffemodel."""
+
+_RAW = ("raw_data_type", "raw_data")
+"""What is read of a blob beside that if its numbers are nowhere else: another fork's fields may have these numbers."""
 
 
 def _schema() -> descriptor_pb2.FileDescriptorProto:
@@ -57,13 +63,14 @@ def _schema() -> descriptor_pb2.FileDescriptorProto:
     return schema
 
 
-def _weights_schema() -> descriptor_pb2.FileDescriptorProto:
+def _weights_schema(*of_blobs: str) -> descriptor_pb2.FileDescriptorProto:
     schema = _schema()
     weights = descriptor_pb2.FileDescriptorProto(name=schema.name, package=schema.package)
     for message in schema.message_type:
         if message.name in _WEIGHTS:
-            kept = [field for field in message.field if field.name in _WEIGHTS[message.name]]
-            weights.message_type.add(name=message.name, field=kept)
+            names = (*_WEIGHTS[message.name], *(of_blobs if message.name == "BlobProto" else ()))
+            kept = [field for field in message.field if field.name in names]
+            weights.message_type.add(name=message.name, field=kept, enum_type=message.enum_type)
     return weights
 
 
@@ -84,11 +91,15 @@ def _message_class(name: str) -> Any:
 Weights = _message_classes(_weights_schema())["caffe.NetParameter"]
 """A caffemodel: a NetParameter of which only names and blobs are known."""
 
+_RawWeights = _message_classes(_weights_schema(*_RAW))["caffe.NetParameter"]
+"""A caffemodel whose blobs hold raw data."""
+
 NetParameter = _message_class("NetParameter")
 LayerParameter = _message_class("LayerParameter")
 SolverParameter = _message_class("SolverParameter")
 SolverState = _message_class("SolverState")
 BlobProto = _message_class("BlobProto")
+FillerParameter = _message_class("FillerParameter")
 Datum = _message_class("Datum")
 TRAIN, TEST = 0, 1  # enum Phase
 
@@ -106,11 +117,22 @@ def blob_shape(blob: Any) -> tuple[int, ...]:
         return tuple(blob.shape.dim)
     if any(map(blob.HasField, _OLD_SHAPE)):
         return blob.num, blob.channels, blob.height, blob.width
+    if (raw := _raw_type(blob)) is not None:
+        return (len(blob.raw_data) // raw.itemsize,)
     return (len(blob.data or blob.double_data) // (4 if blob.data else 8),)
 
 
+def _raw_type(blob: Any) -> "np.dtype[Any] | None":
+    """The type of a blob's raw data; None if its numbers are not stored like that."""
+    if blob.data or blob.double_data or not getattr(blob, "raw_data", b""):
+        return None
+    return np.dtype(RAW_TYPES[blob.raw_data_type]) if blob.raw_data_type in RAW_TYPES else None
+
+
 def blob_array(blob: Any, what: str = "data") -> Array:
-    """A BlobProto's numbers (`data`, or `diff`) in its own shape; float32 or float64 as stored; read-only.
+    """A BlobProto's numbers (`data`, or `diff`) in its own shape; float32 or float64; read-only.
+
+    Numbers in half precision come as float32.
 
     Raises InputError where shape and count disagree: a truncated or hostile file.
     """
@@ -124,21 +146,29 @@ def blob_array(blob: Any, what: str = "data") -> Array:
             if math.prod(shape) * np.dtype(BLOB_ARRAYS[field]).itemsize != len(values):
                 raise InputError(f"a blob of shape {shape} holds {len(values)} bytes of {field}: the file is damaged")
             return np.frombuffer(values, BLOB_ARRAYS[field]).reshape(shape)
+    if what == "data" and (raw := _raw_type(blob)) is not None:
+        if math.prod(shape) * raw.itemsize != len(blob.raw_data):
+            raise InputError(f"a blob of shape {shape} holds {len(blob.raw_data)} bytes of raw data: it is damaged")
+        numbers = np.frombuffer(blob.raw_data, raw).reshape(shape)
+        return numbers.astype(np.float32) if raw.itemsize == 2 else numbers
     if math.prod(shape) == 0:
         return np.zeros(shape, np.float32)
     raise InputError(f"a blob of shape {shape} has no {what}: the file is damaged, or its arrays are not packed")
 
 
 def set_blob(blob: Any, values: Array) -> None:
-    """Make a BlobProto hold `values` (any shape) as float32, or as float64 where it held float64 before.
+    """Make a BlobProto hold `values` (any shape) as float32, or in the precision that it held before.
 
     Its gradients go. Fields that nobody knows stay.
     """
-    double = bool(blob.double_data) or (not blob.data and values.dtype == np.float64)
+    raw = _raw_type(blob)
+    double = bool(blob.double_data) or (not blob.data and raw is None and values.dtype == np.float64)
     for field in (*BLOB_ARRAYS, *_OLD_SHAPE):
         blob.ClearField(field)
     blob.shape.dim[:] = values.shape
-    if double:
+    if raw is not None:
+        blob.raw_data = np.ascontiguousarray(values, raw).tobytes()
+    elif double:
         blob.double_data = np.ascontiguousarray(values, "<f8").tobytes()
     else:
         blob.data = np.ascontiguousarray(values, "<f4").tobytes()
@@ -221,6 +251,8 @@ def read_weights(path: Path) -> Net:
                 set_blob(layer.blobs.add(), values)
     else:
         net = read_binary(path, Weights)
+        if any(not (blob.data or blob.double_data) for layer in weight_layers(net) for blob in layer.blobs):
+            net = read_binary(path, _RawWeights)
     if not (net.layer or net.layers):
         raise InputError(f"{path}: holds no layer; is it a caffemodel?")
     for layer in weight_layers(net):
@@ -260,15 +292,19 @@ def write_binary(path: Path, message: Message) -> None:
         partial.write_bytes(message.SerializeToString())
 
 
-def layer_blobs(weights: Net) -> dict[str, list[Array]]:
-    """The arrays of every layer of a caffemodel that has any, by layer name."""
+def layer_blobs(weights: Net, readable: bool = False) -> dict[str, list[Array]]:
+    """The arrays of every layer of a caffemodel that has any, by layer name.
+
+    Raises InputError if one is damaged; or passes such a layer over, if those that can be read (`readable`) are enough.
+    """
     blobs = {}
     for layer in weight_layers(weights):
         if layer.blobs:
             try:
                 blobs[layer.name] = [blob_array(blob) for blob in layer.blobs]
             except InputError as error:
-                raise InputError(f"layer '{layer.name}': {error}") from None
+                if not readable:
+                    raise InputError(f"layer '{layer.name}': {error}") from None
     return blobs
 
 
@@ -279,12 +315,12 @@ def weight_layers(weights: Net) -> list[Any]:
 
 def bare_weights(weights: Net, without: Iterable[str] = ()) -> Net:
     """A caffemodel of names and blobs alone, for programs that interpret all fields by a schema of their own."""
-    bare, left_out = Weights(), set(without)
-    for layer in weight_layers(weights):
-        if layer.name not in left_out:
-            copy = bare.layer.add(name=layer.name)
-            for blob in layer.blobs:
-                set_blob(copy.blobs.add(), blob_array(blob))
+    bare = Weights()
+    for name, arrays in layer_blobs(weights, readable=True).items():
+        if name not in set(without):
+            copy = bare.layer.add(name=name)
+            for values in arrays:
+                set_blob(copy.blobs.add(), values)
     return bare
 
 

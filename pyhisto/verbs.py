@@ -26,13 +26,16 @@ MAIN_GUARD = 'if __name__ == "__main__":'
 """The line by which a program differs from a module."""
 
 GROUPS = {
-    "Networks": ("generate", "lint", "cost", "to-onnx", "convert-weights"),
-    "Pruning": ("channel-importance", "prune", "compare", "convert-snapshot", "dns", "train-slimming"),
+    "Networks": ("generate", "lint", "cost", "to-onnx", "deploy", "convert-weights"),
+    "Pruning": (
+        "channel-importance", "sensitivity", "prune", "recalibrate", "compare", "convert-snapshot", "dns",
+        "train-slimming",
+    ),
     "Data": (
         "check-data", "make-manifest", "build-lmdb", "label-lmdb", "verify-lmdb", "show-lmdb", "make-slide-samples",
         "make-tree-manifests", "make-synthetic", "make-synthetic-bach",
     ),
-    "Training": ("train", "find-lr", "train-phases"),
+    "Training": ("train", "find-lr", "train-phases", "best-snapshot"),
     "Prediction": ("predict", "predict-tree", "extract-features", "classify-features"),
     "Evaluation": ("evaluate", "evaluate-tree", "report", "collapse-study"),
     "This machine": ("doctor", "caffe-time", "on-card"),

@@ -1,6 +1,6 @@
 """Networks and weights for tests: random ones, and weights for any graph."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +76,17 @@ class RandomNetwork:
         self.shapes["data"] = (3, 8)
         blob = self.conv("data", self.pick(range(4, 9)))
         for _ in range(self.pick(range(2, 6))):
-            step = self.pick(
-                [self.plain, self.inception, self.residual, self.squeeze_excite, self.grouped, self.depthwise,
-                 self.twins, self.dense, self.sliced, self.shared, self.pooled, self.deconvolved, self.maximum]
-            )  # fmt: skip
-            blob = step(blob)
+            blob = self.pick(self.steps())(blob)
         self.head(blob)
         if self.random.random() < 0.3:  # a second output, from some other place
             self.head(self.pick([name for name in self.shapes if name != "data" and self.shapes[name][1] > 0]))
+
+    def steps(self) -> list[Callable[[str], str]]:
+        """The patterns: each goes on from a blob, and returns the last one that it makes."""
+        return [
+            self.plain, self.inception, self.residual, self.squeeze_excite, self.grouped, self.depthwise, self.twins,
+            self.dense, self.sliced, self.shared, self.pooled, self.deconvolved, self.maximum,
+        ]  # fmt: skip
 
     def pick(self, choices: Any) -> Any:
         choices = list(choices)
@@ -271,3 +274,128 @@ class RandomNetwork:
             inner_product_param={"num_output": 3, "transpose": bool(self.random.random() < 0.5)},
         )
         return self.layer("Softmax", [scores])
+
+
+class WildNetwork(RandomNetwork):
+    """A random network with layer types of forks, and with one, Mystery, that nobody knows."""
+
+    def steps(self) -> list[Callable[[str], str]]:
+        return super().steps() + 2 * [
+            self.depthwise_by_name, self.shuffled, self.reorganised, self.upsampled, self.unpooled, self.interpolated,
+            self.cropped, self.activated, self.normalised, self.permuted, self.gated_sum, self.prior, self.mystery,
+            self.mystery_in_place, self.mystery_beside,
+        ]  # fmt: skip
+
+    def weights(self) -> Net:
+        """Random ones, as if Mystery were TanH; the network itself does not say which it has behind a Mystery."""
+        twin = NetParameter()
+        twin.CopyFrom(self.net)
+        for layer in twin.layer:
+            layer.type = "TanH" if layer.type == "Mystery" else layer.type
+        return random_weights([Graph.build(twin)], int(self.random.integers(1000)))
+
+    def depthwise_by_name(self, blob: str) -> str:
+        kind = self.pick(["ConvolutionDepthwise", "DepthwiseConv", "DepthwiseConvolution"])
+        channels, side = self.shapes[blob]
+        shape: dict[str, Any] = {"num_output": channels, "kernel_size": [3], "pad": [1]}
+        if self.random.random() < 0.5:
+            shape["group"] = channels
+        top = self.layer(kind, [blob], convolution_param=shape)
+        self.shapes[top] = (channels, side)
+        return self.activation(top)
+
+    def shuffled(self, blob: str) -> str:
+        group = self.pick([2, 3])
+        blob = self.plain_of(blob, group * self.pick([2, 3, 4]))
+        top = self.layer("ShuffleChannel", [blob], shuffle_channel_param={"group": group})
+        self.shapes[top] = self.shapes[blob]
+        return self.activation(self.conv(top, self.shapes[top][0], 3, self.shapes[top][0]))
+
+    def reorganised(self, blob: str) -> str:
+        if self.shapes[blob][1] % 2:
+            return self.plain(blob)
+        blob = self.plain_of(blob, 4 * self.pick([1, 2, 3]))
+        channels, side = self.shapes[blob]
+        top = self.layer("Reorg", [blob], reorg_param={"stride": 2})
+        self.shapes[top] = (4 * channels, side // 2)
+        return top
+
+    def upsampled(self, blob: str) -> str:
+        channels, side = self.shapes[blob]
+        if side > 10:
+            return self.plain(blob)
+        top = self.layer("Upsample", [blob], upsample_param={"scale": 2})
+        self.shapes[top] = (channels, 2 * side)
+        return top
+
+    def unpooled(self, blob: str) -> str:
+        """SegNet's: pooled with the places of the maxima, convolved, and put back there."""
+        channels, side = self.shapes[blob]
+        if side % 2:
+            return self.plain(blob)
+        pooled, places = f"pool{self.count}", f"places{self.count}"
+        shape = {"pool": "MAX", "kernel_size": 2, "stride": 2}
+        self.layer("Pooling", [blob], [pooled, places], pooling_param=shape)
+        self.shapes[pooled] = (channels, side // 2)
+        top = self.layer("Upsample", [self.plain_of(pooled, channels), places], upsample_param={"scale": 2})
+        self.shapes[top] = (channels, side)
+        return top
+
+    def interpolated(self, blob: str) -> str:
+        channels, side = self.shapes[blob]
+        target = self.pick([side + 1, max(2, side - 1), 5])
+        top = self.layer("Interp", [blob], interp_param={"height": target, "width": target})
+        self.shapes[top] = (channels, target)
+        return top
+
+    def cropped(self, blob: str) -> str:
+        channels, side = self.shapes[blob]
+        if side < 4:
+            return self.plain(blob)
+        top = self.layer("CropCenter", [blob], crop_center_param={"crop_size": [0, 0, 1, 1]})
+        self.shapes[top] = (channels, side - 2)
+        return top
+
+    def activated(self, blob: str) -> str:
+        return self.same(self.plain(blob), self.pick(["ReLU6", "HardSwish", "HardSigmoid", "Mish"]))
+
+    def normalised(self, blob: str) -> str:
+        return self.same(self.plain(blob), "Normalize", norm_param={"across_spatial": False, "channel_shared": False})
+
+    def permuted(self, blob: str) -> str:
+        return self.same(blob, "Permute", permute_param={"order": [0, 1, 3, 2]})
+
+    def gated_sum(self, blob: str) -> str:
+        channels, side = self.shapes[blob]
+        squeeze = self.layer("Pooling", [blob], pooling_param={"pool": "AVE", "global_pooling": True})
+        self.shapes[squeeze] = (channels, 0)
+        gate = self.same(self.inner_product(squeeze, channels), "Sigmoid")
+        top = self.layer("Axpy", [gate, blob, self.conv(blob, channels)])
+        self.shapes[top] = (channels, side)
+        return top
+
+    def prior(self, blob: str) -> str:
+        """Boxes for every position, a further output."""
+        self.layer(
+            "PriorBox", [blob, "data"],
+            prior_box_param={"min_size": [3], "aspect_ratio": [2], "variance": [0.1, 0.1, 0.2, 0.2], "offset": [0.5]},
+        )  # fmt: skip
+        return blob
+
+    def mystery(self, blob: str) -> str:
+        top = self.layer("Mystery", [blob])
+        self.shapes[top] = self.shapes[blob]
+        return self.plain(top)
+
+    def mystery_in_place(self, blob: str) -> str:
+        return self.plain(self.same(self.plain(blob), "Mystery"))
+
+    def mystery_beside(self, blob: str) -> str:
+        """Concatenated with, or added to, what a convolution makes."""
+        top = self.layer("Mystery", [blob])
+        self.shapes[top] = self.shapes[blob]
+        if self.random.random() < 0.5:
+            return self.concat([top, self.plain(blob)])
+        together = self.layer("Eltwise", [top, self.conv(blob, self.shapes[blob][0])])
+        self.shapes[together] = self.shapes[blob]
+        return together

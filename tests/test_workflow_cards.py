@@ -58,7 +58,11 @@ def in_gpu_mode(root: Path, tmp_path: Path) -> Callable[..., "subprocess.Complet
 @pytest.mark.parametrize(
     ("snakefile", "config", "rules"),
     [
-        ("Snakefile", "tiny.yaml", "importance, predict, surgery, train, train_compared"),
+        (
+            "Snakefile",
+            "tiny.yaml",
+            "importance, magnification_predict, patch_predict, predict, surgery, train, train_compared",
+        ),
         ("Snakefile_kone", "kone_tiny.yaml", "find_rate, fine_tune, train_from_fillers"),
     ],
 )

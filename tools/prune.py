@@ -7,16 +7,20 @@ Writes OUT/ with every prototxt under its own name, the weights and plan.json. S
 import argparse
 from pathlib import Path
 
-from pyhisto.cli import Parser, positive, ratio, run
+from pyhisto.cli import Parser, input_shape, positive, ratio, run
 from pyhisto.errors import InputError
 from pyhisto.lenient import unknown_fields
 from pyhisto.proof.demand import demand
 from pyhisto.proto import NetParameter
+from pyhisto.pruning.allocation import allocate
 from pyhisto.pruning.criteria import CRITERIA
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.proof import prove
-from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, write
+from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, rank_atoms, write
 from pyhisto.pruning.schedule import Schedule, proportion
+from pyhisto.pruning.sensitivity import Sensitivity
+from pyhisto.pruning.summary import table
+from pyhisto.pruning.target import Removed, Target, uniform
 
 
 def main() -> None:
@@ -26,26 +30,26 @@ def main() -> None:
         raise InputError(f"{arguments.out}: exists already; remove it or choose another --out")
     if not 1 <= arguments.loop <= arguments.loops:
         raise InputError(f"--loop {arguments.loop}: there are {arguments.loops} loops; count from 1")
+    if arguments.sensitivity and arguments.target_flops is None and arguments.target_weights is None:
+        raise InputError("--sensitivity shares out a target: give --target-flops or --target-weights")
     network = LoadedNetwork.read(arguments.model, arguments.also, arguments.weights, dict(arguments.input_shape))
     for file in network.files:
         for unknown in unknown_fields(file.document, NetParameter.DESCRIPTOR):
             print(f"Left as it is: {file.path}:{unknown.line}: {unknown.path}")
+    for note in network.notes:
+        print(note)
     if arguments.dry_run:
         print(network.dependencies.describe(), end="\n\n")
-    share = None if arguments.ratio is None else proportion(arguments.ratio, arguments.loops)
-    schedule = Schedule(
-        share, arguments.threshold_k, arguments.scope, arguments.se_hidden, arguments.multiple, tuple(arguments.keep)
-    )
-    importance = Importance.load(arguments.importance) if arguments.importance else None
-    removed = plan_pruning(network, arguments.criterion, schedule, importance, arguments.seed)
+    removed, chosen = _choose(network, arguments)
     settings = {
         "criterion": arguments.criterion, "ratio": arguments.ratio, "loops": arguments.loops, "loop": arguments.loop,
-        "proportion": share, "threshold_k": arguments.threshold_k, "scope": arguments.scope,
-        "se_hidden": arguments.se_hidden, "multiple": arguments.multiple, "keep": arguments.keep,
-        "seed": arguments.seed,
+        "threshold_k": arguments.threshold_k, "scope": arguments.scope, "se_hidden": arguments.se_hidden,
+        "multiple": arguments.multiple, "keep": arguments.keep, "seed": arguments.seed, **chosen,
     }  # fmt: skip
     pruned = cut_network(network, removed, settings)
-    print(_summary(pruned))
+    for layer, (channels, kept) in pruned.plan.layers.items():
+        print(f"{layer}: {channels} -> {len(kept)} channels")
+    print("\n".join([*table(network, pruned), *pruned.not_counted]))
     proof = None
     if arguments.proof:
         proof = demand(lambda: prove(network, pruned), arguments.model)
@@ -57,26 +61,29 @@ def main() -> None:
         print(arguments.out)
 
 
-def _summary(pruned: Pruned) -> str:
-    lines = [f"{layer}: {channels} -> {len(kept)} channels" for layer, (channels, kept) in pruned.plan.layers.items()]
-    for what, before, after in (
-        ("weights", pruned.before.weights, pruned.after.weights),
-        ("FLOPs", pruned.before.flops, pruned.after.flops),
-        ("activation bytes", pruned.before.activation_bytes, pruned.after.activation_bytes),
-    ):
-        lines.append(f"{what}: {before:,} -> {after:,} ({after / max(before, 1):.1%})")
-    return "\n".join([*lines, *pruned.not_counted])
-
-
-def _input_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    name, _, dims = text.partition("=")
-    try:
-        shape = tuple(int(dim) for dim in dims.split("x"))
-    except ValueError:
-        shape = ()
-    if not name or not shape or min(shape) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not of the form data=1x3x224x224")
-    return name, shape
+def _choose(network: LoadedNetwork, arguments: argparse.Namespace) -> tuple[Removed, dict[str, object]]:
+    """Which atoms go, and what the plan notes of how they were chosen."""
+    share = None if arguments.ratio is None else proportion(arguments.ratio, arguments.loops)
+    schedule = Schedule(
+        share, arguments.threshold_k, arguments.scope, arguments.se_hidden, arguments.multiple, tuple(arguments.keep)
+    )
+    importance = Importance.load(arguments.importance) if arguments.importance else None
+    given = arguments.target_flops, arguments.target_weights
+    if given == (None, None):
+        removed = plan_pruning(network, arguments.criterion, schedule, importance, arguments.seed)
+        return removed, {"proportion": share}
+    target = Target("weights", given[1]) if given[0] is None else Target("flops", given[0])
+    noted: dict[str, object] = {f"target_{target.quantity}": target.share}
+    scores = rank_atoms(network, arguments.criterion, importance, arguments.seed)
+    target = target.of_one_loop(arguments.loops)
+    if arguments.sensitivity is None:
+        found, removed = uniform(network, scores, schedule, target)
+        return removed, {**noted, "proportion": found}
+    sensitivity = Sensitivity.load(arguments.sensitivity)
+    settings = {"criterion": arguments.criterion, "seed": arguments.seed, "se_hidden": arguments.se_hidden}
+    sensitivity.check_of(settings, network.weights_path, arguments.sensitivity)
+    shares, removed = allocate(network, scores, schedule, sensitivity, target, arguments.sensitivity)
+    return removed, {**noted, "shares": shares}
 
 
 def _parser() -> Parser:
@@ -94,6 +101,11 @@ def _parser() -> Parser:
     amount.add_argument(
         "--threshold-k", type=float, metavar="K", help="prune below mean + deviation + K instead (eq. 6)"
     )
+    amount.add_argument("--target-flops", type=ratio, metavar="T",
+                        help="prune until this share of the FLOPs is left, after all loops")  # fmt: skip
+    amount.add_argument("--target-weights", type=ratio, metavar="T", help="the same for weights")
+    parser.add_argument("--sensitivity", type=Path, metavar="F",
+                        help="with a target: from tools/sensitivity.py; each group has a share of its own")  # fmt: skip
     parser.add_argument("--loops", type=positive, default=1, metavar="R", help="training loops to reach O in (eq. 8)")
     parser.add_argument(
         "--loop", type=positive, default=1, metavar="r", help="which of them this is; noted in the plan"
@@ -105,7 +117,7 @@ def _parser() -> Parser:
         "--multiple", type=positive, default=1, metavar="M", help="branches keep a multiple of M channels"
     )
     parser.add_argument("--keep", nargs="+", default=[], metavar="LAYER", help="layers that keep all their channels")
-    parser.add_argument("--input-shape", type=_input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
+    parser.add_argument("--input-shape", type=input_shape, nargs="+", default=[], metavar="data=1x3x224x224",
                         help="instead of what the files say, if they do")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="for the criterion random")
     parser.add_argument(

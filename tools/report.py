@@ -18,8 +18,11 @@ def main() -> None:
     parser.add_argument(
         "--root", type=Path, metavar="DIR", help="folder of the images, for pictures of mistakes (default: run.json's)"
     )
+    parser.add_argument(
+        "--beside", type=Path, metavar="DIR", help="results of the same method under another protocol, to show both"
+    )
     arguments = parser.parse_args()
-    path, tables = write_report(arguments.results, progress, arguments.root)
+    path, tables = write_report(arguments.results, progress, arguments.root, arguments.beside)
     print(to_text(tables[0]))
     print(path)
 

@@ -170,7 +170,8 @@ def count_images(study: Study, folder: Path) -> Images:
         slides = [path for path in Path(study.slides).rglob("*") if path.suffix.lower() in SUFFIXES]
         if not slides:
             raise InputError(f"{study.slides}: holds no slide; say where they are: --config slides=DIR")
-        total = len(slides) * whole_number(study.data.get("samples") or {}, "samples", 100)
+        samples = study.data.get("samples") or {}
+        total = whole_number(samples, "total", len(slides) * whole_number(samples, "samples", 100))
         return Images(*_shares(total, 0.25), _synthetic_image(folder))
     manifest = folder / "manifest.csv"
     command = [sys.executable, str(ROOT / "data_prep/make_manifest.py"), *study.splits(study.places[0])]

@@ -10,9 +10,10 @@ from typing import Any
 from cards import on_gpu
 
 from pyhisto.errors import InputError
+from pyhisto.manifest import MONITOR
 
 BRANCHES = ("global", "local")
-DATA_SETS = ("breakhis", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
 
 
 SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
@@ -72,6 +73,11 @@ class Study:
         # --config breakhis=... (or bach, bisque, slides) goes before the file's.
         self.slides = _text(config.get("slides", self.data.get("slides")))
         self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
+        # Weights that the first training starts from, layers matched by name: a GoogLeNet's, for the paper's network.
+        self.pretrained = _text(config.get("pretrained") or None)
+        self.beside = _text(config.get("beside"))
+        # Of how many experiments the LMDBs may exist at a time.
+        self.at_once = config.get("experiments-at-once", 2)
         self.compressions = config["compressions"]
         self.stages = ["before", *self.compressions]
 
@@ -116,6 +122,12 @@ class Study:
         return "/".join([self.results, *(folder for folder, _ in self.levels.values())])
 
     @property
+    def together(self) -> str:
+        """The folder of what all magnifications of an experiment share, as a pattern."""
+        folders = (folder for level, (folder, _) in self.levels.items() if level != "magnification")
+        return "/".join([self.results, *folders, "all"])
+
+    @property
     def experiments(self) -> list[str]:
         """The folders of all experiments."""
         return [self.experiment.format(**place) for place in self.places]
@@ -125,6 +137,17 @@ class Study:
         """Level -> number, of each experiment."""
         numbers = itertools.product(*(numbers for _, numbers in self.levels.values()))
         return [dict(zip(self.levels, each, strict=True)) for each in numbers]
+
+    def before(self, place: Mapping[str, Any], at_once: int | None = None) -> str | None:
+        """The experiment whose LMDBs have to go before those of `place` are built; None for the first ones."""
+        index = self.experiments.index(self.experiment.format(**place)) - (at_once or self.at_once)
+        return self.experiments[index] if index >= 0 else None
+
+    @property
+    def validation(self) -> str:
+        """The LMDB that the networks are tested on while they learn: val, or monitor if no image validates."""
+        whole = self.data.get("val-fraction") == 0 or self.data_set == "breakhis-eva"
+        return MONITOR if whole and not self.config.get("bags") else "val"
 
     @property
     def tree(self) -> str:
@@ -154,6 +177,15 @@ class Study:
                 used["folds"] = self.folds
         return used
 
+    @property
+    def patients(self) -> str | None:
+        """Who counts as a patient, of samples of slides; None for other data."""
+        if not self.slides:
+            return None
+        if number := self.data.get("pseudo-patients"):
+            return f"Made-up patients, {number} a test slide, samples dealt to them in turn: neither people nor slides"
+        return "Whole slides count as patients"
+
     def splits(self, place: Mapping[str, Any]) -> list[str]:
         """Which images, and how they are split: make_manifest.py's options for an experiment, or for all of a level."""
         words = ["--manifest", f"{self.tree}/manifest.csv"] if self.slides else ["--dataset", self.data_set]
@@ -164,6 +196,11 @@ class Study:
             words += ["--kfold", str(self.data["kfold"])]
         if self.data.get("allow_missing"):
             words += ["--allow-missing"]
+        if "val-fraction" in self.data:
+            words += ["--val-fraction", str(self.data["val-fraction"])]
+        for name in ("test-slides", "bag-by", "pseudo-patients"):
+            if name in self.data:
+                words += option_words({name: self.data[name]})
         if "bags" in self.config:
             words += ["--bags", str(self.config["bags"])]
         for level in (level for level in self.levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
@@ -190,6 +227,12 @@ def _check(config: Any) -> None:
         numbers = config.get(name, [])
         if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
             raise InputError(f"the config's {name}: {str(numbers)[:60]!r} is not a list of whole numbers, as [1, 2]")
+    at_once = config.get("experiments-at-once", 2)
+    if type(at_once) is not int or at_once < 1:
+        raise InputError(f"the config's experiments-at-once: {str(at_once)[:60]!r} is not a whole number from 1 on")
+    fraction = config["data"].get("val-fraction", 0.2)
+    if type(fraction) not in (int, float) or not 0 <= fraction < 1:
+        raise InputError(f"the config's val-fraction: {str(fraction)[:60]!r} is not a number from 0 to 1")
     bags = config.get("bags", 0)
     if type(bags) is not int or not 0 <= bags <= 100:
         raise InputError(f"the config's bags: {str(bags)[:60]!r} is not a whole number up to 100")

@@ -63,6 +63,42 @@ def parse(path: Path) -> Row:
     )
 
 
+EVA_TYPES = ("TA", "MC", "F", "DC")
+"""The classes of the BreaKHis task of kaiko-ai/eva, in its order: the types of at least seven patients."""
+EVA_MAGNIFICATION = "40"
+EVA_IMAGES = 1471
+EVA_VALIDATION = frozenset(
+    ["18842D", "19979", "15275", "15792", "16875", "3909", "5287", "16716", "2773", "5695", "16184CD", "23060CD",
+     "21998CD", "21998EF"]
+)  # fmt: skip
+"""Its validation patients, by slide number without the year: 339 images; the other 1132 are its training part."""
+
+
+def load_eva(root: Path) -> DataSet:
+    """The BreaKHis task of kaiko-ai/eva: 40X, four classes (EVA_TYPES), patients apart; no fold file is needed.
+
+    What eva calls validation, and publishes figures of, is test here: nothing is selected on it. Raises InputError if
+    there is no such image.
+    """
+    rows = [parse(path) for _, path in sorted(find_images(root).items())]
+    rows = [
+        replace(
+            row,
+            label=EVA_TYPES.index(row.subtype),
+            split="test" if row.slide.partition("-")[2] in EVA_VALIDATION else "train",
+        )
+        for row in rows
+        if row.subtype in EVA_TYPES and row.magnification == EVA_MAGNIFICATION
+    ]
+    if not rows:
+        raise InputError(f"{root}: holds no image of {', '.join(EVA_TYPES)} at {EVA_MAGNIFICATION}X")
+    missing = max(0, EVA_IMAGES - len(rows))
+    notes = [f"{missing} of the {EVA_IMAGES} images of eva's task are missing"] if missing else []
+    notes += nested_folders(Path(row.path) for row in rows)
+    check_disjoint(rows)
+    return DataSet(rows, notes, EVA_IMAGES, missing)
+
+
 def read_fold(folder: Path, fold: int, magnification: int | None = None) -> dict[str, str]:
     """File name -> train or test, of one fold at a magnification (None: at all), from `folder`/dsfold<fold>.txt."""
     path = Path(folder) / f"dsfold{fold}.txt"

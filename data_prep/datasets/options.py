@@ -3,22 +3,33 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from data_prep.datasets import bach, bisque, breakhis
 from data_prep.datasets.dataset import DataSet
-from data_prep.datasets.splits import bagging, carve_validation, check_classes, k_fold
-from pyhisto.cli import Parser
+from data_prep.datasets.splits import (
+    BagBy,
+    bagging,
+    carve_validation,
+    check_classes,
+    k_fold,
+    pseudo_patients,
+    with_test_slides,
+)
+from pyhisto.cli import Parser, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
-DATA_SETS = ("breakhis", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
 MAGNIFICATIONS = [int(magnification) for magnification in breakhis.IMAGES]
 
 
 def add_data_options(parser: Parser) -> None:
     """Add the options that `load_data` reads: which images."""
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--dataset", choices=DATA_SETS)
+    source.add_argument(
+        "--dataset", choices=DATA_SETS, help="breakhis-eva: the task of kaiko-ai/eva, 40X, four types, split as there"
+    )
     source.add_argument(
         "--manifest", type=Path, metavar="F", help="a manifest; its splits count unless others are asked for"
     )
@@ -51,6 +62,17 @@ def add_manifest_options(parser: Parser) -> None:
         help="bagging: part of the images to be test, where the data have no test set (default 0.25)",
     )  # fmt: skip
     parser.add_argument(
+        "--bag-by", choices=get_args(BagBy), default="patient",
+        help="what a bag's parts keep together: patients (slides, where none is known), or nothing (default patient)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--test-slides", nargs="+", metavar="SLIDE", help="all images of these slides, and no others, are the test part"
+    )
+    parser.add_argument(
+        "--pseudo-patients", type=positive, metavar="N",
+        help="count N made-up patients a test slide, images dealt to them in turn (the authors' on BACH: 12)",
+    )  # fmt: skip
+    parser.add_argument(
         "--val-fraction", type=float, default=0.2, metavar="F",
         help="part of each class's training patients to be validation in a fold, subtypes in proportion; 0: none "
         "(default 0.2)",
@@ -61,6 +83,8 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
     """The images that the options name, with what splits they have of themselves."""
     if arguments.manifest is not None:
         return DataSet(read_manifest(arguments.manifest), [])
+    if arguments.dataset == "breakhis-eva":
+        return breakhis.load_eva(arguments.root)
     if arguments.dataset == "bisque":
         return bisque.load(arguments.root)
     if arguments.dataset == "bach":
@@ -89,11 +113,14 @@ def split_data(arguments: argparse.Namespace) -> DataSet:
     for note in data.notes:
         print(f"note: {note}")
     rows = data.rows
+    if arguments.test_slides:
+        rows = with_test_slides(rows, arguments.test_slides)
     if arguments.bags is not None:
         _need(arguments, "--bags", "bag")
         _within("--bags", arguments.bags, 100, least=2)
         _within("--bag", arguments.bag, arguments.bags)
-        rows = bagging(rows, arguments.bags, arguments.test_fraction, arguments.seed)[arguments.bag - 1]
+        every = bagging(rows, arguments.bags, arguments.test_fraction, arguments.seed, arguments.bag_by)
+        rows = every[arguments.bag - 1]
     elif arguments.kfold is not None:
         _need(arguments, "--kfold", "fold")
         _within("--kfold", arguments.kfold, 100, least=2)
@@ -103,10 +130,17 @@ def split_data(arguments: argparse.Namespace) -> DataSet:
     elif arguments.folds is not None:
         check_classes(rows)
         rows = _with_validation(rows, arguments)
+    elif arguments.test_slides:
+        rows = [replace(row, split=row.split or "train") for row in rows]
+        rows = _with_validation(rows, arguments)
+    elif arguments.dataset == "breakhis-eva":
+        pass  # split as it is published
     elif arguments.manifest is None:
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)
     check_disjoint(rows)
+    if arguments.pseudo_patients:
+        rows = pseudo_patients(rows, arguments.pseudo_patients)
     return replace(data, rows=rows)
 
 

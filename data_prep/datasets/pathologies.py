@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
-from data_prep.datasets.splits import partition
+from data_prep.datasets.splits import apart, partition
 from pyhisto.errors import InputError
 from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES, class_in, pathology_of
 from pyhisto.manifest import Row
@@ -19,9 +19,6 @@ patient may be on both sides, and what is measured is too good."""
 
 SPLIT_BY = "split_by"
 """The manifest's column that says what was kept together: patient, slide or image."""
-
-IDS = {"patient": "patient_id", "slide": "slide_id"}
-"""Columns to which an image-wise split moves the ids that it disregards."""
 
 ALL = "all"
 """The manifest of every image; its labels are places in PATHOLOGIES."""
@@ -46,7 +43,7 @@ def split(rows: Sequence[Row], by: SplitBy, val: float, test: float, seed: int) 
 
     Raises InputError where there are too few images (patients, slides) for it.
     """
-    rows = [_apart(row) if by == "image-wise" else row for row in rows]
+    rows = [apart(row) if by == "image-wise" else row for row in rows]
     shares = {"train": 1 - val - test, "val": val, "test": test}
     if min(shares.values()) < 0 or shares["train"] == 0:
         raise InputError(f"validation {val:g} and test {test:g} leave no image for training")
@@ -68,12 +65,6 @@ def by_node(rows: Sequence[Row]) -> Mapping[str, list[Row]]:
         labels = [(row, class_in(node, PATHOLOGIES[row.label])) for row in rows]
         manifests[node] = [replace(row, label=label) for row, label in labels if label is not None]
     return manifests
-
-
-def _apart(row: Row) -> Row:
-    """The row as an image that belongs to nobody; whose it is stays in columns of their own."""
-    ids = {column: getattr(row, name) for name, column in IDS.items() if getattr(row, name)}
-    return replace(row, patient="", slide="", extra={**row.extra, **ids})
 
 
 def _kept_together(row: Row) -> str:

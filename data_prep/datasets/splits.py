@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, class_counts
@@ -101,18 +101,57 @@ def k_fold(rows: Sequence[Row], folds: int, fold: int, seed: int) -> list[Row]:
     return _with_splits(rows, {row.path: "test" for row in parts[fold - 1]})
 
 
-def bagging(rows: Sequence[Row], bags: int, test_fraction: float, seed: int) -> list[list[Row]]:
+BagBy: TypeAlias = Literal["patient", "sample"]
+"""What stays together in a bag's subsets: a patient (a slide); or nothing: samples are dealt at random."""
+
+IDS = {"patient": "patient_id", "slide": "slide_id"}
+"""Columns to which a split that looks at no ids moves those that it disregards."""
+
+
+def apart(row: Row) -> Row:
+    """The row as an image that belongs to nobody; whose it is stays in columns of their own."""
+    ids = {column: getattr(row, name) for name, column in IDS.items() if getattr(row, name)}
+    return replace(row, patient="", slide="", extra={**row.extra, **ids})
+
+
+def with_test_slides(rows: Sequence[Row], slides: Collection[str]) -> list[Row]:
+    """The rows, all those of some slides in test and no other; old splits are dropped. Raises InputError."""
+    if absent := sorted(set(slides) - {row.slide for row in rows}):
+        raise InputError(f"{', '.join(absent)}: no image is of such a slide; give slides that the manifest names")
+    return [replace(row, split="test" if row.slide in slides else "") for row in rows]
+
+
+def pseudo_patients(rows: Sequence[Row], number: int) -> list[Row]:
+    """The test images dealt to `number` made-up patients a slide, in turn over all of them, as the authors' list does.
+
+    A patient is called by its slide and its turn (A09-0 to A09-11, of twelve): not a person, and not a slide.
+    """
+    turns = iter(range(len(rows)))
+    return [
+        replace(apart(row), patient=f"{row.slide}-{next(turns) % number}") if row.split == "test" else row
+        for row in rows
+    ]
+
+
+def bagging(rows: Sequence[Row], bags: int, test_fraction: float, seed: int, by: BagBy = "patient") -> list[list[Row]]:
     """The paper's bagging: one test part, the rest in `bags` equal subsets; bag i validates on subset i.
 
-    A test part that the rows already have is kept; `test_fraction` of the images, by patient, else.
+    A test part that the rows already have is kept; `test_fraction` of the images, by patient, else. By `sample`, images
+    are dealt at random, whosever they are: their patients and slides move to other columns.
     """
     test = [row for row in rows if row.split == "test"]
     rest = [row for row in rows if row.split != "test"]
     if not test:
         test, rest = partition(rows, [test_fraction, 1 - test_fraction], seed, "test")
-    subsets = partition(rest, [1.0] * bags, seed, f"{bags} bags")
     held = {row.path: "test" for row in test}
-    return [_with_splits(rows, held | {row.path: "val" for row in subset}) for subset in subsets]
+    if by == "patient":
+        subsets = partition(rest, [1.0] * bags, seed, f"{bags} bags")
+        return [_with_splits(rows, held | {row.path: "val" for row in subset}) for subset in subsets]
+    if len(rest) < bags:
+        raise InputError(f"{len(rest)} images do not make {bags} parts; ask for fewer")
+    rows = [row if row.path in held else apart(row) for row in rows]
+    order = shuffled([row.path for row in rest], seed, f"{bags} bags of samples")
+    return [_with_splits(rows, held | dict.fromkeys(order[bag::bags], "val")) for bag in range(bags)]
 
 
 def partition(rows: Sequence[Row], shares: Sequence[float], seed: int, purpose: str) -> list[list[Row]]:
@@ -160,6 +199,16 @@ def _with_splits(rows: Sequence[Row], held: dict[str, str]) -> list[Row]:
 def shuffled(names: Collection[str], seed: int, purpose: str) -> list[str]:
     """Names in an order that depends on (seed, purpose) and each name alone, so that one more name moves no other."""
     return sorted(names, key=lambda name: hashlib.sha256(repr((seed, purpose, name)).encode()).digest())
+
+
+def monitor(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
+    """About `count` training images, in the order of the rows: of each class its share of them, and one at least."""
+    train = [row for row in rows if row.split == "train"]
+    chosen: set[str] = set()
+    for label, of_class in class_counts(train).items():
+        order = shuffled([row.path for row in train if row.label == label], seed, f"monitor {label}")
+        chosen.update(order[: max(1, round(count * of_class / len(train)))])
+    return [row for row in train if row.path in chosen]
 
 
 def check_classes(rows: Sequence[Row], split: str = "train") -> None:

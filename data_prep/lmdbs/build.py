@@ -1,7 +1,9 @@
 """From a manifest to the LMDBs of one branch: DIR/train, DIR/val, DIR/test and DIR/manifest.csv, whole or not at all.
 
-Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target and the mean come
-from the training images alone and are the same in every split.
+If no image validates, DIR/monitor has some of the training images, as they are, for the learning curve.
+
+Per image: decode, stain normalise, augment (training only), resize, cut, encode. The stain target (see stain_target.py)
+and the mean, which comes from the training images alone, are the same in every split.
 """
 
 import hashlib
@@ -18,18 +20,16 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from data_prep.datasets.splits import check_classes
-from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, augmentations
+from data_prep.datasets.splits import check_classes, monitor
+from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, Kind, augmentations
 from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder
-from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
+from pyhisto.manifest import MONITOR, SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
-from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing
-from pyhisto.preprocessing.stain import Stain, Statistics
 from pyhisto.proto import BlobProto, write_binary
 
 MEAN_FILE = "mean.binaryproto"
@@ -44,10 +44,16 @@ class Settings:
 
     copies: int = COPIES
     """Augmented images per training image, instead of it; 0: the training image itself."""
+    augmentation: Kind = "zhu2019"
+    """How they are made."""
     seed: int = 0
     workers: int = 1
     mean: tuple[float, float, float] | None = None
     """B, G, R: for a network that starts from weights trained with it; None: the mean of the training records."""
+    splits: tuple[str, ...] = SPLITS
+    """Of which there are LMDBs; train is one of them. The manifest has the others' images all the same."""
+    monitor: int = 0
+    """If no image validates: about how many training images the LMDB `monitor` has; 0: there is none."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +75,6 @@ class Built:
     """Sum of the records' pixels, size x size x 3."""
 
 
-def stain_target(rows: Sequence[Row], root: Path, method: stains.Method, workers: int) -> Stain:
-    """The normalisation to the mean statistics of the training images."""
-    paths = [resolve(root, row.path) for row in rows if row.split == "train"]
-    statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
-    return stains.target(list(statistics), method, f"mean of {len(paths)} training images")
-
-
-def _measure(path: Path, method: stains.Method) -> Statistics | None:
-    return stains.measure(read_image(path), method)
-
-
 def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:
     """Build the LMDBs of every split that has images; returns the finished recipe, with its mean.
 
@@ -92,8 +87,13 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     for row in rows:
         resolve(root, row.path)  # a missing file is better found before an hour's work
     with _disk_errors(out), whole_folder(out) as folder:
-        splits = [split for split in SPLITS if any(row.split == split for row in rows)]
-        written = {split: _write_split(split, rows, root, recipe, settings, folder) for split in splits}
+        images = {split: [row for row in rows if row.split == split] for split in settings.splits}
+        if settings.monitor and not any(row.split == "val" for row in rows):
+            images[MONITOR] = monitor(rows, settings.monitor, settings.seed)
+        images = {split: chosen for split, chosen in images.items() if chosen}
+        written = {
+            split: _write_split(split, chosen, root, recipe, settings, folder) for split, chosen in images.items()
+        }
         total, count = written["train"].total, written["train"].count
         blue, green, red = (float(level) / (count * recipe.size**2) for level in total.sum((0, 1)))
         recipe = replace(
@@ -101,14 +101,19 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
             mean=settings.mean or (blue, green, red),
             provenance={
                 "seed": settings.seed,
-                "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
-                "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
-                "records": {split: written[split].count for split in splits},
+                "augmentation": {
+                    "kind": settings.augmentation,
+                    "copies": settings.copies,
+                    **({"max_shear": MAX_SHEAR, "zoom": ZOOM} if settings.augmentation == "zhu2019" else {}),
+                },
+                "images": {split: class_counts(chosen) for split, chosen in images.items()},
+                "records": {split: written[split].count for split in images},
+                **({"monitor": settings.monitor} if MONITOR in images else {}),
                 "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
                 "pyhisto": __version__,
             },
         )
-        for split in splits:
+        for split in images:
             recipe.save(folder / split)
             write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
             write_manifest(folder / split / MANIFEST_FILE, rows)
@@ -140,10 +145,9 @@ def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
 
 
 def _write_split(
-    split: str, rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
+    split: str, chosen: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
 ) -> Written:
     """Write folder/<split>, the LMDB alone."""
-    chosen = [row for row in rows if row.split == split]
     copies = settings.copies if split == "train" else 0
     order = np.arange(len(chosen) * max(1, copies) * recipe.patches_per_image)
     if split == "train":  # Caffe reads in key order and never shuffles
@@ -176,14 +180,16 @@ def _check_space(folder: Path, first: Built, records: int) -> None:
         raise InputError(f"{folder.parent}: needs about {needed / 1e9:.2g} GB, has {free / 1e9:.2g} GB free; make room")
 
 
-def record_pixels(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> Iterator[tuple[str, Image]]:
+def record_pixels(
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, augmentation: Kind = "zhu2019"
+) -> Iterator[tuple[str, Image]]:
     """(key's end, size x size x 3 pixels) of every record of one image (resolved before), before they are encoded.
 
     The key's end says where the record comes from: `<path>_`, the patch (`11` ... `35`; global: nothing), and for an
     augmented image `a` and its index.
     """
     image = recipe.normalise(read_image(Path(root) / row.path))
-    for index, turned in enumerate(augmentations(image, seed, row.path, copies) if copies else [image]):
+    for index, turned in enumerate(augmentations(image, seed, row.path, copies, augmentation) if copies else [image]):
         for patch, pixels in recipe.cut(turned):
             yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
 
@@ -195,7 +201,7 @@ def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
     # take a third of the time.
     total = np.zeros((recipe.size, recipe.size, 3), np.float64)
     for row in rows:
-        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed):
+        for name, pixels in record_pixels(row, root, recipe, settings.copies, settings.seed, settings.augmentation):
             records.append((name, encode_record(pixels, row.label, recipe.record)))
             cv2.accumulate(pixels, total)
     return Built(records, total.astype(np.uint64))

@@ -8,12 +8,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from data_prep.datasets.splits import monitor
+from data_prep.lmdbs.augment import KINDS, Kind
 from data_prep.lmdbs.build import MANIFEST_FILE, record_pixels
 from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
-from pyhisto.manifest import SPLITS, Row, read_manifest, resolve
+from pyhisto.manifest import LMDBS, MONITOR, Row, read_manifest, resolve
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -32,14 +34,22 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     built, manifest = recipe.provenance, folder / MANIFEST_FILE
     try:
         seed, copies = built["seed"], built["augmentation"]["copies"]
+        kind = built["augmentation"].get("kind", KINDS[0])  # older files do not say it
         records, checksum = built["records"][folder.name], built["manifest_sha256"]
     except (KeyError, TypeError):
         raise InputError(f"{folder}: its preprocessing.json does not say how the LMDB was built") from None
     if sha256(manifest) != checksum:
         raise InputError(f"{manifest}: not the manifest that the LMDB was built from")
-    rows = [row for row in read_manifest(manifest) if row.split == folder.name]
+    every = read_manifest(manifest)
+    rows = [row for row in every if row.split == folder.name]
+    if folder.name == MONITOR:
+        rows = monitor(every, built.get("monitor", 0), seed)
     copies = copies if folder.name == "train" else 0
-    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed)
+    if kind not in KINDS:
+        raise InputError(
+            f"{folder}: its preprocessing.json names the augmentation {kind!r}, not one of {', '.join(KINDS)}"
+        )
+    work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed, kind=kind)
     for row in rows:
         resolve(root, row.path)
     expected: dict[str, bytes] = {}
@@ -58,9 +68,9 @@ def verify(folder: Path, root: Path, workers: int) -> int:
 
 def verify_splits(folder: Path, root: Path, workers: int) -> Iterator[str]:
     """Verify the LMDBs of every split under `folder` (the --out of build_lmdb.py); yield a line about each."""
-    splits = [folder / split for split in SPLITS if (folder / split).is_dir()]
+    splits = [folder / split for split in LMDBS if (folder / split).is_dir()]
     if not splits:
-        raise InputError(f"{folder}: holds none of {', '.join(SPLITS)}; give the --out of build_lmdb.py")
+        raise InputError(f"{folder}: holds none of {', '.join(LMDBS)}; give the --out of build_lmdb.py")
     for split in splits:
         yield f"{split}: {verify(split, root, workers)} records, as Caffe reads them, are what their images give"
 
@@ -86,11 +96,13 @@ def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
                 yield planes.transpose(1, 2, 0).astype(np.uint8), int(label)
 
 
-def _digests(row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int) -> list[tuple[str, bytes]]:
+def _digests(
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, kind: Kind
+) -> list[tuple[str, bytes]]:
     """(key's end, digest) of the records that one image gives, after the loss of the encoding."""
     return [
         (name, _digest(*decode_record(encode_record(pixels, row.label, recipe.record))))
-        for name, pixels in record_pixels(row, root, recipe, copies, seed)
+        for name, pixels in record_pixels(row, root, recipe, copies, seed, kind)
     ]
 
 

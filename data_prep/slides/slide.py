@@ -29,6 +29,8 @@ MIN_COVER = 0.5
 """Part of a sample that must be of its class and tissue."""
 TRIES = 20_000
 """Places tried per class."""
+THOROUGH = 200_000
+"""The same, if it is to be found out how many there are."""
 
 SCALES = (0.05, 10.0)
 """Micrometres per pixel that a slide's level 0 can have. Light resolves no finer than 0.2, and nobody scans below an
@@ -161,38 +163,50 @@ def label_map(shape: tuple[int, ...], scale: float, regions: Sequence[Region]) -
 
 
 def choose_places(
-    labels: Mask, tissue: Mask, scale: float, window: tuple[float, float], wanted: Sequence[int], seed: int, name: str
+    labels: Mask,
+    tissue: Mask,
+    scale: float,
+    window: tuple[float, float],
+    wanted: Sequence[float],
+    seed: int,
+    name: str,
+    overlap: float = 0,
+    tries: int = TRIES,
 ) -> list[Place]:
-    """Up to `wanted[c]` samples of each class c, which do not overlap; a function of the arguments alone.
+    """Up to `wanted[c]` samples of each class c, in the order found, which the arguments alone decide.
 
     `labels` and `tissue` have `scale` level-0 pixels per pixel; `window` is a sample's width and height in such pixels.
-    A sample's centre is tissue of its class, at least MIN_COVER of it is, and a Normal one touches no region.
+    A sample's centre is tissue of its class, at least MIN_COVER of it is, and a Normal one touches no region. Two
+    samples overlap in one direction at least by no more than the part `overlap` of their side. `tries` places are
+    tried per class.
     """
     digest = hashlib.sha256(repr((seed, name)).encode()).digest()
     rng = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16])))
     width, height = max(1, round(window[0] / scale)), max(1, round(window[1] / scale))
     taken = np.zeros_like(labels)
     places = []
+    aside = round(overlap * height / 2), round(overlap * width / 2)
     # The rare classes first: what they need is not to be taken by the common ones.
     areas = [int(np.count_nonzero((labels == label) & (tissue > 0))) for label in range(len(CLASSES))]
     for label in sorted(range(len(CLASSES)), key=lambda label: areas[label]):
         ours = ((labels == label) & (tissue > 0)).astype(np.uint8)
         centres = np.flatnonzero(ours)
-        tried = rng.choice(centres, min(TRIES, len(centres)), replace=False) if len(centres) else centres
+        tried = rng.choice(centres, min(tries, len(centres)), replace=False) if len(centres) else centres
         found = 0
         for centre in tried.tolist():
             if found == wanted[label]:
                 break
             top, left = centre // labels.shape[1] - height // 2, centre % labels.shape[1] - width // 2
             here = np.s_[top : top + height, left : left + width]
-            if min(top, left) < 0 or ours[here].size < width * height or taken[here].any():
+            core = np.s_[top + aside[0] : top + height - aside[0], left + aside[1] : left + width - aside[1]]
+            if min(top, left) < 0 or ours[here].size < width * height or taken[core].any():
                 continue
             if ours[here].mean() < MIN_COVER or (label == 0 and labels[here].any()):
                 continue
-            taken[here] = 1
+            taken[core] = 1
             found += 1
             places.append(Place(label, round(left * scale), round(top * scale)))
-    return sorted(places, key=lambda place: (place.label, place.y, place.x))
+    return places
 
 
 def draw_overview(

@@ -10,6 +10,7 @@ from pyhisto.tables.table import Estimate, Spread
 MEASURES: Mapping[str, Callable[[Scores], float]] = {
     "IL": lambda s: 100 * s.il,
     "PL": lambda s: 100 * s.pl,
+    "balanced": lambda s: 100 * s.balanced,
     "kappa": lambda s: s.kappa,
     "PPV": lambda s: 100 * s.ppv,
     "NPV": lambda s: 100 * s.npv,

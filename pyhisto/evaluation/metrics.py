@@ -40,6 +40,7 @@ class Scores:
         il, il_interval: image level rate (eq. 11) and its Wilson interval.
         pl, pl_interval: patient level rate (eq. 9, 10) and its patient-wise bootstrap interval.
         kappa: Cohen's kappa (eq. 13).
+        balanced: balanced accuracy, the mean of the classes' recalls, of the classes that have images.
         ppv, f1, recall, specificity, auc: of class 1 against class 0; PPV (eq. 12) is precision by another name.
         npv: the share of the images called benign that are benign. (What Table 3 prints as PPV.)
     """
@@ -58,6 +59,7 @@ class Scores:
     recall: float
     specificity: float
     auc: float
+    balanced: float = math.nan
 
     @property
     def precision(self) -> float:
@@ -94,6 +96,7 @@ def score(labels: Ints, predicted: Ints, positive: Floats, patients: Ints, class
         recall=recall(table) if two else math.nan,
         specificity=specificity(table) if two else math.nan,
         auc=auc(labels, positive) if two else math.nan,
+        balanced=balanced(table),
     )
 
 
@@ -105,6 +108,12 @@ def confusion(labels: Ints, predicted: Ints, classes: int) -> Ints:
 def image_level(table: Ints) -> float:
     """Eq. 11: IL, the share of images that are classified correctly."""
     return _ratio(np.trace(table), table.sum())
+
+
+def balanced(table: Ints) -> float:
+    """Balanced accuracy: the mean, over the classes that have images, of the share that is classified correctly."""
+    images = table.sum(axis=1)
+    return float((np.diag(table)[images > 0] / images[images > 0]).mean()) if images.any() else math.nan
 
 
 def patient_scores(correct: NDArray[np.bool_], patients: Ints) -> Floats:

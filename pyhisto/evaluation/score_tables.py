@@ -18,7 +18,7 @@ SCORE_COLUMNS = [
     Column("strategy"),
     Column("models"),
     *MAIN_COLUMNS,
-    *(Column(name) for name in ("PPV", "NPV", "F1", "precision", "recall", "specificity")),
+    *(Column(name) for name in ("balanced", "PPV", "NPV", "F1", "precision", "recall", "specificity")),
     Column("AUC", 3),
 ]
 
@@ -31,7 +31,8 @@ INTERVAL_NOTE = (
     "which has no width if all patients score alike."
 )
 SCORE_NOTES = (
-    "IL, PL, PPV, NPV, F1, precision, recall, specificity and the majority rate in percent; kappa and AUC as they are.",
+    "IL, PL, PPV, NPV, F1, precision, recall, specificity and the majority rate in percent; kappa and AUC as they are. "
+    "balanced: balanced accuracy, the mean of the classes' recalls, in percent.",
     MAJORITY_NOTE,
     INTERVAL_NOTE,
     "Class 1 (malignant) is positive. PPV (eq. 12) is precision under another name.",
@@ -57,7 +58,7 @@ def measure_column(measure: str) -> Column:
 def score_cells(result: Result) -> list[Cell]:
     """A result as a row of SCORE_COLUMNS; one model alone needs no naming."""
     s = result.scores
-    rates = [s.ppv, s.npv, s.f1, s.precision, s.recall, s.specificity]
+    rates = [s.balanced, s.ppv, s.npv, s.f1, s.precision, s.recall, s.specificity]
     return [
         PRINTED.get(result.strategy, result.strategy),
         f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else None,

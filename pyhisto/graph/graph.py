@@ -3,18 +3,20 @@
 What Caffe refuses when it builds the same network (src/caffe/net.cpp, util/insert_splits.cpp) is an InputError here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pyhisto.errors import InputError
+from pyhisto.graph.fork_types import DEPTHWISE, FORK_TYPES
+from pyhisto.graph.layer_types import LAYER_TYPES
 from pyhisto.graph.sources import SOURCES, Known
-from pyhisto.graph.types import LAYER_TYPES, MAX_AXES, MAX_COUNT, Counts, Shape, ShapeError, count, dims
+from pyhisto.graph.types import MAX_AXES, MAX_COUNT, Counts, Shape, ShapeError, count, dims
 from pyhisto.graph.upgrade import upgrade
 from pyhisto.layers.activation_statistics import blob_shapes
 from pyhisto.layers.sep_layer import is_sep
-from pyhisto.proto import TEST, Net
+from pyhisto.proto import TEST, LayerParameter, Net
 
 
 class NetworkError(InputError):
@@ -56,7 +58,9 @@ class Node:
     bottoms: list[Blob] = field(default_factory=list)
     tops: list[Blob] = field(default_factory=list)
     param_shapes: tuple[Shape, ...] | None = ()
-    """The shapes of its weight blobs as Caffe would create them; None if they cannot be known."""
+    """The shapes of its weight blobs as Caffe would create them, else as they are stored; None if neither is known."""
+    foreign: str = ""
+    """Why nobody knows what it does: its type, or that it does not fit its type's public definition. Empty: known."""
 
     @property
     def name(self) -> str:
@@ -135,22 +139,26 @@ class Graph:
         level: int | None = None,
         input_shapes: Mapping[str, Shape] | None = None,
         data_root: Path | None = None,
+        stored: Mapping[str, Sequence[Shape]] | None = None,
         source: object = "network",
     ) -> "Graph":
         """The graph of a NetParameter in a phase (proto.TRAIN or TEST), with these stages and this level.
 
         `input_shapes` gives (or overrides) shapes of blobs that layers without bottoms make. With `data_root`, data
         layers' sources are looked up from there as Caffe looks them up from its working folder; without it no file is
-        touched. A shape that stays unknown is None, with the reason. `source` is what an error names (a file).
+        touched. A shape that stays unknown is None, with the reason. `stored` are the shapes of a caffemodel's blobs,
+        by layer, for layers whose weights' shapes do not follow from the prototxt. `source` is what an error names
+        (a file).
 
-        Raises InputError if Caffe would refuse the network, naming the layer.
+        A layer of a fork's type that does not fit the type's public definition is foreign, as is one of an unknown
+        type. Raises InputError if Caffe would refuse the network, naming the layer.
         """
         layers = layers_in_phase(net, phase, stages=stages, level=level, source=source)
         graph = cls(str(source), phase, _connect(layers, source))
         shapes = _InputShapes(input_shapes or {}, data_root)
         for node in graph.nodes:
             try:
-                _infer(node, shapes)
+                _infer(node, shapes, stored or {})
             except ShapeError as error:
                 raise NetworkError(f"{source}: layer '{node.name}' ({node.type}): {error}", node.index) from None
         shapes.check_used(graph)
@@ -273,8 +281,35 @@ def _unknown_type(node: Node) -> str:
     return f"layer '{node.name}' is of the unknown type '{node.type}'"
 
 
-def _infer(node: Node, inputs: _InputShapes) -> None:
+def _infer(node: Node, inputs: _InputShapes, stored: Mapping[str, Sequence[Shape]]) -> None:
     """Fill in the shapes of a node's tops and weights."""
+    kind = LAYER_TYPES.get(node.type)
+    if kind is None and node.type not in SOURCES and not is_sep(node.layer):
+        node.foreign = _unknown_type(node)
+    try:
+        known = _checked_shapes(node, inputs)
+        shapes, found = node.param_shapes, stored.get(node.name)
+        if node.type in FORK_TYPES and shapes is not None and found is not None and not _same_shapes(found, shapes):
+            raise ShapeError("its weights are others")
+    except ShapeError as error:
+        if node.type not in FORK_TYPES:
+            raise
+        node.foreign = f"layer '{node.name}' ({node.type}) does not fit the public definition of its type: {error}"
+        node.param_shapes = None
+        known = [node.foreign] * len(node.tops)
+    for blob, shape in zip(node.tops, known, strict=True):
+        if isinstance(shape, str):
+            blob.unknown = shape
+        else:
+            blob.shape = shape
+    if node.param_shapes is None and _plausible(stored.get(node.name, ())):
+        node.param_shapes = tuple(_without_old_axes(node.type, stored.get(node.name, ())))
+        if node.type in DEPTHWISE and node.param_shapes:
+            node.layer = _grouped_by_channel(node.layer, node.param_shapes[0][0])
+
+
+def _checked_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
+    """The shapes of a node's tops; those of its weights are filled in."""
     _check_counts(node)
     kind = LAYER_TYPES.get(node.type)
     if kind is not None and kind.auto_top and not node.tops:
@@ -287,16 +322,38 @@ def _infer(node: Node, inputs: _InputShapes) -> None:
 
     known = _known_shapes(node, inputs)
     for blob, shape in zip(node.tops, known, strict=True):
-        if isinstance(shape, str):
-            blob.unknown = shape
-        else:
+        if not isinstance(shape, str):
             _check_size(shape, f"its top '{blob.name}'")
-            blob.shape = shape
     if node.param_shapes is not None:
         for index, shape in enumerate(node.param_shapes):
             _check_size(shape, f"its weight blob {index}")
         if len(node.layer.param) > len(node.param_shapes) and (kind is not None or node.type in SOURCES):
             raise ShapeError(f"has {len(node.layer.param)} param fields for {len(node.param_shapes)} weight blobs")
+    return known
+
+
+def _same_shapes(some: Sequence[Shape], others: Sequence[Shape]) -> bool:
+    """Whether they are the same, but for leading axes of 1, which old files have."""
+
+    def bare(shape: Shape) -> Shape:
+        return shape[next((axis for axis, size in enumerate(shape) if size != 1), len(shape)) :]
+
+    return len(some) == len(others) and all(bare(one) == bare(other) for one, other in zip(some, others, strict=True))
+
+
+_WEIGHT_AXES = {"InnerProduct": (2, 1), "Convolution": (4, 1), "Deconvolution": (4, 1)}
+"""How many axes the weight blobs of a type have, for images; those of the types not named here have one."""
+
+
+def _without_old_axes(layer_type: str, shapes: Sequence[Shape]) -> list[Shape]:
+    """Stored shapes of a type that we know, without the leading axes of 1 that old files have."""
+    if layer_type not in LAYER_TYPES:
+        return list(shapes)
+    axes = _WEIGHT_AXES.get("Convolution" if layer_type in DEPTHWISE else layer_type, (1,) * len(shapes))
+    return [
+        shape[len(shape) - most :] if len(shape) > most and set(shape[: len(shape) - most]) == {1} else shape
+        for shape, most in zip(shapes, axes, strict=False)
+    ]
 
 
 def _known_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
@@ -315,9 +372,26 @@ def _known_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
     if kind is None or unknown:
         node.param_shapes = None
         return [unknown if kind is not None else _unknown_type(node)] * len(node.tops)
+    if node.type in DEPTHWISE:
+        node.layer = _grouped_by_channel(node.layer, bottoms[0][1] if len(bottoms[0]) > 1 else 1)
     shapes = kind.shapes(node.layer, bottoms, len(node.tops))
     node.param_shapes = tuple(kind.params(node.layer, bottoms))
     return list(shapes)
+
+
+def _grouped_by_channel(layer: Any, channels: int) -> Any:
+    """A depthwise convolution with as many groups as it has input channels, as a plain convolution would have it."""
+    grouped = LayerParameter()
+    grouped.CopyFrom(layer)
+    grouped.convolution_param.group = channels
+    return grouped
+
+
+def _plausible(shapes: Sequence[Shape]) -> bool:
+    """Whether weights may have these shapes: what a damaged file says is left to those who read the numbers."""
+    return bool(shapes) and all(
+        len(shape) <= MAX_AXES and min(shape, default=1) > 0 and count(shape) <= MAX_COUNT for shape in shapes
+    )
 
 
 def _check_counts(node: Node) -> None:

@@ -85,7 +85,8 @@ class LayerType:
 # Layers that keep the shape
 
 
-def _same(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
+def keep_shape(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
+    """A layer that works on each number alone."""
     return [bottoms[0]] * tops
 
 
@@ -115,8 +116,7 @@ def _batch_norm_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
 
 
 def _channel_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
-    parameters = layer.prelu_param if layer.type == "PReLU" else layer.norm_param
-    return [() if parameters.channel_shared else (legacy(bottoms[0], 1),)]
+    return [() if layer.prelu_param.channel_shared else (legacy(bottoms[0], 1),)]
 
 
 def _channelwise(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
@@ -227,11 +227,12 @@ def _grouped(layer: Any, bottom: Shape) -> Window:
     return window
 
 
-def _convolution(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
+def convolution_shapes(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
+    """Of Convolution and Deconvolution."""
     window = _grouped(layer, bottoms[0])
     _check(tops == len(bottoms), f"has {len(bottoms)} bottoms and {tops} tops: one top a bottom is needed")
     _check(len(set(bottoms)) == 1, "its bottoms differ in shape")
-    if layer.type == "Convolution":
+    if layer.type != "Deconvolution":
         spatial = _windows_along(window, bottoms[0])
     else:
         spatial = tuple(
@@ -244,7 +245,8 @@ def _convolution(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     return [(*bottoms[0][: window.channel_axis], layer.convolution_param.num_output, *spatial)] * tops
 
 
-def _convolution_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
+def convolution_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
+    """Of Convolution and Deconvolution: weights, and biases if it has any."""
     parameters = layer.convolution_param
     window = _grouped(layer, bottoms[0])
     outer, inner = parameters.num_output, bottoms[0][window.channel_axis]
@@ -470,14 +472,6 @@ def _eltwise(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     return [bottoms[0]]
 
 
-def _axpy(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
-    """SENet's Axpy: a (N x C or N x C x 1 x 1) * x + y."""
-    factor, x, y = bottoms
-    _check(x == y, f"its second and third bottoms differ in shape: {dims(x)} and {dims(y)}")
-    _check(factor[:2] == x[:2] and count(factor[2:]) == 1, f"its first bottom is not {dims(x[:2])}, but {dims(factor)}")
-    return [x]
-
-
 def _crop(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     source, reference = bottoms
     start, offsets = canonical_axis(layer.crop_param.axis, source), list(layer.crop_param.offset)
@@ -563,14 +557,6 @@ def _filter(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     return [(items[0][0], *item[1:]) for item in items]
 
 
-def _permute(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
-    (bottom,) = bottoms
-    order = list(layer.permute_param.order)
-    _check(all(axis < len(bottom) for axis in order) and len(set(order)) == len(order), "its order is no order of axes")
-    order += [axis for axis in range(len(bottom)) if axis not in order]
-    return [tuple(bottom[axis] for axis in order)]
-
-
 def _nothing(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
     return []
 
@@ -602,10 +588,6 @@ def _loss(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
             classes = count(first[1:])
             _check(bottoms[2][-2:] == (classes, classes), f"its infogain matrix is not {classes}x{classes}")
     return [(), *[first] * (tops - 1)]
-
-
-def _multibox_loss(layer: Any, bottoms: list[Shape], tops: int) -> list[Shape]:
-    return [()]
 
 
 def _labels_fit(scores: Shape, axis: int, labels: Shape) -> None:
@@ -656,28 +638,27 @@ def _parameter_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
     return [tuple(layer.parameter_param.shape.dim)]
 
 
-_NEURON = LayerType(_same, safe_in_place=True)
-_NEURON_NOT_ZERO = LayerType(_same, safe_in_place=True, makes_nonzero=True)
+_NEURON = LayerType(keep_shape, safe_in_place=True)
+_NEURON_NOT_ZERO = LayerType(keep_shape, safe_in_place=True, makes_nonzero=True)
 _LOSS = LayerType(_loss, bottoms=(2, 2), auto_top=True)
 
-LAYER_TYPES: dict[str, LayerType] = {
+CAFFE_TYPES: dict[str, LayerType] = {
     "AbsVal": _NEURON,
     "Accuracy": LayerType(_accuracy, bottoms=(2, 2), tops=(1, 2)),
     "ArgMax": LayerType(_arg_max),
-    "Axpy": LayerType(_axpy, bottoms=(3, 3)),
     "BNLL": _NEURON_NOT_ZERO,
     "BatchNorm": LayerType(_batch_norm, params=_batch_norm_params, safe_in_place=True),
     "BatchReindex": LayerType(_batch_reindex, bottoms=(2, 2)),
     "Bias": LayerType(_broadcast, bottoms=(1, 2), params=_bias_params, safe_in_place=True),
-    "Clip": LayerType(_same),
+    "Clip": LayerType(keep_shape),
     "Concat": LayerType(_concat, bottoms=(1, None)),
     "ContrastiveLoss": LayerType(_loss, bottoms=(3, 3), auto_top=True),
     "Convolution": LayerType(
-        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+        convolution_shapes, bottoms=(1, None), tops=(1, None), params=convolution_params, makes_zero=True
     ),
     "Crop": LayerType(_crop, bottoms=(2, 2)),
     "Deconvolution": LayerType(
-        _convolution, bottoms=(1, None), tops=(1, None), params=_convolution_params, makes_zero=True
+        convolution_shapes, bottoms=(1, None), tops=(1, None), params=convolution_params, makes_zero=True
     ),
     "Dropout": _NEURON,
     "DummyData": LayerType(_dummy_data, bottoms=(0, 0), tops=(1, None)),
@@ -699,12 +680,9 @@ LAYER_TYPES: dict[str, LayerType] = {
     "Log": _NEURON_NOT_ZERO,
     "MVN": LayerType(_mvn),
     "MemoryData": LayerType(_memory_data, bottoms=(0, 0), tops=(2, 2)),
-    "MultiBoxLoss": LayerType(_multibox_loss, bottoms=(4, 4), auto_top=True),
     "MultinomialLogisticLoss": _LOSS,
-    "Normalize": LayerType(_channelwise, params=_channel_params),
     "PReLU": LayerType(_channelwise, params=_channel_params, safe_in_place=True),
     "Parameter": LayerType(_parameter, bottoms=(0, 0), params=_parameter_params),
-    "Permute": LayerType(_permute),
     "Pooling": LayerType(_pooling, tops=(1, 2)),
     "Power": _NEURON,
     "RNN": LayerType(_recurrent, bottoms=(2, 4), tops=(1, 2), params=_recurrent_params),
@@ -720,19 +698,10 @@ LAYER_TYPES: dict[str, LayerType] = {
     "SmoothL1Loss": LayerType(_loss, bottoms=(2, 3), auto_top=True),
     "Softmax": LayerType(_softmax, safe_in_place=True),
     "SoftmaxWithLoss": LayerType(_loss, bottoms=(2, 2), tops=(1, 2), auto_top=True),
-    "Split": LayerType(_same, tops=(1, None), in_place=False, shares_memory=True),
-    "Swish": LayerType(_same),
+    "Split": LayerType(keep_shape, tops=(1, None), in_place=False, shares_memory=True),
+    "Swish": LayerType(keep_shape),
     "TanH": _NEURON,
     "Threshold": _NEURON,
     "Tile": LayerType(_tile),
 }
-"""Every layer type of Caffe 1.0 whose shapes follow from its bottoms (layers that read data: `sources`), some of SSD's,
-and SENet's Axpy."""
-
-
-def safe_in_place(layer_type: str) -> bool:
-    """Whether a layer of this type computes right, forward and backward, if its top is its bottom.
-
-    A Python layer is taken to know what it does.
-    """
-    return layer_type == "Python" or (layer_type in LAYER_TYPES and LAYER_TYPES[layer_type].safe_in_place)
+"""Every layer type of Caffe 1.0 whose shapes follow from its bottoms (layers that read data: `sources`)."""

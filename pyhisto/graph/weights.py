@@ -22,6 +22,9 @@ def check_weights(graph: Graph, weights: Net, source: object) -> list[Node]:
         target = first.get(layer.name)
         if target is None or target.param_shapes is None:
             continue
+        if target.foreign:  # its blobs are its own affair
+            found.add(target)
+            continue
         if len(layer.blobs) != len(target.param_shapes):
             raise InputError(
                 f"{source}: layer '{layer.name}': holds {len(layer.blobs)} weight blobs, "
@@ -39,6 +42,11 @@ def check_weights(graph: Graph, weights: Net, source: object) -> list[Node]:
                 raise InputError(f"{source}: layer '{layer.name}': {error}") from None
         found.add(target)
     return [node for node in graph.nodes if node.param_shapes and node not in found]
+
+
+def stored_shapes(weights: Net) -> dict[str, list[Shape]]:
+    """The shapes of a caffemodel's blobs, by layer; layers without blobs have none."""
+    return {layer.name: [blob_shape(blob) for blob in layer.blobs] for layer in weight_layers(weights)}
 
 
 def fits(blob: Any, shape: Shape) -> bool:

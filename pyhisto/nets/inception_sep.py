@@ -21,6 +21,7 @@ from pyhisto.proto import Net
 
 Variant: TypeAlias = Literal["paper", "released"]
 SEP: TypeAlias = Literal["python", "native"]
+Frozen: TypeAlias = Literal["none", "authors"]
 
 SE_REDUCTION = 16
 """r of eq. 3."""
@@ -58,9 +59,17 @@ BLOCKS = {
     "4d": Widths(112, 144, 288, 32, 64, 64),
     "4e": Widths(256, 160, 320, 32, 128, 128),
 }
+BRANCHES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
+"""An Inception block's convolutions."""
 TAIL: dict[Variant, tuple[str, ...]] = {"paper": ("4e", "4b", "4c"), "released": ("4e", "4b", "4c", "4d")}
 AUXILIARY_HEADS: dict[Variant, dict[str, str]] = {"paper": {}, "released": {"4a": "loss1", "4d": "loss2"}}
 AUXILIARY_LOSS_WEIGHT = 0.3
+FROZEN: dict[Frozen, frozenset[str]] = {
+    "none": frozenset(),
+    "authors": frozenset([*STEM, *(f"inception_3a/{branch}" for branch in BRANCHES), "inception_3b/1x1"]),
+}
+"""Convolutions that keep the weights they start from. Scale layers go on learning and BatchNorm's statistics go on
+moving in either case, as in the authors' published file."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,8 @@ class InceptionSEP:
         mean: what is subtracted from the B, G and R channels; the default is the authors'.
         batch_norm_fraction: how much of the running statistics each iteration keeps. Caffe's 0.999 remembers about a
             thousand iterations: a shorter training wants less.
+        frozen: which convolutions do not learn: `none` of them, as the paper says, or those whose learning-rate
+            multipliers are 0 in the `authors`' published file, who started from a GoogLeNet.
     """
 
     variant: Variant = "paper"
@@ -85,6 +96,7 @@ class InceptionSEP:
     width: float = 1.0
     mean: tuple[float, float, float] = AUTHORS_MEAN
     batch_norm_fraction: float = 0.999
+    frozen: Frozen = "none"
 
     def __post_init__(self) -> None:
         if self.num_classes < 2:
@@ -163,6 +175,10 @@ class InceptionSEP:
             outputs[block] = blob = _sep_block(b, block, concat, self._widths(block).total, sep, stage)
             if block == "3b":
                 blob = b.max_pool("pool3/3x3_s2", blob, 3, 2)
+        for layer in b.net.layer:
+            if layer.name in FROZEN[self.frozen]:
+                for multipliers in layer.param:
+                    multipliers.lr_mult = 0
         return outputs
 
     def _inception(self, b: Builder, block: str, bottom: str) -> str:

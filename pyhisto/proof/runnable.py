@@ -1,13 +1,14 @@
 """A network as a proof runs it: fed from outside, without losses, and otherwise in the words of its own file."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Graph, Node, Shape
-from pyhisto.layers.sep_layer import is_sep
+from pyhisto.graph import Blob, Graph, Node, Shape
+from pyhisto.graph.fork_types import BOX_LAYERS
+from pyhisto.proof.stand_ins import OUT_OF_PLACE, stand_ins
 from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
-from pyhisto.prototext import Document, Message
+from pyhisto.prototext import Document, Message, quote
 
 NOT_COMPARED = ("Accuracy", "Silence", "HDF5Output")
 
@@ -25,6 +26,8 @@ class Runnable:
     """Its layers in today's format, an Input layer for each input in front."""
     body: str
     """The prototxt of what follows the inputs."""
+    blobs: Mapping[str, Blob] = field(default_factory=dict)
+    """Name -> the last blob of the graph that has it."""
 
     @property
     def inputs(self) -> dict[str, Shape]:
@@ -35,11 +38,20 @@ class Runnable:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1."""
+        """What nothing reads, and what a Softmax reads: scores tell more than probabilities near 0 and 1.
+
+        Of a layer that makes boxes, what it reads, and not what it makes: it sorts and selects, so that rounding swaps
+        rows, or drops one.
+        """
         layers = self.net.layer
         read = {bottom for layer in layers for bottom in layer.bottom if bottom not in layer.top}
         scores = [layer.bottom[0] for layer in layers if layer.type == "Softmax" and layer.bottom[0] not in layer.top]
-        return tuple(dict.fromkeys(scores + [top for layer in layers for top in layer.top if top not in read]))
+        boxes = [layer for layer in layers if layer.type in BOX_LAYERS]
+        chosen = {top for layer in boxes for top in layer.top}
+        made = {top for layer in layers if layer.type != "Input" for top in layer.top}
+        of_boxes = [bottom for layer in boxes for bottom in layer.bottom if bottom in made]
+        last = [top for layer in layers if layer.type != "Input" for top in layer.top if top not in read | chosen]
+        return tuple(dict.fromkeys([*scores, *of_boxes, *last]))
 
     @property
     def text(self) -> str:
@@ -57,66 +69,96 @@ class Runnable:
         for layer in net.layer:
             if layer.type == "Input":
                 layer.input_param.shape[0].dim[:] = shapes[layer.top[0]]
-        return Runnable(net, self.body)
+        return Runnable(net, self.body, self.blobs)
 
 
-def runnable(graph: Graph, document: Document | None = None) -> Runnable:
+def runnable(
+    graph: Graph,
+    document: Document | None = None,
+    left_out: Collection[int] = (),
+    fed: Mapping[str, Shape] | None = None,
+) -> Runnable:
     """A graph's network for the engines; `document` is the prototxt that the graph was built of.
 
-    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does; SENet's Axpy (a * x + y), which
-    neither engine has, becomes a Scale and an Eltwise. All other layers stand as they do in the document, fields that
-    nobody knows included; without one, as far as they are known. Raises InputError if an input's shape is unknown.
+    A SEP layer becomes a Split, which passes its bottom on as the SEP layer does; forks' layers that can be said in
+    Caffe's own are said so (`stand_ins`). All other layers stand as they do in the document, fields that nobody knows
+    included; without one, as far as they are known.
+
+    Layers whose positions among the graph's nodes are `left_out` are not run: what they read leaves the network, and
+    what they make is an input of the network, of the shape in `fed` (by the name that `feeds` gives it) or its own.
+    Raises InputError if an input's shape is unknown.
     """
-    net = NetParameter(name="proof")
+    net, blobs = NetParameter(name="proof"), dict[str, Blob]()
     words = _Words(document)
     body = [words.around]
-    for node in graph.nodes:
-        if node.type in NOT_COMPARED or "Loss" in node.type:
+    names = {blob: name for name, blob in feeds(graph, left_out).items()}
+    fed = fed or {}
+    for position, node in enumerate(graph.nodes):
+        if not is_compared(node) or position in left_out:
+            for blob in node.tops if position in left_out else ():
+                if blob in names:
+                    blobs[names[blob]] = blob
+                    _add_input(net, graph, names[blob], fed.get(names[blob], blob.shape), blob.unknown)
             continue
         if not node.bottoms and node.type not in ("Parameter", "DummyData"):
-            _add_inputs(net, graph, node)
+            for blob in node.tops:
+                if _is_read(blob, graph, left_out):
+                    blobs[blob.name] = blob
+                    _add_input(net, graph, blob.name, blob.shape, blob.unknown)
             continue
-        layers = _stand_ins(node)
-        net.layer.extend(layers or [_bare(node.layer)])
-        body.append(to_text(NetParameter(layer=layers)) if layers else words.of(node))
-    return Runnable(net, "".join(body))
+        for blob in node.tops:  # what works in place on a blob of another name takes that name
+            if blob.in_place_of is not None and node.type in OUT_OF_PLACE:
+                names[blob] = f"{blob.name}, after {node.name}"
+            elif blob.in_place_of in names:
+                names[blob] = names[blob.in_place_of]
+        bottoms, tops = ([names.get(blob, blob.name) for blob in blobs] for blobs in (node.bottoms, node.tops))
+        blobs.update(zip(tops, node.tops, strict=True))
+        layer = _bare(node.layer)
+        layer.bottom[:] = bottoms
+        layer.top[:] = tops[: len(layer.top)]  # not a loss's nameless one
+        others = stand_ins(node, layer)
+        net.layer.extend(others or [layer])
+        body.append(to_text(NetParameter(layer=others)) if others else words.of(node, layer))
+    return Runnable(net, "".join(body), blobs)
 
 
-def _add_inputs(net: Net, graph: Graph, node: Node) -> None:
-    for blob in node.tops:
-        if any(reader.type not in NOT_COMPARED and "Loss" not in reader.type for reader, _ in blob.consumers):
-            if blob.shape is None:
-                raise InputError(
-                    f"{graph.source}: the shape of input '{blob.name}' is unknown ({blob.unknown}); "
-                    "give it with --input-shape, or name a deploy prototxt as --model"
-                )
-            net.layer.add(name=blob.name, type="Input", top=[blob.name]).input_param.shape.add(dim=blob.shape)
+def is_compared(node: Node) -> bool:
+    """Whether a proof runs a layer: not losses, and what only reports or writes."""
+    return node.type not in NOT_COMPARED and "Loss" not in node.type
+
+
+def feeds(graph: Graph, left_out: Collection[int]) -> dict[str, Blob]:
+    """What has to be fed if layers are left out: what they make and others read, by the names that inputs have then."""
+    found: dict[str, Blob] = {}
+    for position in sorted(left_out):
+        node = graph.nodes[position]
+        for blob in node.tops:
+            if _is_read(blob, graph, left_out):
+                name = blob.name if blob.in_place_of is None else f"{blob.name}, after {node.name}"
+                found[name] = blob
+    return found
+
+
+def _is_read(blob: Blob, graph: Graph, left_out: Collection[int]) -> bool:
+    skipped = {graph.nodes[position] for position in left_out}
+    return any(is_compared(reader) and reader not in skipped for reader, _ in blob.consumers)
+
+
+def _add_input(net: Net, graph: Graph, name: str, shape: Shape | None, reason: str) -> None:
+    if shape is None:
+        raise InputError(
+            f"{graph.source}: the shape of input '{name}' is unknown ({reason}); "
+            "give it with --input-shape, or name a deploy prototxt as --model"
+        )
+    net.layer.add(name=name, type="Input", top=[name]).input_param.shape.add(dim=shape)
 
 
 def _bare(layer: LayerParameter) -> LayerParameter:
     bare = LayerParameter()
     bare.CopyFrom(layer)
-    for field in _OF_TRAINING:
-        bare.ClearField(field)
+    for name in _OF_TRAINING:
+        bare.ClearField(name)
     return bare
-
-
-def _stand_ins(node: Node) -> list[LayerParameter]:
-    """The layers of Caffe's own that do what a layer does that the engines cannot run; none for the others."""
-    layer = node.layer
-    if is_sep(layer):
-        return [LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)]
-    if layer.type != "Axpy":
-        return []
-    (a, x, y), (top,) = layer.bottom, layer.top  # a is N x C, or N x C x 1 x 1
-    flat, scaled = f"{layer.name}(a)", f"{layer.name}(a * x)"
-    return [
-        LayerParameter(
-            name=flat, type="Reshape", bottom=[a], top=[flat], reshape_param={"shape": {"dim": [0, -1]}}
-        ),
-        LayerParameter(name=scaled, type="Scale", bottom=[x, flat], top=[scaled], scale_param={"axis": 0}),
-        LayerParameter(name=layer.name, type="Eltwise", bottom=[scaled, y], top=[top]),
-    ]  # fmt: skip
 
 
 class _Words:
@@ -132,11 +174,14 @@ class _Words:
         others = [each for each in copy.fields if each.name not in _OF_INPUTS]
         self.around = "".join(f"{''.join(each.pieces())}\n" for each in others)
 
-    def of(self, node: Node) -> str:
-        """A layer as a field of a prototxt."""
+    def of(self, node: Node, layer: LayerParameter) -> str:
+        """A layer as a field of a prototxt, with the blobs that `layer` names."""
         if node.index is None or not self.layers:
-            return to_text(NetParameter(layer=[_bare(node.layer)]))
+            return to_text(NetParameter(layer=[layer]))
         message = self.layers[node.index]
-        for field in _OF_TRAINING:
-            message.remove(field)
+        for name in _OF_TRAINING:
+            message.remove(name)
+        for name in ("bottom", "top"):
+            if message.values(name) != list(getattr(layer, name)):
+                message.replace_values(name, [quote(blob) for blob in getattr(layer, name)])
         return f"{self.field} {''.join(message.pieces())}\n"

@@ -12,6 +12,7 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.graph import LAYER_TYPES, Blob, Node
+from pyhisto.graph.fork_types import DEPTHWISE
 from pyhisto.graph.types import canonical_axis, concat_axis, count, slice_axis
 from pyhisto.layers.activation_statistics import MASK, SUM_HIGH, SUM_LOW
 from pyhisto.layers.sep_layer import is_sep
@@ -23,8 +24,9 @@ Rule: TypeAlias = Callable[[ChannelRecord, Node, BlobChannels], BlobChannels]
 
 def follow(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
     """The channels of a layer's tops, by the rule of its type; `record` learns what else the rule knows."""
-    tops = RULES.get(node.type, keep_everything)(record, node, bottoms)
-    kind = LAYER_TYPES.get(node.type)
+    rule = keep_everything if node.foreign else RULES.get(node.type, keep_everything)
+    tops = rule(record, node, bottoms)
+    kind = None if node.foreign else LAYER_TYPES.get(node.type)
     passes = all(record.zero[blob] for blob in node.bottoms)
     zero = (passes and not (kind and kind.makes_nonzero) and not _shifts(node)) or bool(kind and kind.makes_zero)
     record.zero.update(dict.fromkeys(node.tops, zero))
@@ -34,6 +36,41 @@ def follow(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChan
 def size_of(blob: Blob) -> int | None:
     """The size of axis 1; None if there is none or it is unknown."""
     return blob.shape[1] if blob.shape is not None and len(blob.shape) > 1 else None
+
+
+def find_size(blob: Blob) -> int | None:
+    """The size of axis 1, read off the weights of the layers that read the blob if its shape is unknown."""
+    if blob.shape is not None:
+        return size_of(blob)
+    ahead, seen = [blob], {blob}
+    while ahead:
+        for reader, _ in ahead.pop().consumers:
+            if (size := _size_of_weights(reader)) is not None:
+                return size
+            if not reader.foreign and RULES.get(reader.type) in (pass_on, tie_all):
+                ahead += [top for top in reader.tops if top not in seen]
+                seen.update(reader.tops)
+    return None
+
+
+def _size_of_weights(reader: Node) -> int | None:
+    """How many channels a layer reads by the shape of its weights; None if they do not say."""
+    layer, params = reader.layer, reader.param_shapes
+    if reader.foreign or not params or len(params[0]) == 0:
+        return None
+    first, second = params[0][0], params[0][1] if len(params[0]) > 1 else None
+    match reader.type:
+        case "Convolution" if second is not None:
+            return second * int(layer.convolution_param.group)
+        case "InnerProduct" if reader.bottoms[0].producer.type == "Flatten":
+            return first if layer.inner_product_param.transpose else second
+        case "Deconvolution" | "BatchNorm" | "ConvolutionDepthwise" | "DepthwiseConv" | "DepthwiseConvolution":
+            return first
+        case "PReLU" if not layer.prelu_param.channel_shared:
+            return first
+        case "Scale" if len(reader.bottoms) == 1 and layer.scale_param.axis == layer.scale_param.num_axes == 1:
+            return first
+    return None
 
 
 def describe(node: Node) -> str:
@@ -51,7 +88,7 @@ def make_inputs(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> Blo
     After: data (C).
     """
     return [
-        None if (size := size_of(blob)) is None else record.keep_all(size, f"network input '{blob.name}'")
+        None if (size := find_size(blob)) is None else record.keep_all(size, f"network input '{blob.name}'")
         for blob in node.tops
     ]
 
@@ -67,7 +104,7 @@ def keep_everything(record: ChannelRecord, node: Node, bottoms: BlobChannels) ->
     if not node.bottoms:
         return make_inputs(record, node, bottoms)
     return [
-        None if (size := size_of(blob)) is None else record.keep_all(size, f"made by {describe(node)}")
+        None if (size := find_size(blob)) is None else record.keep_all(size, f"made by {describe(node)}")
         for blob in node.tops
     ]
 
@@ -149,19 +186,22 @@ def follow_inner_product(record: ChannelRecord, node: Node, bottoms: BlobChannel
 
     Before: x (C x H x W) -> y (K); weights K x CHW (or its transpose), biases K.
     After: x (C' x H x W) -> y (K'); weights K' x C'HW, biases K'.
-    Conditions: it flattens from axis 1 on; its bottom's shape is known, else x stays.
+    Conditions: it flattens from axis 1 on; H W is known, from the shape of x or from that of the weights, else x stays.
     """
     parameter, bottom = node.layer.inner_product_param, node.bottoms[0]
-    if bottom.shape is not None and canonical_axis(parameter.axis, bottom.shape) != 1:
+    axis = parameter.axis if bottom.shape is None else canonical_axis(parameter.axis, bottom.shape)
+    if axis != 1:
         return keep_everything(record, node, bottoms)
     out = record.produce(node, parameter.num_output)
     inputs = bottoms[0]
     if inputs is not None:
-        if bottom.shape is None:
+        if bottom.shape is not None:
+            inputs = np.repeat(inputs, count(bottom.shape[2:]))
+        elif node.param_shapes and count(node.param_shapes[0]) % (len(inputs) * len(out)) == 0:
+            inputs = np.repeat(inputs, count(node.param_shapes[0]) // (len(inputs) * len(out)))
+        else:
             record.freeze(inputs, f"read by {describe(node)}, whose bottom's shape is unknown: {bottom.unknown}")
             inputs = None
-        else:
-            inputs = np.repeat(inputs, count(bottom.shape[2:]))
     record.lie_along(node, 0, [inputs, out] if parameter.transpose else [out, inputs])
     if parameter.bias_term:
         record.lie_along(node, 1, [out])
@@ -324,7 +364,7 @@ def follow_sep(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> Blob
 
 
 def tie_all(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
-    """Eltwise: the same channel of every bottom.
+    """Eltwise, and Upsample with a pooling's mask: the same channel of every bottom.
 
     Before: x (C), z (C), ... -> y (C).
     After: x (C'), z (C'), ... -> y (C').
@@ -350,12 +390,23 @@ def follow_concat(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> B
 
     Before: x (C), z (D), ... -> y (C + D + ...).
     After: x (C'), z (D'), ... -> y (C' + D' + ...).
-    Conditions: along axis 1; along another one, as Eltwise.
+    Conditions: along axis 1; along another one, as Eltwise. If one bottom's channels are unknown, their number is what
+    the readers' weights leave for them.
     """
-    shape = node.bottoms[0].shape
-    if any(channels is None for channels in bottoms) or shape is None:
+    parameter, shape = node.layer.concat_param, node.bottoms[0].shape
+    axis = concat_axis(node.layer, shape) if shape is not None else parameter.axis
+    if axis < 0 or (shape is None and parameter.HasField("concat_dim")):
         return keep_everything(record, node, bottoms)
-    if concat_axis(node.layer, shape) == 1:
+    missing = [index for index, channels in enumerate(bottoms) if channels is None]
+    if axis == 1 and len(missing) == 1:
+        rest = (find_size(node.tops[0]) or 0) - sum(len(channels) for channels in bottoms if channels is not None)
+        if rest > 0:
+            bottoms = list(bottoms)
+            bottoms[missing[0]] = record.keep_all(rest, f"read by {describe(node)}")
+            missing = []
+    if missing:
+        return keep_everything(record, node, bottoms)
+    if axis == 1:
         return [np.concatenate([channels for channels in bottoms if channels is not None])]
     return tie_all(record, node, bottoms)
 
@@ -367,15 +418,28 @@ def follow_slice(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> Bl
     After: x (C' + D' + ...) -> y (C'), z (D'), ...; its slice points move.
     Conditions: along axis 1, where each part keeps at least one channel; along another one, channels pass.
     """
-    shape = node.bottoms[0].shape
-    if bottoms[0] is None or shape is None:
+    axis = find_slice_axis(node)
+    if bottoms[0] is None or axis is None:
         return keep_everything(record, node, bottoms)
-    if slice_axis(node.layer, shape) != 1:
+    if axis != 1:
         return pass_on(record, node, bottoms)
-    ends = np.cumsum([size_of(blob) for blob in node.tops])
-    parts = np.split(bottoms[0], ends[:-1])
+    points, size = list(node.layer.slice_param.slice_point), len(bottoms[0])
+    if not points and size % len(node.tops):
+        return keep_everything(record, node, bottoms)
+    ends = points or range(size // len(node.tops), size, size // len(node.tops))
+    parts = np.split(bottoms[0], list(ends))
+    if len(parts) != len(node.tops) or not all(map(len, parts)):
+        return keep_everything(record, node, bottoms)
     record.slices += parts
     return list(parts)
+
+
+def find_slice_axis(node: Node) -> int | None:
+    """The axis that a Slice layer cuts; None if it is not known without the bottom's shape."""
+    parameter, shape = node.layer.slice_param, node.bottoms[0].shape
+    if shape is not None:
+        return slice_axis(node.layer, shape)
+    return parameter.axis if parameter.axis >= 0 and not parameter.HasField("slice_dim") else None
 
 
 def follow_tile(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
@@ -403,6 +467,16 @@ def follow_reshape(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> 
     Conditions: axis 0 stays, and each index of the new axis 1 lies within one channel: r divides H W.
     """
     old, new = node.bottoms[0].shape, node.tops[0].shape
+    flatten = node.layer.flatten_param
+    if (
+        node.type == "Flatten"
+        and old is None
+        and bottoms[0] is not None
+        and (flatten.axis, flatten.end_axis) == (1, -1)
+    ):
+        size = find_size(node.tops[0])
+        if size is not None and size % len(bottoms[0]) == 0:
+            return [np.repeat(bottoms[0], size // len(bottoms[0]))]
     if bottoms[0] is None or old is None or new is None or len(new) < 2 or old[0] != new[0]:
         return keep_everything(record, node, bottoms)
     repeats, rest = divmod(new[1], old[1])
@@ -449,6 +523,79 @@ def follow_reduction(record: ChannelRecord, node: Node, bottoms: BlobChannels) -
     return [bottoms[0]]
 
 
+# Layers of forks
+
+
+def follow_crop_center(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """waifu2x's CropCenter.
+
+    Before: x (C x H x W) -> y (C x h x w).
+    After: x (C' x H x W) -> y (C' x h x w).
+    Conditions: no channel is cropped.
+    """
+    sizes = node.layer.crop_center_param.crop_size
+    return [bottoms[0]] if len(sizes) > 1 and sizes[1] == 0 else keep_everything(record, node, bottoms)
+
+
+def follow_prior_box(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """SSD's PriorBox: only the heights and widths of what it reads matter.
+
+    Before: features (C x H x W), image (D x h x w) -> boxes (2).
+    After: features (C' x H x W), image (D' x h x w) -> boxes (2).
+    """
+    return [record.keep_all(2, f"made by {describe(node)}")]
+
+
+def follow_resize(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """Interp; of a second bottom only the height and width matter.
+
+    Before: x (C x H x W), reference (D x h x w) -> y (C x h x w).
+    After: x (C' x H x W), reference (D' x h x w) -> y (C' x h x w).
+    """
+    return [bottoms[0]]
+
+
+def follow_regions(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """ROIPooling and ROIAlign.
+
+    Before: features (C), regions (5) -> y (C).
+    After: features (C'), regions (5) -> y (C').
+    """
+    for other in bottoms[1:]:
+        record.freeze(other, f"read by {describe(node)}")
+    return [bottoms[0]]
+
+
+def shuffle_channels(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """ShuffleNet's ShuffleChannel: channel i of group g becomes channel g of group i.
+
+    Before: x (G groups of C) -> y (C groups of G).
+    After: x (G groups of C') -> y (C' groups of G).
+    Conditions: every group loses the same positions.
+    """
+    channels, group = bottoms[0], node.layer.shuffle_channel_param.group
+    if channels is None or not group or len(channels) % group:
+        return keep_everything(record, node, bottoms)
+    rows = channels.reshape(group, -1)
+    record.tie(np.tile(rows[0], group), channels, "")
+    return [rows.T.ravel()]
+
+
+def reorganise(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """YOLO's Reorg: each of the S x S pixels of a block becomes C channels of its own.
+
+    Before: x (C x H x W) -> y (S S C x H/S x W/S).
+    After: x (C' x H x W) -> y (S S C' x H/S x W/S).
+    Conditions: not `reverse`; S S divides C, and channels go in bundles of S S neighbours, because Darknet's Reorg
+    looks upon so many channels as upon one.
+    """
+    channels, area = bottoms[0], node.layer.reorg_param.stride**2
+    if channels is None or node.layer.reorg_param.reverse or not area or len(channels) % area:
+        return keep_everything(record, node, bottoms)
+    record.tie(np.repeat(channels[::area], area), channels, "")
+    return [np.tile(channels, area)]
+
+
 def follow_im2col(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
     """Im2col.
 
@@ -464,23 +611,26 @@ def follow_im2col(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> B
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(
-        ("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "Log", "Pooling", "Power", "ReLU", "Sigmoid", "Split",
-         "Swish", "TanH", "Threshold"), pass_on,
+        ("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "HardSigmoid", "HardSwish", "Log", "Mish", "Pooling",
+         "Power", "ReLU", "ReLU6", "Sigmoid", "Split", "Swish", "TanH", "Threshold"), pass_on,
     ),
+    **dict.fromkeys(("Convolution", "Deconvolution", *sorted(DEPTHWISE)), follow_convolution),
+    **dict.fromkeys(("PriorBox", "PriorBoxClustered"), follow_prior_box),
+    **dict.fromkeys(("ROIAlign", "ROIPooling"), follow_regions),
     "Axpy": follow_axpy,
     "BatchNorm": follow_batch_norm,
     "BatchReindex": pass_each_on,
     "Bias": follow_scale,
     "Concat": follow_concat,
-    "Convolution": follow_convolution,
     "Crop": follow_crop,
-    "Deconvolution": follow_convolution,
+    "CropCenter": follow_crop_center,
     "Eltwise": tie_all,
     "Embed": follow_embed,
     "Filter": pass_each_on,
     "Flatten": follow_reshape,
     "Im2col": follow_im2col,
     "InnerProduct": follow_inner_product,
+    "Interp": follow_resize,
     "LRN": follow_lrn,
     "MVN": follow_mvn,
     "Normalize": follow_normalize,
@@ -488,11 +638,14 @@ RULES: dict[str, Rule] = {
     "Permute": follow_permute,
     "Python": follow_sep,
     "Reduction": follow_reduction,
+    "Reorg": reorganise,
     "Reshape": follow_reshape,
     "Scale": follow_scale,
+    "ShuffleChannel": shuffle_channels,
     "Silence": end,
     "Slice": follow_slice,
     "Tile": follow_tile,
+    "Upsample": tie_all,
 }  # fmt: skip
 """Every other type keeps what it reads and makes: losses, Softmax, recurrent layers, layers of other people."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, Shape
@@ -25,15 +26,21 @@ class Prototxt:
         return graph if any("Loss" in node.type for node in graph.nodes) else None
 
 
-def read_prototxts(model: Path, also: Iterable[Path], input_shapes: Mapping[str, Shape]) -> list[Prototxt]:
+Stored: TypeAlias = Mapping[str, Sequence[Shape]]
+
+
+def read_prototxts(
+    model: Path, also: Iterable[Path], input_shapes: Mapping[str, Shape], stored: Stored | None = None
+) -> list[Prototxt]:
     """Read a network's prototxts, `model` first. Raises InputError.
 
     `input_shapes` stand instead of what the files say. Shapes of inputs that a later file leaves open (a Data layer
-    without its LMDB) are those of the first file's inputs.
+    without its LMDB) are those of the first file's inputs. `stored` are the shapes of the weights, by layer.
     """
-    files = [_read(model, input_shapes, {})]
+    stored = stored or {}
+    files = [_read(model, input_shapes, {}, stored)]
     known = {blob.name: blob.shape for blob in files[0].graphs[0].inputs if blob.shape is not None}
-    files += [_read(path, input_shapes, known) for path in also]
+    files += [_read(path, input_shapes, known, stored) for path in also]
     inputs = {blob.name for file in files for graph in file.graphs for blob in graph.inputs}
     if foreign := sorted(input_shapes.keys() - inputs):
         raise InputError(
@@ -42,7 +49,7 @@ def read_prototxts(model: Path, also: Iterable[Path], input_shapes: Mapping[str,
     return files
 
 
-def _read(path: Path, given: Mapping[str, Shape], known: Mapping[str, Shape]) -> Prototxt:
+def _read(path: Path, given: Mapping[str, Shape], known: Mapping[str, Shape], stored: Stored) -> Prototxt:
     document = Document.read(path)
     net = parse_text(document.text(), NetParameter, path, lenient=True)
     if not (net.layer or net.layers):
@@ -51,7 +58,7 @@ def _read(path: Path, given: Mapping[str, Shape], known: Mapping[str, Shape]) ->
     failure = None
     for phase in (TEST, TRAIN):
         try:
-            graph = _build(net, phase, given, known, path)
+            graph = _build(net, phase, given, known, stored, path)
         except InputError as error:  # a file may describe one phase only
             failure = failure or error
             continue
@@ -62,8 +69,10 @@ def _read(path: Path, given: Mapping[str, Shape], known: Mapping[str, Shape]) ->
     return Prototxt(path, document, graphs)
 
 
-def _build(net: Net, phase: int, given: Mapping[str, Shape], known: Mapping[str, Shape], path: Path) -> Graph:
-    graph = Graph.build(net, phase, data_root=Path(), source=path)
+def _build(
+    net: Net, phase: int, given: Mapping[str, Shape], known: Mapping[str, Shape], stored: Stored, path: Path
+) -> Graph:
+    graph = Graph.build(net, phase, data_root=Path(), stored=stored, source=path)
     shapes = {}
     for blob in graph.inputs:
         shape = given.get(blob.name) or (known.get(blob.name) if blob.shape is None else None)
@@ -71,4 +80,6 @@ def _build(net: Net, phase: int, given: Mapping[str, Shape], known: Mapping[str,
             # A Data layer knows its batch size without its LMDB: its labels have a shape already.
             others = (top.shape[:1] for top in blob.producer.tops if top.shape and top is not blob)
             shapes[blob.name] = next(others, shape[:1]) + shape[1:]
-    return Graph.build(net, phase, data_root=Path(), input_shapes=shapes, source=path) if shapes else graph
+    if not shapes:
+        return graph
+    return Graph.build(net, phase, data_root=Path(), input_shapes=shapes, stored=stored, source=path)

@@ -1,6 +1,6 @@
 """Pruning from files to files: analyse, choose, cut, write; `proof` proves it before it is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from pyhisto.cost import Cost, layer_costs, not_counted, total_cost
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_folder, write_text
-from pyhisto.graph import Graph, Shape, check_weights
+from pyhisto.graph import Graph, Shape, check_weights, stored_shapes
+from pyhisto.graph.fillers import FillerError, fill_weights
 from pyhisto.proof.comparison import Proof
-from pyhisto.proto import Net, NetParameter, SolverParameter, layer_blobs, parse_text, read_weights, write_weights
+from pyhisto.proto import (
+    Net,
+    NetParameter,
+    SolverParameter,
+    layer_blobs,
+    parse_text,
+    read_weights,
+    set_blob,
+    write_weights,
+)
 from pyhisto.prototext import Document, quote
-from pyhisto.pruning.criteria import Evidence, atom_scores
+from pyhisto.pruning.criteria import Evidence, Scores, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
@@ -34,6 +44,8 @@ class LoadedNetwork:
     weights_path: Path
     weights: Net
     dependencies: Dependencies
+    filled: Mapping[str, str]
+    """Layer of which the weights file holds nothing -> the fillers that its weights were made by."""
 
     @property
     def model(self) -> Graph:
@@ -46,22 +58,28 @@ class LoadedNetwork:
     ) -> "LoadedNetwork":
         """Read the prototxts (solvers may be among `also`) and the weights, which must fit. Raises InputError."""
         solvers = {path: document for path in also if (document := _solver(path))}
-        files = read_prototxts(model, [path for path in also if path not in solvers], input_shapes)
+        loaded = read_weights(weights)
+        stored = stored_shapes(loaded)
+        files = read_prototxts(model, [path for path in also if path not in solvers], input_shapes, stored)
         names = [path.name for path in (model, *also, weights, PLAN)]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise InputError(f"two files are called {min(doubled)}; they would overwrite one another in the output")
-        loaded = read_weights(weights)
         for file in files:
             for graph in file.graphs:
                 check_weights(graph, loaded, weights)
-        lacking = [node.name for node in check_weights(files[0].graphs[0], loaded, weights)]
-        if lacking:
-            raise InputError(
-                f"{weights}: holds no weights for layer '{lacking[0]}' of {model}; is it of another network?"
-            )
+        filled = _fill_lacking(files[0].graphs[0], loaded, weights)
         dependencies = Dependencies.analyse([graph for file in files for graph in file.graphs])
         check_axes(loaded, dependencies, weights)
-        return cls(files, solvers, weights, loaded, dependencies)
+        return cls(files, solvers, weights, loaded, dependencies, filled)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """What a user should know of the network, in lines: foreign layers, and weights that the file lacks."""
+        for node in self.model.nodes:
+            if node.foreign:
+                yield f"Unknown: {node.foreign}; what it reads and makes stays as it is"
+        for layer, fillers in self.filled.items():
+            yield f"Filled: {self.weights_path} holds no weights for layer '{layer}'; its filler ({fillers}) makes them"
 
 
 @dataclass(frozen=True)
@@ -83,7 +101,13 @@ def plan_pruning(
     network: LoadedNetwork, criterion: str, schedule: Schedule, importance: Importance | None, seed: int
 ) -> NDArray[np.bool_]:
     """Which atoms go."""
-    blobs = layer_blobs(network.weights)
+    scores = rank_atoms(network, criterion, importance, seed)
+    return with_hidden(network, choose(network.dependencies, scores, schedule), schedule)
+
+
+def rank_atoms(network: LoadedNetwork, criterion: str, importance: Importance | None, seed: int) -> Scores:
+    """The score of each atom by a criterion."""
+    blobs = layer_blobs(network.weights, readable=True)
     graphs = [graph for file in network.files for graph in file.graphs]
     evidence = Evidence(network.dependencies, graphs, blobs, importance, seed)
     if importance is not None and importance.weights_sha256 != sha256(network.weights_path):
@@ -91,9 +115,13 @@ def plan_pruning(
             f"the importance was measured with other weights than {network.weights_path}; measure it again with "
             "tools/channel_importance.py"
         )
-    removed = choose(network.dependencies, atom_scores(criterion, evidence), schedule)
+    return atom_scores(criterion, evidence)
+
+
+def with_hidden(network: LoadedNetwork, removed: NDArray[np.bool_], schedule: Schedule) -> NDArray[np.bool_]:
+    """What goes, with the hidden units of SE blocks that go with it."""
     if schedule.se_hidden == "rescale":
-        removed = shrink_hidden(network.dependencies, removed, blobs)
+        return shrink_hidden(network.dependencies, removed, layer_blobs(network.weights, readable=True))
     return removed
 
 
@@ -113,21 +141,23 @@ def cut_network(network: LoadedNetwork, removed: NDArray[np.bool_], settings: Ma
         _learned_parameters(network, cut),
         {str(path): sha256(path) for path in (network.weights_path, *(file.path for file in network.files))},
     )
-    costs = layer_costs(network.model)
+    costs = layer_costs(network.model, partial=True)
     before = total_cost(costs)
-    model = pruned_model(network, texts)
-    after = total_cost(layer_costs(model))
+    weights = rewrite_weights(network.weights, cut)
+    model = pruned_model(network, texts, weights)
+    after = total_cost(layer_costs(model, partial=True))
     unknown = tuple(not_counted(costs))
     plan = replace(plan, cost={"before": asdict(before), "after": asdict(after)})
-    return Pruned(cut, plan, texts, model, rewrite_weights(network.weights, cut), before, after, unknown)
+    return Pruned(cut, plan, texts, model, weights, before, after, unknown)
 
 
-def pruned_model(network: LoadedNetwork, texts: Mapping[str, str]) -> Graph:
-    """The graph of the pruned model, at the original's input shapes."""
+def pruned_model(network: LoadedNetwork, texts: Mapping[str, str], weights: Net | None = None) -> Graph:
+    """The graph of the pruned model, at the original's input shapes; `weights` are the pruned ones."""
     path, original = network.files[0].path, network.model
     net = parse_text(texts[path.name], NetParameter, path, lenient=True)
     shapes = {blob.name: blob.shape for blob in original.inputs if blob.shape is not None}
-    return Graph.build(net, original.phase, input_shapes=shapes, source=f"{path}, pruned")
+    stored = {} if weights is None else stored_shapes(weights)
+    return Graph.build(net, original.phase, input_shapes=shapes, stored=stored, source=f"{path}, pruned")
 
 
 def write(network: LoadedNetwork, pruned: Pruned, proof: Proof | None, out: Path) -> Plan:
@@ -146,6 +176,37 @@ def write(network: LoadedNetwork, pruned: Pruned, proof: Proof | None, out: Path
         write_weights(folder / weights_name, pruned.weights)
         plan.save(folder / PLAN)
     return plan
+
+
+def _fill_lacking(graph: Graph, weights: Net, source: Path) -> dict[str, str]:
+    """Give `weights` the layers of which they hold nothing, as Caffe fills them; layer -> its fillers' names.
+
+    Raises InputError if Caffe would fill one at random, or with what no trained network has, and if all are lacking.
+    """
+    lacking = check_weights(graph, weights, source)
+    owners, found = graph.owners(), layer_blobs(weights, readable=True)
+    filled: dict[str, str] = {}
+    for node in lacking:
+        own = [owners[node, index] for index in range(len(node.param_shapes or ()))]
+        try:
+            if len(lacking) == sum(1 for other in graph.nodes if other.param_shapes):
+                raise FillerError("nor for any other")
+            if all(owner is not node and owner.name in found for owner, _ in own):  # Caffe shares them
+                blobs, fillers = [found[owner.name][index] for owner, index in own], ""
+            else:
+                blobs, fillers = fill_weights(node)
+        except FillerError as reason:
+            raise InputError(
+                f"{source}: holds no weights for layer '{node.name}' of {graph.source}, and {reason}; is it of another "
+                "network?"
+            ) from None
+        layers = weights.layers if weights.layers and not weights.layer else weights.layer
+        layer = layers.add(name=node.name)
+        for values in blobs:
+            set_blob(layer.blobs.add(), values)
+        if fillers:
+            filled[node.name] = fillers
+    return filled
 
 
 def _learned_parameters(network: LoadedNetwork, cut: Cut) -> tuple[Parameter, ...]:

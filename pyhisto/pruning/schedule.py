@@ -1,6 +1,6 @@
 """Which atoms go: how many (eq. 6 to 8), ranked among whom, and what is never cut away altogether."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -64,11 +64,22 @@ def choose(dependencies: Dependencies, scores: Scores, schedule: Schedule) -> ND
     branch = _branches(dependencies)
     for atoms in _scopes(dependencies, schedule.scope, branch, candidate):
         if schedule.proportion is not None:
-            order = atoms[np.lexsort((-atoms, scores[atoms]))]
-            removed[order[: _count(len(atoms), schedule.proportion)]] = True
+            removed[_lowest(atoms, scores, schedule.proportion)] = True
         elif schedule.threshold_k is not None:
             removed[atoms[scores[atoms] < threshold(scores[atoms], schedule.threshold_k)]] = True
     for group in dependencies.groups:
+        _floor(removed, group.atoms, scores, schedule.multiple)
+    return removed
+
+
+def choose_by_group(
+    dependencies: Dependencies, scores: Scores, shares: Sequence[float], schedule: Schedule
+) -> NDArray[np.bool_]:
+    """The atoms to remove if each group, in their order, loses a share of its own; else as `choose`."""
+    removed = np.zeros(dependencies.atom_count(), bool)
+    candidate = _candidates(dependencies, schedule.keep) & ~np.isnan(scores)
+    for group, share in zip(dependencies.groups, shares, strict=True):
+        removed[_lowest(group.atoms[candidate[group.atoms]], scores, share)] = True
         _floor(removed, group.atoms, scores, schedule.multiple)
     return removed
 
@@ -133,6 +144,12 @@ def _scopes(
     labels = {"branch": branch, "block": dependencies.block, "network": np.zeros_like(branch)}[scope][atoms]
     for label in np.unique(labels):
         yield atoms[labels == label]
+
+
+def _lowest(atoms: NDArray[np.int64], scores: Scores, share: float) -> NDArray[np.int64]:
+    """A share of the atoms: those with the lowest scores, of equal ones the later."""
+    order = np.lexsort((-atoms, scores[atoms]))
+    return np.asarray(atoms[order[: _count(len(atoms), share)]])
 
 
 def _count(size: int, share: float) -> int:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
-from pyhisto.graph.types import dims, slice_axis
+from pyhisto.graph.fork_types import DEPTHWISE
+from pyhisto.graph.types import dims
 from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob, weight_layers
 from pyhisto.prototext import Document, Message
-from pyhisto.pruning.channel_rules import whole_groups_go
+from pyhisto.pruning.channel_rules import find_slice_axis, whole_groups_go
 from pyhisto.pruning.channels import Channels
 from pyhisto.pruning.dependencies import Dependencies
 
@@ -113,14 +114,15 @@ def rewrite_prototxt(document: Document, graphs: Sequence[tuple[Graph, dict[Blob
 
 def _rewrite_layer(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
     match node.type:
-        case "Convolution" | "Deconvolution":
+        case "Convolution" | "Deconvolution" | "ConvolutionDepthwise" | "DepthwiseConv" | "DepthwiseConvolution":
             parameter = node.layer.convolution_param
             _set_outputs(_parameter(message, node, "convolution_param"), node, cut)
             inputs = channels.get(node.bottoms[0])
             if inputs is not None and whole_groups_go(node, len(inputs)):
                 kept = int(cut.keep(inputs).sum()) * parameter.group // len(inputs)
-                if kept != parameter.group:
-                    _parameter(message, node, "convolution_param").set_scalar("group", str(kept))
+                written = _parameter(message, node, "convolution_param")
+                if kept != parameter.group and (node.type not in DEPTHWISE or written.named("group")):
+                    written.set_scalar("group", str(kept))
         case "InnerProduct":
             _set_outputs(_parameter(message, node, "inner_product_param"), node, cut)
         case "Embed":
@@ -148,7 +150,7 @@ def _set_outputs(parameter: Message, node: Node, cut: Cut) -> None:
 
 
 def _rewrite_slice(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
-    if node.bottoms[0].shape is None or slice_axis(node.layer, node.bottoms[0].shape) != 1:
+    if find_slice_axis(node) != 1:
         return
     sizes = [int(cut.keep(channels[blob]).sum()) for blob in node.tops if blob in channels]
     if len(sizes) < len(node.tops) or sizes == [len(channels[blob]) for blob in node.tops]:

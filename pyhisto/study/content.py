@@ -12,7 +12,9 @@ from pyhisto.study.collapse import collapse_table, draw_collapse, read_collapse
 from pyhisto.study.compared.comparison import compare_methods
 from pyhisto.study.compression_figures import draw_compression
 from pyhisto.study.figures import MAX_STAGES, draw_figures
+from pyhisto.study.importance import importance_table, remark_on_importance
 from pyhisto.study.paper.beside import compare_with_paper
+from pyhisto.study.paper.eva import eva_table
 from pyhisto.study.paper.orderings import orderings_table
 from pyhisto.study.paper.protocol import protocol_table
 from pyhisto.study.remarks import (
@@ -20,12 +22,14 @@ from pyhisto.study.remarks import (
     remark_on_paper,
     remark_on_rates,
     remark_on_splits,
+    remark_on_stains,
     remark_on_times,
 )
 from pyhisto.study.results import Results
 from pyhisto.study.scores import Scored, has_several_folds, score_assembled
 from pyhisto.study.splits_tables import missing_table, splits_table
 from pyhisto.study.summary_tables import assembled_table, mean_table, score_table, summary_table
+from pyhisto.study.variants import Variant, remark_on_variants, variants_table
 from pyhisto.tables.drawing import Drawing
 from pyhisto.tables.table import Table
 
@@ -52,13 +56,16 @@ class Content:
         return [*self.main, *self.orderings, *self.data, *self.breakdown, *self.details, *self.beside]
 
 
-def gather_content(results: Results, scored: Sequence[Scored], root: Path | None) -> Content:
+def gather_content(
+    results: Results, scored: Sequence[Scored], root: Path | None, other: Variant | None = None
+) -> Content:
     """Everything for which the results folder has the data.
 
-    `root` is where the test images lie, if not where run.json says. Raises InputError if a file is at fault, or an
-    image is not under `root`.
+    `root` is where the test images lie, if not where run.json says. `other` is a run under another protocol, to stand
+    beside this one. Raises InputError if a file is at fault, or an image is not under `root`.
     """
     assembled = score_assembled(results)
+    variants = [Variant(results, scored, assembled), other] if other is not None else []
     compared = compare_methods(results, scored)
     collapse = read_collapse(results.folder)
     beside = [*compare_with_paper(results, scored, assembled), *compared.beside]
@@ -67,7 +74,13 @@ def gather_content(results: Results, scored: Sequence[Scored], root: Path | None
     first_stages = list(dict.fromkeys(one.stage.label for one in scored))[:MAX_STAGES]
     sheet, no_pictures = _draw_sheet(mistakes, results, root)
     return Content(
-        main=_present(summary_table(scored), assembled_table(scored, assembled) if assembled else None, *compared.main),
+        main=_present(
+            summary_table(scored),
+            assembled_table(scored, assembled) if assembled else None,
+            variants_table(variants) if variants else None,
+            eva_table(results, scored),
+            *compared.main,
+        ),
         data=_present(missing_table(results), splits_table(results)),
         beside=_present(protocol, *beside),
         orderings=_present(orderings_table(results, scored)),
@@ -81,6 +94,7 @@ def gather_content(results: Results, scored: Sequence[Scored], root: Path | None
             mean_table(scored) if has_several_folds(scored) else None,
             *compared.details,
             collapse_table(collapse) if collapse else None,
+            importance_table(results),
         ),
         figures=[
             *compared.drawings,
@@ -94,8 +108,13 @@ def gather_content(results: Results, scored: Sequence[Scored], root: Path | None
         ],
         remarks={
             "": [*remark_on_missing(results)],
-            "result": [*remark_on_rates(scored), *remark_on_times(scored)],
-            "data": [*remark_on_splits(results)],
+            "result": [
+                *remark_on_rates(scored),
+                *(remark_on_variants(variants) if variants else ()),
+                *remark_on_times(scored),
+            ],
+            "data": [*remark_on_stains(results), *remark_on_splits(results)],
+            "figures": [*remark_on_importance(results)],
             "paper": [*remark_on_paper(beside, scored, protocol is not None)],
             "wrong": no_pictures,
         },

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from pyhisto.evaluation.metrics import auc, roc
 from pyhisto.evaluation.voting import LAMBDA
-from pyhisto.learning_curve import draw
+from pyhisto.learning_curve import draw, tested_on
+from pyhisto.manifest import MONITOR
 from pyhisto.study.results import Experiment, Results
 from pyhisto.study.scores import LAMBDAS, SUMMARY, Scored, group_folds, has_several_folds, pool_folds
 from pyhisto.tables.drawing import COLOURS, Drawing, make_panels
@@ -43,7 +44,13 @@ def draw_learning_curves(results: Results) -> Drawing | None:
             figure, panels = make_panels(len(curves), 2, 5.6, 3.5)
             for (title, points), panel in zip(curves, panels, strict=False):
                 draw(panel, points, title)
-            caption = f"Learning curves{_which(experiment)}: loss, and accuracy on images that are not trained on."
+            monitors = any(tested_on(points) == MONITOR for _, points in curves)
+            images = (
+                "some of the training images, as they are (no image validates: all of the training part is trained on)"
+                if monitors
+                else "images that are not trained on"
+            )
+            caption = f"Learning curves{_which(experiment)}: loss, and accuracy on {images}."
             return Drawing("learning_curves", caption, figure)
     return None
 

@@ -1,5 +1,6 @@
 """What a reader has to know to read a report's figures rightly, in sentences; none if there is nothing to say."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,17 @@ def remark_on_splits(results: Results) -> Iterator[str]:
         for note in experiment.notes
         if "are missing" not in note  # remark_on_missing says it
     )
+
+
+def remark_on_stains(results: Results) -> Iterator[str]:
+    """To what colours the images were moved; once, if it is the same everywhere but for the number of images."""
+    found: dict[str, list[str]] = {}
+    for experiment in results.experiments:
+        for branch, stain in experiment.stains.items():
+            found.setdefault(re.sub(r"[0-9]+ training images", "the training images", stain), []).append(branch)
+    for stain, branches in found.items():
+        only = "" if len(found) == 1 else f", {' and '.join(dict.fromkeys(branches))} branch"
+        yield f"Stain normalisation{only}: {stain}."
 
 
 def _remark_on_split(experiment: Experiment, results: Results) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pyhisto.study.content import gather_content
 from pyhisto.study.page import make_page
 from pyhisto.study.results import Stage, read_results
 from pyhisto.study.scores import score_results
+from pyhisto.study.variants import score_variant
 from pyhisto.tables.drawing import Drawing, save_drawing
 from pyhisto.tables.formats import write_tables
 from pyhisto.tables.outputs import replaced_report
@@ -18,16 +19,21 @@ PAGE = "report.html"
 
 
 def write_report(
-    folder: Path, progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter, root: Path | None = None
+    folder: Path,
+    progress: Callable[[Iterable[Stage]], Iterable[Stage]] = iter,
+    root: Path | None = None,
+    beside: Path | None = None,
 ) -> tuple[Path, list[Table]]:
     """Read a results folder and write its tables, figures and report.html.
 
-    `root` is where the test images lie, if not where run.json says. Returns the report's path and its tables, the
-    summary first. Raises InputError if the folder, or a file in it, is at fault, or an image is not under `root`.
+    `root` is where the test images lie, if not where run.json says. `beside` is the results folder of the same method
+    under another protocol, to stand beside this one. Returns the report's path and its tables, the summary first.
+    Raises InputError if the folder, or a file in it, is at fault, or an image is not under `root`.
     """
     results = read_results(folder)
     scored = score_results(results, progress)
-    content = gather_content(results, scored, root)
+    other = None if beside is None else score_variant(read_results(beside))
+    content = gather_content(results, scored, root, other)
     with replaced_report(folder) as made:
         write_tables(made, content.tables)
         figures, mistakes = _save(content.figures, made), _save(content.mistakes, made)

@@ -3,6 +3,7 @@
 run.json                        settings of the whole run, free-form; see `Results.settings`
 [fold<k>/][<magnification>X/][bag<k>/]   a study has many experiments; a single one lies in the folder itself
     manifest.csv, .json         its images and splits; how many the data set has, and what else make_manifest.py noted
+    recipe/global/ local/       preprocessing.json: how the images became network input
     before/ after/ ...          stages: the network as trained, pruned and retrained, ...
         stage.json              optional: label, ratio, loops, method
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
@@ -21,6 +22,7 @@ from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.files import read_object
 from pyhisto.learning_curve import Point, read_points
 from pyhisto.manifest import Row, read_manifest
+from pyhisto.preprocessing.recipe import FILE_NAME, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Experiment:
     missing: Missing | None = field(default=None, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What else was noted when its manifest was made."""
+    stains: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Branch -> its stain normalisation and the target's source, in words; the branches of which that is known."""
 
     @property
     def key(self) -> tuple[str | None, str | None, str | None]:
@@ -180,11 +184,18 @@ def _find_experiments(folder: Path, levels: Experiment, names: Sequence[str]) ->
     stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
     if stages:
         read = tuple(_read_stage(path) for path in sorted(stages, key=order))
-        yield replace(levels, stages=read, **_read_manifest(folder / "manifest.csv"))
+        yield replace(levels, stages=read, stains=_read_stains(folder), **_read_manifest(folder / "manifest.csv"))
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
                 yield from _find_experiments(path, replace(levels, **{level: match[1]}), names)  # type: ignore[arg-type]
+
+
+def _read_stains(folder: Path) -> dict[str, str]:
+    """Branch -> its stain normalisation, in words."""
+    recipes = {name: folder / "recipe" / name / FILE_NAME for name in BRANCHES}
+    stains = {name: Preprocessing.load(path).stain for name, path in recipes.items() if path.is_file()}
+    return {name: f"{stain.method} to {stain.source}" if stain else "none" for name, stain in stains.items()}
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

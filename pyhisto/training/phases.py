@@ -12,9 +12,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
-from pyhisto.files import whole_file, write_text
+from pyhisto.files import read_json, whole_file, write_text
 from pyhisto.graph import layers_in_phase
 from pyhisto.lmdb_folder import count_records
+from pyhisto.preprocessing.recipe import FILE_NAME
 from pyhisto.proto import TRAIN, Net, read_net, read_solver, to_text
 from pyhisto.training.groups import FIRST, LAST, MIDDLE, Groups, Shares, with_shares
 from pyhisto.training.schedules import WarmRestarts
@@ -87,16 +88,28 @@ def read_training_net(solver_path: Path) -> tuple[Net, str]:
 
 
 def epoch_iterations(solver_path: Path) -> int:
-    """The iterations that take every training image once, the last one perhaps with a few of the next epoch's.
+    """The iterations of an epoch: as many records as there are training images, whatever was made of each.
 
-    Raises InputError where the images are not in an LMDB.
+    Of an LMDB of data_prep's with 8 augmented forms of an image an epoch takes an eighth, another one the next time: so
+    counts fastai, which augments anew whenever it reads. Of another LMDB it takes all. The last iteration perhaps takes
+    a few of the next epoch's. Raises InputError where the images are not in an LMDB.
     """
     net, file = read_training_net(solver_path)
     for layer, _ in layers_in_phase(net, TRAIN, source=file):
         if layer.type == "Data" and layer.data_param.backend == layer.data_param.LMDB:
             batch = layer.data_param.batch_size * read_solver(solver_path).iter_size
-            return -(-count_records(Path(layer.data_param.source)) // int(batch))
+            return -(-training_images(Path(layer.data_param.source)) // int(batch))
     raise InputError(f"{file}: trains on no LMDB, so that the length of an epoch is not known; give it in iterations")
+
+
+def training_images(lmdb: Path) -> int:
+    """How many images an LMDB was made of, by the preprocessing.json in it; its records, if it does not say that."""
+    records = count_records(lmdb)
+    try:
+        images = sum(map(int, read_json(lmdb / FILE_NAME)["provenance"]["images"][lmdb.name].values()))
+    except (InputError, KeyError, TypeError, ValueError, AttributeError):
+        return records
+    return images if 0 < images <= records else records
 
 
 def write_phase(solver_path: Path, groups: Groups, shares: Shares, weights: Path, folder: Path, **fields: Any) -> Path:

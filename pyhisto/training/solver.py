@@ -11,7 +11,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import read_json, sha256
 from pyhisto.graph import layers_in_phase
 from pyhisto.lmdb_folder import count_records
-from pyhisto.manifest import SPLITS
+from pyhisto.manifest import LMDBS
 from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solver
 
 NOT_LEARNED_FROM = (
@@ -47,7 +47,7 @@ class Solver:
     cards: tuple[int, ...]
     """The card that it asks for; empty: it trains on the CPU."""
     tested_on: str | None
-    """The split, val or test, of the images that the test net reads; None where the data do not say."""
+    """Which images the test net reads, val, test or monitor (training images); None where the data do not say."""
 
 
 def check_solver(path: Path) -> Solver:
@@ -187,9 +187,9 @@ def _shares(data: Any, iterations: int) -> tuple[tuple[float, ...], float]:
 
 
 def _split(folder: Path) -> str | None:
-    """Which split of its images an LMDB holds: data_prep names its folder so; None where it is not data_prep's."""
+    """Which of LMDBS an LMDB is: data_prep names its folder so; None where it is not data_prep's."""
     try:
-        return folder.name if folder.name in SPLITS and folder.name in _images_by_split(folder) else None
+        return folder.name if folder.name in LMDBS and folder.name in _images_by_split(folder) else None
     except (InputError, KeyError, TypeError):
         return None
 

@@ -139,3 +139,9 @@ def test_wilson_holds_the_rate_at_both_ends_whatever_the_rounding() -> None:
         for successes in (0, trials // 2, trials):
             interval = metrics.wilson(successes, trials)
             assert 0 <= interval.low <= successes / trials <= interval.high <= 1
+
+
+def test_balanced_accuracy_leaves_out_classes_without_images() -> None:
+    assert metrics.balanced(np.array([[3, 1], [0, 4]])) == pytest.approx((0.75 + 1) / 2)
+    assert metrics.balanced(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])) == pytest.approx((0.75 + 1) / 2)
+    assert math.isnan(metrics.balanced(np.zeros((2, 2), int)))

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from networks import RandomNetwork, random_weights, save
+from networks import RandomNetwork, WildNetwork, random_weights, save
 from test_graph_fuzz import MUTATIONS
 
 from pyhisto.errors import InputError
@@ -90,7 +90,7 @@ def base(folder: Path, deploy: str, train_val: str) -> Base:
         (folder / name).write_text(text)
     model, also = folder / "deploy.prototxt", [folder / "train_val.prototxt", folder / "solver.prototxt"]
     net = NetParameter()
-    text_format.Parse(train_val, net)
+    text_format.Parse(train_val.replace('"Mystery"', '"TanH"'), net)
     weights = random_weights([Graph.build(net)])
     for name in ("net.caffemodel", "net.caffemodel.h5"):
         write_weights(folder / name, weights)
@@ -141,7 +141,7 @@ def trained(deploy: str) -> str:
 
 def bases(folder: Path) -> list[Base]:
     """Small networks of every pattern, the authors' own in miniature, and one in the old format."""
-    small = [to_text(RandomNetwork(seed).net) for seed in range(10)]
+    small = [to_text(network(seed).net) for network in (RandomNetwork, WildNetwork) for seed in range(10)]
     made = [base(folder / str(seed), text, trained(text)) for seed, text in enumerate(small)]
     inception = to_text(InceptionSEP("paper", "python", width=0.03, input_size=32).deploy())
     v1 = V1_NETWORK.replace(

@@ -105,7 +105,7 @@ def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: str) -> N
         {name: generator.uniform(0.3, 0.7, len(gate.channels)) for name, gate in network.dependencies.gates.items()},
         1, sha256(weights),
     )  # fmt: skip
-    table = root / "pyhisto" / "evaluation" / "paper" / "table7_cost.csv"
+    table = root / "pyhisto" / "study" / "paper" / "tables" / "table7_cost.csv"
     with open(table, encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "ours"]
     assert len(rows) == 7

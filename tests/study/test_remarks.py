@@ -7,9 +7,18 @@ import pytest
 from made_up import write_splits, write_stage
 
 from pyhisto.manifest import read_manifest, write_manifest
+from pyhisto.preprocessing.recipe import Preprocessing
+from pyhisto.preprocessing.reinhard import Reinhard
 from pyhisto.study.paper.beside import compare_with_paper
 from pyhisto.study.paper.protocol import Difference, find_differences
-from pyhisto.study.remarks import remark_on_missing, remark_on_paper, remark_on_rates, remark_on_splits, remark_on_times
+from pyhisto.study.remarks import (
+    remark_on_missing,
+    remark_on_paper,
+    remark_on_rates,
+    remark_on_splits,
+    remark_on_stains,
+    remark_on_times,
+)
 from pyhisto.study.results import Results, read_results
 from pyhisto.study.scores import Scored, score_results
 
@@ -116,3 +125,14 @@ def test_times_and_the_machine_s_load(folder: Path) -> None:
     (before / "local/time.json").write_text(json.dumps({**time, "cores_used_by_others": 1.26}))
     _, busy = remark_on_times(read(folder)[1])
     assert busy.startswith("The machine was busy: other processes used 1.3 of its 2 cores")
+
+
+def test_the_stain_target_is_said(folder: Path) -> None:
+    assert list(remark_on_stains(read_results(folder))) == []
+    source = "mean of 4 training images, in place of the authors' x.png, which is not there"
+    for branch in ("global", "local"):
+        recipe = folder / "fold1/100X/recipe" / branch
+        recipe.mkdir(parents=True)
+        Preprocessing(branch, stain=Reinhard((180.0, 140.0, 120.0), (30.0, 8.0, 6.0), source=source)).save(recipe)
+    said = "mean of the training images, in place of the authors' x.png, which is not there"
+    assert list(remark_on_stains(read_results(folder))) == [f"Stain normalisation: reinhard to {said}."]

@@ -107,6 +107,18 @@ def test_opencv_proves_where_there_is_no_caffe(root: Path, files: Path, tmp_path
     assert "Proof (opencv; Caffe is not installed)" in done.stdout
 
 
+@pytest.mark.parametrize("quantity", ["flops", "weights"])
+def test_a_target_is_what_is_left(root: Path, files: Path, tmp_path: Path, quantity: str) -> None:
+    done = prune(root, files, tmp_path / "out", "--criterion", "l1", f"--target-{quantity}", "0.6")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    assert plan["cost"]["after"][quantity] / plan["cost"]["before"][quantity] == pytest.approx(0.6, abs=0.01)
+    assert plan["settings"][f"target_{quantity}"] == 0.6
+    assert 0 < plan["settings"]["proportion"] < 0.4  # a channel costs twice: where it is made, and where it is read
+    rows = {line.split("  ")[0]: line.split() for line in done.stdout.splitlines()}
+    assert [rows[name][-1][-1] for name in ("channels", "FLOPs", "weights", "bytes", "activation bytes")] == ["%"] * 5
+
+
 def test_a_dry_run_writes_nothing(root: Path, files: Path, tmp_path: Path) -> None:
     done = prune(root, files, tmp_path / "out", *sep(files), "--dry-run")
     assert done.returncode == 0
@@ -178,6 +190,10 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, files: Path, tmp_p
         ([*sep(files), "--loops", "2", "--loop", "3"], "--loop 3"),
         ([*sep(files), "--keep", "nobody"], "'nobody'"),
         (["--criterion", "sep"], "--ratio"),
+        (["--criterion", "l1", "--target-flops", "0.5", "--ratio", "0.5"], "not allowed with"),
+        (["--criterion", "l1", "--target-flops", "0.001"], "is the least that can be left"),
+        (["--criterion", "l1", "--ratio", "0.5", "--sensitivity", stranger], "give --target-flops"),
+        (["--criterion", "l1", "--target-flops", "0.5", "--sensitivity", stranger], "not a sensitivity file"),
     ]
     for arguments, words in cases:
         message = complaint(prune(root, files, out, *arguments))
@@ -202,7 +218,8 @@ def test_a_given_input_shape_stands_instead_of_the_file_s(root: Path, tmp_path: 
     done = prune(root, tmp_path, tmp_path / "out", *half, "data=2x3x8x4", model="net.prototxt")
     assert done.returncode == 0, done.stderr
     # a: 2 of 4 channels, b: 2, of 2 images each of 8 x 4, by 2 x (3 and 2 inputs); for one image.
-    assert f"FLOPs: {32 * 2 * (3 * 4 + 4 * 2)} -> {32 * 2 * (3 * 2 + 2 * 2)}".replace("1280", "1,280") in done.stdout
+    flops = 32 * 2 * (3 * 4 + 4 * 2), 32 * 2 * (3 * 2 + 2 * 2)
+    assert ["FLOPs", f"{flops[0]:,}", f"{flops[1]:,}", "50.0%"] in [line.split() for line in done.stdout.splitlines()]
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert plan["proof"]["input_shapes"] == {"data": [2, 3, 8, 4]}
     assert "dim: 32 dim: 32" in (tmp_path / "out" / "net.prototxt").read_text()

@@ -84,6 +84,16 @@ def test_head_then_middle_and_last_layers(toy: Any, root: Path, pretrained: Path
     assert (toy.folder / "out/schedule.png").is_file()
 
 
+def test_an_epoch_is_a_pass_over_the_original_images(toy: Any, in_toy: Any, pretrained: Path) -> None:
+    """Of 60 records, made of 20 images: 20 of 8 a batch are 3 iterations; not known of how many images: 60 are 8."""
+    recipe = toy.folder / "train/preprocessing.json"
+    for images, epoch in (({"0": 10, "1": 10}, 3), ({"0": 30, "1": 30}, 8)):
+        recipe.write_text(json.dumps({"provenance": {"images": {"train": images}}}))
+        assert epoch_iterations(Path("solver.prototxt")) == epoch
+    recipe.write_text("{}")
+    assert epoch_iterations(Path("solver.prototxt")) == 8
+
+
 @pytest.mark.slow
 def test_killed_in_the_second_phase_it_ends_in_the_same_bytes(toy: Any, root: Path, pretrained: Path) -> None:
     assert run(toy, command(root, pretrained, "straight", "--cycles", "6")).returncode == 0

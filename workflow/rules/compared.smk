@@ -5,6 +5,11 @@
 
 COMPARED = config.get("compared", {})
 METHOD = f"{EXPERIMENT}/compared"
+# Files of the study of what befell a re-run of [11], and the model on whose patches it is made.
+STUDIES, STUDIED = [], None
+if "collapse" in COMPARED:
+    STUDIES = [f"{RESULTS}/collapse/collapse.json"]
+    STUDIED = f"{EXPERIMENTS[0]}/compared/spanhol2016/{COMPARED['collapse']['patch']}_{COMPARED['collapse']['cut']}"
 METHOD_FILES = ["colour/method.json", "colour/predictions.csv"]
 
 
@@ -23,7 +28,7 @@ rule features:
         [f"{experiment}/manifest.csv" for experiment in EXPERIMENTS],
     output:
         f"{RESULTS}/features.npz",
-    threads: workflow.cores
+    threads: FEW
     benchmark:
         f"{RESULTS}/seconds/features.tsv"
     params:
@@ -83,46 +88,78 @@ if "spanhol2016" in COMPARED:
     METHOD_FILES.append("spanhol2016/method.json")
     METHOD_FILES += [f"spanhol2016/{model}/{name}" for model in PATCH_MODELS for name in ("predictions.csv", "cost.json")]
 
+    def patches(place):
+        """The command that cuts the patches of the model in a folder."""
+        experiment, _, model = place.partition("/compared/spanhol2016/")
+        size, cut = model.split("_")
+        settings = {"size": size, "augment": 0, **PATCHES["lmdb"]}
+        return building(f"{place}/lmdb", f"{experiment}/manifest.csv", cut, settings)
+
+    def patches_removed(wildcards):
+        """Patches are many: those of an experiment are cut when those of the one before are gone."""
+        earlier = study.before(wildcards, at_once=1)
+        return [f"{earlier}/compared/spanhol2016/{model}/recipe/lmdb_removed" for model in PATCH_MODELS if earlier]
+
     rule patch_lmdb:
         input:
-            f"{EXPERIMENT}/manifest.csv",
+            MANIFEST,
+            turn=lambda wildcards: ancient(patches_removed(wildcards)),
         output:
-            directory(f"{PATCH_MODEL}/lmdb"),
-        threads: workflow.cores
+            multiext(f"{PATCH_MODEL}/recipe/", "preprocessing.json", "manifest.csv"),
+        threads: FEW
         benchmark:
             f"{EXPERIMENT}/seconds/spanhol2016_lmdb_{{patch}}_{{cut}}.tsv"
         params:
-            tree=lambda wildcards: TREE,
-            options=options(PATCHES["lmdb"]),
+            lmdb=f"{PATCH_MODEL}/lmdb",
+            build=lambda wildcards: patches(PATCH_MODEL.format(**wildcards)),
         shell:
-            "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch {wildcards.cut:q} "
-            "--size {wildcards.patch:q} --augment 0 --workers {threads} {params.options} --out {output:q}"
+            "export WORKERS={threads}; rm -rf {params.lmdb:q} && {params.build} && "
+            "cp {params.lmdb:q}/train/preprocessing.json {params.lmdb:q}/manifest.csv \"$(dirname {output[0]:q})\""
+
+    rule remove_patches:
+        input:
+            f"{PATCH_MODEL}/model.caffemodel",
+            lambda wildcards: STUDIES if PATCH_MODEL.format(**wildcards) == STUDIED else [],
+        output:
+            touch(f"{PATCH_MODEL}/recipe/lmdb_removed"),
+        params:
+            lmdb=f"{PATCH_MODEL}/lmdb",
+        shell:
+            "rm -rf {params.lmdb:q} {params.lmdb:q}.turn"
 
     rule patch_network:
         input:
-            f"{PATCH_MODEL}/lmdb",
+            f"{PATCH_MODEL}/recipe/preprocessing.json",
         output:
             directory(f"{PATCH_MODEL}/net"),
         params:
+            lmdb=f"{PATCH_MODEL}/lmdb",
+            build=lambda wildcards: compared_lmdb_there(PATCH_MODEL.format(**wildcards)),
             options=options({"solver-mode": "CPU", **PATCHES["solver"]}),
         shell:
-            "{PYTHON} prototxt/generate.py patch-cnn --patch {wildcards.patch:q} {params.options} "
-            "--train-lmdb {input:q}/train --val-lmdb {input:q}/val --out {output:q}"
+            "export WORKERS={threads}; {params.build} && {PYTHON} prototxt/generate.py patch-cnn "
+            "--patch {wildcards.patch:q} {params.options} --train-lmdb {params.lmdb:q}/train "
+            "--val-lmdb {params.lmdb:q}/{VAL} --out {output:q}"
 
     rule patch_predict:
         input:
-            lmdb=f"{PATCH_MODEL}/lmdb",
+            recipe=multiext(f"{PATCH_MODEL}/recipe/", "preprocessing.json", "manifest.csv"),
             net=f"{PATCH_MODEL}/net",
             model=f"{PATCH_MODEL}/model.caffemodel",
         output:
             f"{PATCH_MODEL}/predictions.csv",
+        resources:
+            gpu=on_gpu(PATCHES["solver"]),
         params:
+            on_card=on_card(PYTHON, on_gpu(PATCHES["solver"])),
+            gpu="--gpu 0" if on_gpu(PATCHES["solver"]) else "",
             tree=lambda wildcards: TREE,
             name=lambda wildcards: f"{wildcards.patch}x{wildcards.patch} "
             + {"window": "sliding"}.get(wildcards.cut, wildcards.cut),
         shell:
-            "{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
-            "--manifest {input.lmdb:q}/manifest.csv --root {params.tree:q} --branch {wildcards.cut:q} --split test --merge "
+            "{params.on_card}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} "
+            "--engine caffe {params.gpu} --manifest {input.recipe[1]:q} --root {params.tree:q} "
+            "--branch {wildcards.cut:q} --split test --merge "
             "--batch-size 200 --name {params.name:q} --out {output:q}"
 
     rule spanhol2016:
@@ -139,7 +176,7 @@ if "spanhol2016" in COMPARED:
 
 if "bayramoglu2016" in COMPARED:
     TOGETHER = COMPARED["bayramoglu2016"]
-    ALL = "/".join([RESULTS, *(folder for level, (folder, _) in study.levels.items() if level != "magnification"), "all"])
+    ALL = study.together
     BY_TASK = f"{METHOD}/bayramoglu2016_{{task}}"
     METHOD_FILES += [
         f"bayramoglu2016_{task}/{name}"
@@ -157,46 +194,75 @@ if "bayramoglu2016" in COMPARED:
         shell:
             "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output:q}"
 
+    def labelled(home):
+        """The command that builds the LMDB of all magnifications in a folder, with the second label."""
+        build = building(f"{home}/lmdb", f"{home}/manifest.csv", "global", TOGETHER["lmdb"])
+        return f"{build} && {PYTHON} data_prep/label_lmdb.py --lmdb {shlex.quote(f'{home}/lmdb')} --column magnification"
+
+    def all_removed(wildcards):
+        """The LMDB of a fold is built when that of the fold before is gone."""
+        folds = list(dict.fromkeys(ALL.format(**place) for place in study.places))
+        index = folds.index(ALL.format(**wildcards)) - 1
+        return [f"{folds[index]}/recipe/lmdb_removed"] if index >= 0 else []
+
     rule all_magnifications_lmdb:
         input:
             f"{ALL}/manifest.csv",
+            turn=lambda wildcards: ancient(all_removed(wildcards)),
         output:
-            directory(f"{ALL}/lmdb"),
-        threads: workflow.cores
+            multiext(f"{ALL}/recipe/", "preprocessing.json", "manifest.csv"),
+        threads: FEW
         benchmark:
             f"{ALL}/seconds/lmdb.tsv"
         params:
-            tree=lambda wildcards: TREE,
-            options=options(TOGETHER["lmdb"]),
+            lmdb=f"{ALL}/lmdb",
+            build=lambda wildcards: labelled(ALL.format(**wildcards)),
         shell:
-            "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch global "
-            "--workers {threads} {params.options} --out {output:q} && "
-            "{PYTHON} data_prep/label_lmdb.py --lmdb {output:q} --column magnification"
+            "export WORKERS={threads}; rm -rf {params.lmdb:q} && {params.build} && "
+            "cp {params.lmdb:q}/train/preprocessing.json {params.lmdb:q}/manifest.csv \"$(dirname {output[0]:q})\""
+
+    rule remove_all_magnifications_lmdb:
+        input:
+            [f"{ALL}/{task}/model.caffemodel" for task in TOGETHER["tasks"]],
+        output:
+            touch(f"{ALL}/recipe/lmdb_removed"),
+        params:
+            lmdb=f"{ALL}/lmdb",
+        shell:
+            "rm -rf {params.lmdb:q} {params.lmdb:q}.turn"
 
     rule magnification_network:
         input:
-            f"{ALL}/lmdb",
+            f"{ALL}/recipe/preprocessing.json",
         output:
             directory(f"{ALL}/{{task}}/net"),
         params:
+            lmdb=f"{ALL}/lmdb",
+            build=lambda wildcards: compared_lmdb_there(f"{ALL.format(**wildcards)}/{wildcards.task}"),
             options=options({"solver-mode": "CPU", **TOGETHER["network"], **TOGETHER["solver"]}),
         shell:
-            "{PYTHON} prototxt/generate.py magnification-cnn --task {wildcards.task:q} {params.options} "
-            "--train-lmdb {input:q}/train --val-lmdb {input:q}/val --out {output:q}"
+            "export WORKERS={threads}; {params.build} && {PYTHON} prototxt/generate.py magnification-cnn "
+            "--task {wildcards.task:q} {params.options} --train-lmdb {params.lmdb:q}/train "
+            "--val-lmdb {params.lmdb:q}/{VAL} --out {output:q}"
 
     rule magnification_predict:
         input:
             manifest=f"{EXPERIMENT}/manifest.csv",
-            lmdb=f"{ALL}/lmdb",
+            recipe=f"{ALL}/recipe/preprocessing.json",
             net=f"{ALL}/{{task}}/net",
             model=f"{ALL}/{{task}}/model.caffemodel",
         output:
             f"{BY_TASK}/predictions.csv",
+        resources:
+            gpu=on_gpu(TOGETHER["solver"]),
         params:
+            on_card=on_card(PYTHON, on_gpu(TOGETHER["solver"])),
+            gpu="--gpu 0" if on_gpu(TOGETHER["solver"]) else "",
             tree=lambda wildcards: TREE,
         shell:
-            "{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
-            "--manifest {input.manifest:q} --preprocessing {input.lmdb:q}/test --root {params.tree:q} --branch global "
+            "{params.on_card}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} "
+            "--engine caffe {params.gpu} --manifest {input.manifest:q} --preprocessing {input.recipe:q} "
+            "--root {params.tree:q} --branch global "
             "--split test --name {wildcards.task:q}' task' --out {output:q}"
 
     rule magnification_cost:
@@ -218,25 +284,24 @@ if "bayramoglu2016" in COMPARED:
 
 # Why the re-run of [11] by Zhu et al. named one class: on the patches of one of its models in the first experiment.
 
-STUDIES = []
 if "collapse" in COMPARED:
-    STUDIES = [f"{RESULTS}/collapse/collapse.json"]
 
     rule collapse:
         input:
-            f"{EXPERIMENTS[0]}/compared/spanhol2016/{COMPARED['collapse']['patch']}_{COMPARED['collapse']['cut']}/lmdb",
+            f"{STUDIED}/recipe/preprocessing.json",
         output:
             STUDIES[0],
         params:
+            lmdb=f"{STUDIED}/lmdb",
+            build=lambda wildcards: compared_lmdb_there(STUDIED),
             folder=f"{RESULTS}/collapse",
             options=options({name: value for name, value in COMPARED["collapse"].items() if name != "cut"}),
         shell:
-            "{PYTHON} tools/collapse_study.py --train-lmdb {input:q}/train --val-lmdb {input:q}/val {params.options} "
-            "--out {params.folder:q}"
+            "export WORKERS={threads}; {params.build} && {PYTHON} tools/collapse_study.py "
+            "--train-lmdb {params.lmdb:q}/train --val-lmdb {params.lmdb:q}/{VAL} {params.options} --out {params.folder:q}"
 
 
 # What the networks of both have in common: <place>/net is trained on an LMDB that lies in <place>, or beside it.
-
 
 
 def cards_compared(wildcards):
@@ -245,12 +310,23 @@ def cards_compared(wildcards):
     return on_gpu(COMPARED[method]["solver"])
 
 
+def lmdb_home(place):
+    """The folder in which the LMDB of such a network lies: its own, or that of all magnifications."""
+    return place if "/compared/" in place else str(Path(place).parent)
+
+
+def compared_lmdb_there(place):
+    """The command after which that LMDB is there."""
+    home = lmdb_home(place)
+    return unless_there(f"{home}/lmdb", patches(home) if "/compared/" in place else labelled(home))
+
+
 PLACES = r"(.*/compared/spanhol2016/[0-9]+_[a-z]+|.*/all/[a-z]+)"
 
 
 rule train_compared:
     input:
-        lmdb=lambda wildcards: f"{wildcards.place}/lmdb" if "/compared/" in wildcards.place else f"{Path(wildcards.place).parent}/lmdb",
+        recipe=lambda wildcards: f"{lmdb_home(wildcards.place)}/recipe/preprocessing.json",
         net="{place}/net",
     output:
         model="{place}/model.caffemodel",
@@ -263,9 +339,10 @@ rule train_compared:
         "{place}/seconds/train.tsv"
     params:
         on_card=lambda wildcards: on_card(PYTHON, cards_compared(wildcards)),
+        build=lambda wildcards: compared_lmdb_there(wildcards.place),
         folder="{place}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "export WORKERS={threads}; {params.build} && model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
         "--out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
@@ -281,3 +358,10 @@ rule cost_compared:
 
 
 COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES] + STUDIES
+REMOVED = [f"{experiment}/recipe/{branch}/lmdb_removed" for experiment in EXPERIMENTS for branch in BRANCHES]
+if "spanhol2016" in COMPARED:
+    REMOVED += [
+        f"{experiment}/compared/spanhol2016/{model}/recipe/lmdb_removed" for experiment in EXPERIMENTS for model in PATCH_MODELS
+    ]
+if "bayramoglu2016" in COMPARED:
+    REMOVED += dict.fromkeys(f"{ALL.format(**place)}/recipe/lmdb_removed" for place in study.places)

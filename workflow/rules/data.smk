@@ -7,7 +7,7 @@ if study.synthetic:
     rule synthetic:
         output:
             directory(f"{RESULTS}/data"),
-        threads: workflow.cores
+        threads: CORES
         benchmark:
             f"{RESULTS}/seconds/synthetic.tsv"
         params:
@@ -22,7 +22,7 @@ elif study.slides:
     rule samples:
         output:
             directory(f"{RESULTS}/data"),
-        threads: workflow.cores
+        threads: CORES
         benchmark:
             f"{RESULTS}/seconds/samples.tsv"
         params:
@@ -49,17 +49,74 @@ rule manifest:
         "{PYTHON} data_prep/make_manifest.py {params.splits} --out {output[0]:q}"
 
 
+# LMDBs are large: they are removed when all that learn from them have learnt, and those of an experiment are not built
+# before those of an earlier one are gone. So they are no rule's output: what stays is how they were built (the recipe, by
+# which images are predicted), and a job that learns builds them again if they are gone, as they were.
+
+LMDB = f"{EXPERIMENT}/lmdb/{{branch}}"
+RECIPE = f"{EXPERIMENT}/recipe/{{branch}}"
+MANIFEST = f"{EXPERIMENT}/manifest.csv"
+VAL = study.validation
+
+
+def building(lmdb, manifest, cut, settings):
+    """The command that builds an LMDB; $WORKERS processes do it."""
+    words = ["data_prep/build_lmdb.py", "--manifest", manifest, "--root", TREE, "--branch", cut, "--splits", "train", "val"]
+    return f"{PYTHON} {shlex.join([*words, *option_words(settings), '--out', lmdb])} --workers $WORKERS"
+
+
+def unless_there(lmdb, command):
+    """The command, run if the LMDB is gone; of several jobs the first runs it, and the others wait for it."""
+    folder, lock = shlex.quote(str(Path(lmdb).parent)), shlex.quote(f"{lmdb}.turn")
+    return f"mkdir -p {folder} && flock {lock} bash -c {shlex.quote(f'test -e {shlex.quote(lmdb)} || ( {command} )')}"
+
+
+def lmdb_command(wildcards):
+    """The command that builds an experiment's LMDB of a branch."""
+    return building(LMDB.format(**wildcards), MANIFEST.format(**wildcards), wildcards.branch, config["lmdb"])
+
+
+def lmdb_there(wildcards):
+    """The command after which that LMDB is there."""
+    return unless_there(LMDB.format(**wildcards), lmdb_command(wildcards))
+
+
+def removed(experiment, branch):
+    """The files that say that an experiment's LMDB of a branch is gone; None: no experiment."""
+    return [] if experiment is None else [f"{experiment}/recipe/{branch}/lmdb_removed"]
+
+
+def learners(experiment, branch):
+    """What is made with an experiment's LMDB of a branch."""
+    made = [f"{experiment}/{stage}/{branch}/model.caffemodel" for stage in STAGES]
+    if experiment == EXPERIMENTS[0]:
+        made += [*importances(branch), f"{RESULTS}/examples/training_records_{branch}.png"]
+    return made
+
+
 rule lmdb:
     input:
-        f"{EXPERIMENT}/manifest.csv",
+        MANIFEST,
+        turn=lambda wildcards: ancient(removed(study.before(wildcards), wildcards.branch)),
     output:
-        directory(f"{EXPERIMENT}/lmdb/{{branch}}"),
-    threads: workflow.cores
+        multiext(f"{RECIPE}/", "preprocessing.json", "manifest.csv"),
+    threads: FEW
     benchmark:
         f"{EXPERIMENT}/seconds/lmdb_{{branch}}.tsv"
     params:
-        tree=lambda wildcards: TREE,
-        options=options(config["lmdb"]),
+        lmdb=LMDB,
+        build=lmdb_command,
     shell:
-        "{PYTHON} data_prep/build_lmdb.py --manifest {input:q} --root {params.tree:q} --branch {wildcards.branch:q} "
-        "--workers {threads} {params.options} --out {output:q}"
+        "export WORKERS={threads}; rm -rf {params.lmdb:q} && {params.build} && "
+        "cp {params.lmdb:q}/train/preprocessing.json {params.lmdb:q}/manifest.csv \"$(dirname {output[0]:q})\""
+
+
+rule remove_lmdb:
+    input:
+        lambda wildcards: learners(EXPERIMENT.format(**wildcards), wildcards.branch),
+    output:
+        touch(f"{RECIPE}/lmdb_removed"),
+    params:
+        lmdb=LMDB,
+    shell:
+        "rm -rf {params.lmdb:q} {params.lmdb:q}.turn"

@@ -16,7 +16,7 @@ rule times:
         [f"{EXPERIMENT}/{stage}/{branch}/net" for stage in STAGES for branch in BRANCHES],
     output:
         [f"{EXPERIMENT}/{stage}/{branch}/time.json" for stage in STAGES for branch in BRANCHES],
-    threads: workflow.cores  # nothing else of the workflow runs while it measures
+    threads: CORES  # nothing else of the workflow runs while it measures
     params:
         models=lambda wildcards, input: [f"{net}/deploy.prototxt" for net in input],
     shell:
@@ -25,11 +25,17 @@ rule times:
 
 rule examples:
     input:
-        f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        f"{EXPERIMENTS[0]}/recipe/{{branch}}/preprocessing.json",
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
+    params:
+        lmdb=f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        build=lambda wildcards: unless_there(
+            f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}",
+            building(f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}", f"{EXPERIMENTS[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
+        ),
     shell:
-        "{PYTHON} data_prep/show_lmdb.py --lmdb {input:q}/train --out {output:q}"
+        "export WORKERS={threads}; {params.build} && {PYTHON} data_prep/show_lmdb.py --lmdb {params.lmdb:q}/train --out {output:q}"
 
 
 # Channel prunings by other criteria than the paper's, as figures name them.
@@ -52,6 +58,7 @@ rule stage:
 # Data set -> what it is called, and who counts as a patient.
 KINDS = {
     "breakhis": ("BreaKHis", "BreaKHis patients, by slide number"),
+    "breakhis-eva": ("BreaKHis, the task of kaiko-ai/eva", "BreaKHis patients, by slide number"),
     "bach": ("BACH photos", "No patients are known: each photo counts as one"),
     "bisque": ("BISQUE", "BISQUE's tissue microarrays count as patients"),
 }
@@ -69,12 +76,7 @@ RESULT_FILES = [
         ),
     )
 ]
-# Fig. 11 shows the channels' importance before and after, in one experiment; else it is measured where a loop needs it.
-RESULT_FILES += [
-    f"{EXPERIMENTS[0]}/{stage}/{branch}/importance.json"
-    for stage in ["before", *PRUNINGS[:1]]
-    for branch in BRANCHES
-]
+RESULT_FILES += [name for branch in BRANCHES for name in importances(branch)]
 
 
 rule settings:
@@ -100,9 +102,10 @@ rule settings:
             "patients": (
                 "patients made up by the generator"
                 if study.synthetic
-                else "Whole slides count as patients" if study.slides else KINDS[study.data_set][1]
+                else study.patients or KINDS[study.data_set][1]
             ),
             "stages": STAGES,
+            **({"classes": config["classes"]} if "classes" in config else {}),
             "root": study.tree,
             "lambda": config["lambda"],
             "width": config["network"].get("width", 1.0),
@@ -121,13 +124,20 @@ rule settings:
         Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
 
 
+# The same method under another protocol, if that was run: the report shows both.
+BESIDE = study.beside if study.beside and Path(study.beside, "run.json").exists() else None
+
+
 rule report:
     input:
         RESULT_FILES,
         COMPARED_FILES,
         [f"{RESULTS}/examples/training_records_{branch}.png" for branch in BRANCHES],
         f"{RESULTS}/run.json",
+        beside=f"{BESIDE}/run.json" if BESIDE else [],
     output:
         f"{RESULTS}/report.html",
+    params:
+        beside=["--beside", BESIDE] if BESIDE else [],
     shell:
-        "{PYTHON} tools/report.py --results {RESULTS:q}"
+        "{PYTHON} tools/report.py --results {RESULTS:q} {params.beside:q}"

@@ -19,7 +19,7 @@ OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 
 # On the CPU, trainings that can run side by side share the cores: one each, if there are as many branches and experiments.
 # Other numbers of threads round the sums of a training otherwise; the same number gives the same bytes.
-TRAINING_THREADS = 1 if GPU else max(1, workflow.cores // (len(BRANCHES) * len(EXPERIMENTS)))
+TRAINING_THREADS = 1 if GPU else max(1, CORES // (len(BRANCHES) * len(EXPERIMENTS)))
 
 
 def loop(stage):
@@ -56,14 +56,16 @@ def criterion(wildcards):
 
 rule network:
     input:
-        f"{EXPERIMENT}/lmdb/{{branch}}",
+        f"{RECIPE}/preprocessing.json",
     output:
         directory(f"{EXPERIMENT}/before/{{branch}}/net"),
     params:
+        lmdb=LMDB,
+        build=lmdb_there,
         options=options({"solver-mode": "CPU", **config["network"], **config["solver"], "cards": max(1, CARDS)}),
     shell:
-        "{PYTHON} prototxt/generate.py inception-sep {params.options} --train-lmdb {input:q}/train --val-lmdb {input:q}/val "
-        "--out {output:q}"
+        "export WORKERS={threads}; {params.build} && {PYTHON} prototxt/generate.py inception-sep {params.options} "
+        "--train-lmdb {params.lmdb:q}/train --val-lmdb {params.lmdb:q}/{VAL} --out {output:q}"
 
 
 rule prune:
@@ -86,14 +88,21 @@ rule prune:
         "{params.options} --out {output:q}"
 
 
+def importances(branch):
+    """The channels' importance before and after, of fig. 11, of one experiment; else it is measured if a loop needs it."""
+    return [f"{EXPERIMENTS[0]}/{stage}/{branch}/importance.json" for stage in ["before", *PRUNINGS[:1]]]
+
+
 def weights(wildcards):
-    """A compressed network starts from what pruning left."""
-    return [] if wildcards.stage == "before" else ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
+    """What a training starts from: what pruning left; at first published weights, if the config names any."""
+    if wildcards.stage == "before":
+        return ["--weights", study.pretrained] if study.pretrained else []
+    return ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
 
 
 rule slimming:
     input:
-        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        recipe=f"{RECIPE}/preprocessing.json",
         net=lambda wildcards: previous(wildcards) + "/net",
         model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
     output:
@@ -106,17 +115,19 @@ rule slimming:
     benchmark:
         f"{EXPERIMENT}/seconds/slimming_{{stage}}_{{branch}}.tsv"
     params:
+        build=lmdb_there,
         folder=f"{PLACE}/slimming/training",
         options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
     shell:
-        "OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "{params.options} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
 
 
 rule train:
     input:
-        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        recipe=f"{RECIPE}/preprocessing.json",
         net=f"{PLACE}/net",
+        pretrained=lambda wildcards: study.pretrained if wildcards.stage == "before" and study.pretrained else [],
     output:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
@@ -128,10 +139,11 @@ rule train:
     benchmark:
         f"{EXPERIMENT}/seconds/train_{{stage}}_{{branch}}.tsv"
     params:
+        build=lmdb_there,
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "model=$(OPENBLAS_NUM_THREADS={threads} {TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "export WORKERS={threads}; {params.build} && model=$(OPENBLAS_NUM_THREADS={threads} {TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
         "{params.weights:q} {ON_GPUS} --out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
@@ -148,7 +160,7 @@ rule surgery_network:
 
 rule surgery:
     input:
-        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        recipe=f"{RECIPE}/preprocessing.json",
         net=f"{PLACE}/net",
         model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
     output:
@@ -162,36 +174,39 @@ rule surgery:
     benchmark:
         f"{EXPERIMENT}/seconds/surgery_{{stage}}_{{branch}}.tsv"
     params:
+        build=lmdb_there,
         folder=f"{PLACE}/surgery",
         options=lambda wildcards: options(
             {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
         ),
     shell:
-        "OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "{params.options} --out {params.folder:q} && "
         "cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp {params.folder:q}/model.caffemodel {output.model:q}"
 
 
 rule importance:
     input:
-        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        recipe=f"{RECIPE}/preprocessing.json",
         net=f"{PLACE}/net",
         model=f"{PLACE}/model.caffemodel",
     output:
         f"{PLACE}/importance.json",
-    threads: 1 if GPU else min(4, workflow.cores)
+    threads: 1 if GPU else FEW
     resources:
         gpu=GPU,
     benchmark:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
+    params:
+        build=lmdb_there,
     shell:
-        "{ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net:q}/statistics.prototxt --weights {input.model:q} "
+        "export WORKERS={threads}; {params.build} && {ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net:q}/statistics.prototxt --weights {input.model:q} "
         "{ON_GPU} --workers {threads} --out {output:q}"
 
 
 rule predict:
     input:
-        lmdb=f"{EXPERIMENT}/lmdb/{{branch}}",
+        recipe=multiext(f"{RECIPE}/", "preprocessing.json", "manifest.csv"),
         net=f"{PLACE}/net",
         model=f"{PLACE}/model.caffemodel",
     output:
@@ -205,4 +220,4 @@ rule predict:
         name=lambda wildcards: ["--name", f"bag{wildcards.bag}"] if "bag" in study.levels else [],
     shell:
         "{ON_CARD}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
-        "{ON_GPU} --manifest {input.lmdb:q}/manifest.csv --root {params.tree:q} --branch {wildcards.branch:q} --split test {params.name:q} --out {output:q}"
+        "{ON_GPU} --manifest {input.recipe[1]:q} --root {params.tree:q} --branch {wildcards.branch:q} --split test {params.name:q} --out {output:q}"

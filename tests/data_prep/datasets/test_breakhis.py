@@ -138,3 +138,20 @@ def test_a_fold_at_all_magnifications(tree: Path) -> None:
     for magnification in (40, 100):
         alone = load(tree / "BreaKHis_v1", tree / "breakhis_folds", 1, magnification)
         assert alone.rows == [row for row in data.rows if row.magnification == str(magnification)]
+
+
+def test_eva_s_task_by_the_names_of_the_whole_data_set(shared_data: Path, tmp_path: Path) -> None:
+    """1,995 names of 40X images, files empty: 1,471 of four types, 1,132 to train and 339 of 14 patients to test."""
+    lines = (shared_data / "breakhis_folds/dsfold1.txt").read_text().splitlines()
+    for name, magnification, *_ in (line.split("|") for line in lines):
+        if magnification == "40":
+            (tmp_path / name).touch()
+    data = breakhis.load_eva(tmp_path)
+    assert (len(data.rows), data.missing, data.notes) == (1471, 0, [])
+    parts = {split: [row for row in data.rows if row.split == split] for split in ("train", "test")}
+    assert (len(parts["train"]), len(parts["test"])) == (1132, 339)
+    tested = {row.patient for row in parts["test"]}
+    assert len(tested) == 14 and not tested & {row.patient for row in parts["train"]}
+    assert {(row.subtype, row.label) for row in data.rows} == {("TA", 0), ("MC", 1), ("F", 2), ("DC", 3)}
+    # TA 12 + 35, MC 16 + 26, F 14 + 37 + 31, DC 14 + 14 + 26 + 23 + 38 + 30 + 23
+    assert [sum(row.label == label for row in parts["test"]) for label in range(4)] == [47, 42, 82, 168]

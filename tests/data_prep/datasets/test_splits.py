@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.datasets import breakhis
-from data_prep.datasets.splits import bagging, carve_validation, check_classes, k_fold, partition, shuffled
+from data_prep.datasets.splits import (
+    bagging,
+    carve_validation,
+    check_classes,
+    k_fold,
+    partition,
+    pseudo_patients,
+    shuffled,
+    with_test_slides,
+)
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint
 
@@ -174,3 +183,50 @@ def test_parts_follow_their_shares_in_every_class() -> None:
 def test_too_few_patients_for_the_parts() -> None:
     with pytest.raises(InputError, match=r"1 patients .* do not make 2 parts"):
         k_fold(rows_of({"a": 0}), 2, 1, 0)
+
+
+AUTHORS_SLIDES = {"A03": 70, "A06": 610, "A07": 552, "A08": 1083, "A09": 330}
+"""The authors' published BACH test list: samples of each slide."""
+
+
+def bach_samples() -> list[Row]:
+    """10,270 samples: the authors' of five slides, 1,525 of each of the other five."""
+    slides = AUTHORS_SLIDES | dict.fromkeys(("A01", "A02", "A04", "A05", "A10"), 1525)
+    return [
+        Row(f"{slide}/{number}.png", number % 2, slide=slide)
+        for slide in sorted(slides)
+        for number in range(slides[slide])
+    ]
+
+
+def test_the_authors_bach_protocol() -> None:
+    """2,645 test samples of five slides, 60 made-up patients; the other 7,625 dealt to five parts of 1,525."""
+    rows = with_test_slides(bach_samples(), AUTHORS_SLIDES)
+    bags = [pseudo_patients(bag, 12) for bag in bagging(rows, 5, 0.25, 0, "sample")]
+    parts = [{row.path for row in bag if row.split == "val"} for bag in bags]
+    for bag, part in zip(bags, parts, strict=True):
+        counts = {split: sum(row.split == split for row in bag) for split in ("train", "val", "test")}
+        assert counts == {"train": 6100, "val": 1525, "test": 2645}
+        check_disjoint(bag)
+        tested = [row for row in bag if row.split == "test"]
+        assert {row.extra["slide_id"] for row in tested} == set(AUTHORS_SLIDES)
+        assert len({row.patient for row in tested}) == 60
+        # In turn over the whole list: 70 of A03 first, so that A06 begins with 70 mod 12 = 10.
+        assert [row.patient for row in tested[68:73]] == ["A03-8", "A03-9", "A06-10", "A06-11", "A06-0"]
+        # A slide's samples learn and validate: that is what the protocol does.
+        assert {row.extra["slide_id"] for row in bag if row.path in part} == {"A01", "A02", "A04", "A05", "A10"}
+    assert len(set().union(*parts)) == 7625
+
+
+def test_the_same_samples_by_slide() -> None:
+    rows = with_test_slides(bach_samples(), AUTHORS_SLIDES)
+    for bag in bagging(rows, 5, 0.25, 0):
+        check_disjoint(bag)
+        slides = {split: {row.slide for row in bag if row.split == split} for split in ("train", "val", "test")}
+        assert slides["test"] == set(AUTHORS_SLIDES)
+        assert (len(slides["train"]), len(slides["val"])) == (4, 1) and not slides["train"] & slides["val"]
+
+
+def test_a_test_slide_that_is_not_there() -> None:
+    with pytest.raises(InputError, match="A11: no image is of such a slide"):
+        with_test_slides(bach_samples(), ["A03", "A11"])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from data_prep.lmdbs.augment import COPIES, augmentations, random_map
+from data_prep.lmdbs.augment import COPIES, augmentations, random_crop, random_map
 from pyhisto.preprocessing.images import Image
 
 
@@ -63,3 +63,26 @@ def test_thin_images_are_mirrored_more_than_once() -> None:
     for image in augmentations(picture()[:7], 0, "a", 20):
         assert image.shape == (7, 140, 3)
         assert image.min() >= picture().min()
+
+
+def test_kone_s_keeps_shapes_and_sizes_and_crops_along_the_longer_side() -> None:
+    """Rotation and reflection alone: no shear, no zoom; the crop's middle goes from end to end of what is left."""
+    middles = []
+    for index in range(200):
+        linear = random_map(0, "a", index, "kone2018")
+        assert np.allclose(linear @ linear.T, np.eye(2))  # lengths and angles stay as they are
+        x, y = random_crop(0, "a", index, 140, 92)
+        assert y == 0 and abs(x) <= 24  # (140 - 92) / 2
+        middles.append(x)
+    assert min(middles) < -20 and max(middles) > 20
+    assert {np.sign(np.linalg.det(random_map(0, "a", index, "kone2018"))) for index in range(20)} == {-1, 1}
+
+
+def test_kone_s_central_square_is_the_crop() -> None:
+    for index, image in enumerate(augmentations(picture(), 0, "a", 10, "kone2018")):
+        linear, centre = random_map(0, "a", index, "kone2018"), np.array([69.5, 45.5])
+        middle = centre + random_crop(0, "a", index, 140, 92)
+        affine = np.hstack([linear, (centre - linear @ middle)[:, np.newaxis]])
+        expected = cv2.warpAffine(picture(), affine, (140, 92), borderMode=cv2.BORDER_REFLECT_101)
+        difference = np.abs(image.astype(int) - expected)
+        assert difference.max() <= 6 and difference.mean() < 0.5

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -135,8 +136,11 @@ def test_macenko_does_not_depend_on_workers_either(tree: Path, tmp_path: Path) -
     assert Preprocessing.load(one / "train").stain == Preprocessing.load(two / "train").stain
 
 
+AUTHORS = "SOB_B_A-14-22549G-40-035.png"
+
+
 def test_stain_target(tree: Path, tmp_path: Path) -> None:
-    """By default the training images' mean; the authors' image where it is there; another on demand."""
+    """By default the authors' image, and the training images' mean, said to be that, if it is not there."""
 
     def target(*arguments: object) -> Reinhard:
         out = tmp_path / str(len(list(tmp_path.iterdir())))
@@ -144,15 +148,60 @@ def test_stain_target(tree: Path, tmp_path: Path) -> None:
         assert isinstance(stain, Reinhard)
         return stain
 
-    first = target()
-    assert first.source == "mean of 4 training images"  # 4 training patients, 2 of them to validation, 2 images each
+    # 4 training patients, 2 of them to validation, 2 images each
+    mean = target("--stain-target", "mean")
+    assert mean.source == "mean of 4 training images"
+    stands_in = target()
+    assert stands_in.source == f"mean of 4 training images, in place of the authors' {AUTHORS}, which is not there"
+    assert (stands_in.mean, stands_in.std) == (mean.mean, mean.std)
     authors = next(tree.rglob("*14-1-40-001.png"))
     given = target("--stain-target", authors)
-    cv2.imwrite(str(authors.with_name("SOB_B_A-14-22549G-40-035.png")), read_image(authors))
-    assert target().mean == given.mean
+    cv2.imwrite(str(authors.with_name(AUTHORS)), read_image(authors))
+    assert target() == replace(given, source=AUTHORS)
+    assert target("--stain-target", "mean") == mean
     recipe = tmp_path / "p.json"
-    Preprocessing("local", stain=first).save(recipe)
-    assert target("--stain-target", recipe) == first
+    Preprocessing("local", stain=mean).save(recipe)
+    assert target("--stain-target", recipe) == mean
+
+
+def test_a_manifest_gets_the_stain_target_of_its_data_set(tree: Path, tmp_path: Path) -> None:
+    """The workflow builds from manifests: the same target, to the bit, as from the data set itself."""
+    authors = next(tree.rglob("*14-1-40-001.png"))
+    cv2.imwrite(str(authors.with_name(AUTHORS)), read_image(authors))
+    small = ["--branch", "global", "--size", 16, "--augment", 0, "--record", "png", "--workers", 1]
+    by_name = build(tree, tmp_path / "by_name", "--branch", "global", "--augment", 0)
+    run_here("build_lmdb.py", "--manifest", by_name / "manifest.csv", "--root", tree / "BreaKHis_v1", *small,
+             "--out", tmp_path / "by_manifest")  # fmt: skip
+    stains = [Preprocessing.load(out / "train").stain for out in (by_name, tmp_path / "by_manifest")]
+    assert stains[0] == stains[1] and stains[0] is not None and stains[0].source == AUTHORS
+
+
+def test_without_validation_a_monitor_takes_no_training_patient_away(root: Path, tree: Path, tmp_path: Path) -> None:
+    """4 patients of 2 images train, all of them, and some of their images, as they are, make the monitor."""
+    small = ["--branch", "global", "--augment", 3]
+    out = build(tree, tmp_path / "out", *small, "--val-fraction", 0, "--monitor", 4)
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.csv", "monitor", "test", "train"]
+    rows = read_manifest(out / "manifest.csv")
+    assert {row.patient for row in rows if row.split == "train"} == {"14-1", "14-2", "15-4", "15-5"}
+    records = dict(read_lmdb(out / "monitor"))
+    shown = [decode_record(record) for record in records.values()]
+    assert sorted(label for _, label in shown) == [0, 0, 1, 1]
+    trained = {Path(row.path).name: row for row in rows if row.split == "train"}
+    for key, (pixels, label) in zip(records, shown, strict=True):
+        name = next(name for name in trained if f"{name}_" in key)
+        recipe = Preprocessing.load(out / "monitor")
+        ((_, expected),) = recipe.cut(recipe.normalise(read_image(tree / "BreaKHis_v1" / trained[name].path)))
+        assert np.array_equal(pixels, expected) and label == trained[name].label
+    # With validation there is none, nor if it is not wanted.
+    assert not (build(tree, tmp_path / "with", *small) / "monitor").exists()
+    assert not (build(tree, tmp_path / "none", *small, "--val-fraction", 0, "--monitor", 0) / "monitor").exists()
+
+
+def test_lmdbs_of_some_splits_alone(tree: Path, tmp_path: Path) -> None:
+    """Predictions are made of images: the manifest has the test images, and no LMDB has them."""
+    out = build(tree, tmp_path / "out", "--branch", "global", "--augment", 0, "--splits", "val")
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.csv", "train", "val"]
+    assert {row.split for row in read_manifest(out / "manifest.csv")} == {"train", "val", "test"}
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(root: Path, tree: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Whole slides: a real Aperio slide, labels that overwrite one another, places that keep promises, bounded memory."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -99,6 +100,27 @@ def test_real_aperio_slide(root: Path, shared_data: Path, tmp_path: Path) -> Non
         whole = slide.read(int(row.extra["x"]), int(row.extra["y"]), 385, 257, (WIDTH, HEIGHT))
         assert np.array_equal(sample, whole)
     assert read_image(tmp_path / "out/overview/A01.png").shape == (1600, 1197, 3)  # 2967 x 2220, 1600 long
+
+
+def test_a_total_is_reached_or_refused_before_anything_is_cut(root: Path, shared_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "slides").mkdir()
+    source = shared_data / "slides/CMU-1-Small-Region.svs"
+    for name in ("A01", "A02"):
+        (tmp_path / f"slides/{name}.svs").write_bytes(source.read_bytes())
+    (tmp_path / "slides/A02.xml").write_text(xml(box(3, 900, 300, 2000, 1500)))
+    options = ["--mpp", 0.25, "--workers", 1]
+    done = cut(root, tmp_path / "slides", tmp_path / "out", *options, "--total", 20, "--of-slides", "A02=7")
+    assert done.returncode == 0, done.stderr
+    slides = [row.slide for row in read_manifest(tmp_path / "out/manifest.csv")]
+    assert (slides.count("A01"), slides.count("A02")) == (13, 7)
+    many = cut(root, tmp_path / "slides", tmp_path / "many", *options, "--total", 500)
+    assert many.returncode == 2 and not (tmp_path / "many").exists()
+    said = many.stderr.replace("\r", "\n").splitlines()[-1]
+    room = re.search(r"500 samples are wanted, and there is room for (\d+) that do not overlap more", said)
+    assert room and 20 <= int(room[1]) < 500
+    fewer = cut(root, tmp_path / "slides", tmp_path / "fewer", *options, "--total", 500, "--allow-fewer")
+    assert fewer.returncode == 0 and "note: 500 samples are wanted" in fewer.stdout
+    assert len(read_manifest(tmp_path / "fewer/manifest.csv")) == int(room[1])
 
 
 def test_outside_of_the_slide_is_white(shared_data: Path) -> None:

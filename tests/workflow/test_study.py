@@ -1,0 +1,53 @@
+"""What a config asks for: which images are learnt from, how many trainings, which LMDBs wait for which."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pyhisto.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
+from study import Study
+
+
+def study(root: Path, name: str, **change: object) -> Any:
+    config = yaml.safe_load((root / "workflow" / "config" / f"{name}.yaml").read_text())
+    return Study({**config, **change})
+
+
+@pytest.mark.parametrize("name", ["breakhis_tables", "breakhis_figures"])
+def test_the_paper_s_networks_learn_from_the_whole_official_training_part(root: Path, name: str) -> None:
+    asked = study(root, name)
+    words = asked.splits(asked.places[0])
+    assert words[words.index("--val-fraction") + 1] == "0"
+    assert asked.validation == "monitor"
+
+
+def test_bagging_keeps_its_validation_part(root: Path) -> None:
+    asked = study(root, "bagging_small")
+    assert asked.validation == "val" and "--val-fraction" not in asked.splits(asked.places[0])
+
+
+def test_the_tables_take_80_trainings_and_the_figures_one_model(root: Path) -> None:
+    tables, figures = study(root, "breakhis_tables"), study(root, "breakhis_figures")
+    # 5 folds x 4 magnifications, two branches, before and after
+    assert (len(tables.experiments), len(tables.stages)) == (20, 2)
+    assert len(figures.experiments) == 1
+    assert figures.experiments == ["runs/breakhis_figures/fold1/40X"]
+
+
+def test_lmdbs_wait_for_those_of_an_earlier_experiment(root: Path) -> None:
+    asked = study(root, "breakhis_tables")
+    assert [asked.before(place) for place in asked.places[:4]] == [None, None, *asked.experiments[:2]]
+    assert asked.before(asked.places[1], at_once=1) == asked.experiments[0]
+    everything = study(root, "breakhis_tables", **{"experiments-at-once": 20})
+    assert {everything.before(place) for place in everything.places} == {None}
+
+
+@pytest.mark.parametrize("number", [0, -1, "2", 1.5, True])
+def test_at_once_is_a_number(root: Path, number: object) -> None:
+    with pytest.raises(InputError, match="experiments-at-once"):
+        study(root, "tiny", **{"experiments-at-once": number})
