@@ -88,4 +88,4 @@ def test_every_command_in_its_order(root: Path, shared_data: Path, tmp_path: Pat
     ):  # fmt: skip
         assert (tmp_path / made).stat().st_size > 0
     report = (tmp_path / "runs/short/report.html").read_text(encoding="utf-8")
-    assert "1,884 of the data set&#x27;s 2,081 images at 100X are missing" in report
+    assert "1,884 of the data set&#39;s 2,081 images at 100X are missing" in report
