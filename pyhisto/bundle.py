@@ -181,11 +181,15 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
 
 
 def default_bundle() -> Path:
-    """The bundle that ships with the project. Raises InputError if this installation has none."""
-    folder = Path(__file__).resolve().parent.parent / "models" / "pcam"
-    if not (folder / SUMS).is_file():
-        raise InputError(f"{folder}: the model that ships with the project is not there; give --bundle")
-    return folder
+    """The bundle that ships: in the package if it was installed from a wheel, else in the checkout.
+
+    Raises InputError if this installation has none.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "models/pcam", package.parent / "models/pcam"):
+        if (folder / SUMS).is_file():
+            return folder
+    raise InputError(f"{folder}: the model that ships with the project is not there; give --bundle")
 
 
 def write_sums(folder: Path) -> None:
