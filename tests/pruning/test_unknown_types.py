@@ -71,7 +71,8 @@ def test_what_it_reads_and_makes_stays_and_the_rest_is_cut(tmp_path: Path) -> No
     assert proof.outputs == ("b", "d")
     assert "does not cover: 'm' (Mystery)" in proof.describe("the original")
     assert list(network.notes) == [
-        "Unknown: layer 'm' is of the unknown type 'Mystery'; what it reads and makes stays as it is"
+        "Unknown: layer 'm' is of the unknown type 'Mystery'; what it reads and makes stays as it is "
+        "(--input-shape m=NxCxHxW lets the layers behind it be counted)"
     ]
 
 
