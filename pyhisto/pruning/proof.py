@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
-from pyhisto.proof.engines import ENGINES, Choice, EngineError, EngineName, caffe_reads, choose_engine, missing_types
+from pyhisto.proof.engines import (
+    ENGINES,
+    Choice,
+    EngineError,
+    EngineName,
+    caffe_reads,
+    choose_engine,
+    misrun_by,
+    missing_types,
+)
 from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes, smaller_inputs
 from pyhisto.proof.runnable import Runnable, is_compared, runnable
 from pyhisto.proof.stand_ins import stand_ins
@@ -136,7 +145,7 @@ class _Both:
         graphs = (self.original, self.smaller)
         networks = [runnable(graph, Document(text)) for graph, text in zip(graphs, self.texts, strict=True)]
         choice = choose_engine(networks, self.texts)
-        if choice is None:
+        if choice is None or any(misrun_by(choice.engine, node) for node in self.original.nodes):
             return []
         pair = (networks[0], self.masked), (networks[1], self.pruned.weights)
         try:
@@ -173,7 +182,11 @@ class _Both:
         missing = missing_types(engine, set().union(*types.values()))
         if missing is None:
             return None
-        return frozenset(index for index, each in types.items() if each & missing or _must_not_run(nodes[index]))
+        return frozenset(
+            index
+            for index, each in types.items()
+            if each & missing or _must_not_run(nodes[index]) or misrun_by(engine, nodes[index])
+        )
 
     def prove_piece(self, engine: EngineName, left_out: set[int]) -> Proof | None:
         """By this engine, without the layers at these positions, and those that it fails to run."""
