@@ -24,7 +24,7 @@ requirements=("$root/requirements.txt")
 [ "${DEV:-1}" = 0 ] || requirements+=("$root/requirements-dev.txt")
 
 # Whatever changes one of these makes the setup run again.
-wanted=$({ cat "${requirements[@]}" "$root/pyproject.toml" "$0" "$caffe"/* "$caffe"/cpu/* 2>/dev/null; echo "$root ${CAFFE_ROOT:-} $GPU"; } | sha256sum)
+wanted=$({ cat "${requirements[@]}" "$root/pyproject.toml" "$root/setup.py" "$0" "$caffe"/* "$caffe"/cpu/* 2>/dev/null; echo "$root ${CAFFE_ROOT:-} $GPU"; } | sha256sum)
 dependencies_only=$([ "${1:-}" = dependencies ] && echo yes || true)
 is_done() { [ "$(cat "$venv/setup.done" 2>/dev/null)" = "$wanted" ] && "$venv/bin/caffe" --version >/dev/null 2>&1; }
 ! is_done || exit 0

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,4 @@ def test_the_project_says_its_licence_alike_everywhere(root: Path) -> None:
     text = (root / "LICENSE").read_text()
     assert text.startswith("BSD 2-Clause License")
     assert yaml.safe_load((root / "CITATION.cff").read_text())["license"] == "BSD-2-Clause"
+    assert tomllib.loads((root / "pyproject.toml").read_text())["project"]["license"] == "BSD-2-Clause"

@@ -93,8 +93,8 @@ def test_extras_are_those_of_pyproject(root: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", sorted(find_verbs()))
-def test_a_package_that_is_not_there_is_one_line_which_names_the_extra(verb: str) -> None:
-    """Each program with nothing but what is always installed: it works, or says what to install."""
+def test_a_package_that_is_not_there_is_one_line_which_names_the_extra(root: Path, verb: str) -> None:
+    """Each program with nothing but what is always installed: it works, or says what to install, as the docs do."""
     absent = sorted({*EXTRAS, "scipy", "torch", "caffe"})
     code = WITHOUT.format(absent=absent, arguments=[verb, "--help"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -104,6 +104,8 @@ def test_a_package_that_is_not_there_is_one_line_which_names_the_extra(verb: str
         said = re.fullmatch(pattern, done.stderr)
         assert said, done.stderr
         assert EXTRAS[said[1]] == said[2]
+        programs = (root / "docs/programs.md").read_text(encoding="utf-8")
+        assert re.search(rf"^\| `{verb}` \|.*\| [^|]*`{said[2]}`[^|]* \|$", programs, re.MULTILINE)
     else:
         assert done.stdout.startswith(f"usage: pyhisto {verb} ")
 

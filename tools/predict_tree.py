@@ -85,7 +85,7 @@ def read_network(entry: Sequence[str], images: list[Image], split: str) -> Netwo
 
 def answers(network: Network, images: list[Image], args: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
     """A network's answer to every image, the mean over its crops."""
-    engine = ENGINES[args.engine](network.deploy)
+    engine = ENGINES[args.engine](network.deploy, None)
     crops = network.preprocessing.patches_per_image
     collected: list[tuple[float, ...]] = []
     for image, _, probabilities in predict(images, args.root, network.preprocessing, engine, args.batch_size):

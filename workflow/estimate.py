@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import yaml
@@ -88,7 +88,9 @@ def main() -> None:
     jobs = remaining_jobs(arguments)
     with tempfile.TemporaryDirectory() as folder:
         images = count_images(study, Path(folder))
-        branches = {name: measure(study, name, images.example, Path(folder), arguments.gpu) for name in BRANCHES}
+        branches: dict[str, Branch] = {
+            name: measure(study, name, images.example, Path(folder), arguments.gpu) for name in BRANCHES
+        }
     print(
         f"{sum(jobs.values())} jobs left; {len(study.experiments)} experiment(s) of about {images.train} training, ",
         end="",
@@ -183,7 +185,7 @@ def count_images(study: Study, folder: Path) -> Images:
     return Images(**split, example=Path(study.tree, rows[0].path))
 
 
-def measure(study: Study, name: str, example: Path, folder: Path, gpu: int | None) -> Branch:
+def measure(study: Study, name: Literal["global", "local"], example: Path, folder: Path, gpu: int | None) -> Branch:
     """Time one branch's network and its preprocessing."""
     net = folder / name
     command = [sys.executable, str(ROOT / "prototxt/generate.py"), "inception-sep", "--out", str(net)]

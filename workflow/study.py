@@ -5,14 +5,14 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from cards import on_gpu
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import MONITOR
 
-BRANCHES = ("global", "local")
+BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
 DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
 
 

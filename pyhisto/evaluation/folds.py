@@ -58,7 +58,7 @@ def spread_over_folds(folds: Sequence[Scores], measure: str) -> Spread:
 
 
 def mean_over_folds(folds: Sequence[Scores], measure: str) -> float:
-    """The mean over folds alone."""
+    """The mean over folds, without its deviation."""
     return spread_over_folds(folds, measure).mean
 
 

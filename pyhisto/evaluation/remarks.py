@@ -24,7 +24,7 @@ Rates: TypeAlias = Mapping[str, Sequence[Scores]]
 
 
 def remark_on_scores(found: Mapping[str, Rates], patients: int) -> Iterator[str]:
-    """Rates below what no network is needed for, and orders worse than chance.
+    """Say which rates are below the majority rate, and which AUCs below that of chance.
 
     Args:
         found: a stage's or model's name -> its rates.

@@ -55,7 +55,7 @@ class Mistake:
 
 
 def count_confusions(scored: Sequence[Scored]) -> list[Confusion]:
-    """Of every strategy of every stage at every magnification."""
+    """The confusion matrix of every strategy of every stage at every magnification."""
     found = []
     for magnification, label, folds in group_folds(scored):
         for strategy in folds[0].probabilities:

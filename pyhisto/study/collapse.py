@@ -26,7 +26,7 @@ NOTES = (
     "untrained answers: how many different scores the network gives before any training; with poolings in place the "
     "first pooling overwrites what it has not read yet, and next to nothing of the image is left.",
     "spread: standard deviation over the patches of malignant's score less benign's. NaN: the first updates make it.",
-    "mean weight: of the absolute weights after training, in parts of that before it.",
+    "mean weight: of the absolute weights after training, as a multiple of that before it.",
 )
 
 

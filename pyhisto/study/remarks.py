@@ -14,11 +14,11 @@ from pyhisto.study.splits import compute_share, find_missing, find_untrained
 from pyhisto.tables.table import Table, format_cell
 
 LARGE = 10.0
-"""Points from which on a difference to the paper wants an explanation; of kappa a hundredth of that."""
+"""A difference from the paper of more points needs an explanation; of kappa, of a hundredth of that."""
 SHIFT = 0.2
-"""The difference of a class's shares in training and test from which on it is told."""
+"""How far a class's shares of training and test images must differ to be mentioned."""
 BUSY = 0.1
-"""The share of the machine's cores from which on other processes disturb a timing."""
+"""Other processes disturb a timing if they use a larger share of the machine's cores."""
 
 
 def remark_on_missing(results: Results) -> Iterator[str]:
@@ -36,7 +36,7 @@ def remark_on_missing(results: Results) -> Iterator[str]:
 def remark_on_splits(results: Results) -> Iterator[str]:
     """Subtypes that no network trained on, classes of other shares in test than in training; what else was noted."""
     for experiment in results.experiments:
-        yield from _about_split(experiment, results)
+        yield from _remark_on_split(experiment, results)
     yield from dict.fromkeys(
         _name_experiment(experiment, note)
         for experiment in results.experiments
@@ -56,7 +56,7 @@ def remark_on_stains(results: Results) -> Iterator[str]:
         yield f"Stain normalisation{only}: {stain}."
 
 
-def _about_split(experiment: Experiment, results: Results) -> Iterator[str]:
+def _remark_on_split(experiment: Experiment, results: Results) -> Iterator[str]:
     """What one experiment's splits do to its figures."""
     untrained = find_untrained(experiment.manifest)
     if untrained:
@@ -82,7 +82,7 @@ def _about_split(experiment: Experiment, results: Results) -> Iterator[str]:
 
 
 def remark_on_rates(scored: Sequence[Scored]) -> Iterator[str]:
-    """Rates of a study below what no network is needed for, and orders worse than chance."""
+    """Say which rates of a study are below the majority rate, and which AUCs below that of chance."""
     found: dict[str, Rates] = {}
     for magnification, label, folds in group_folds(scored):
         found[f"{label}{f' at {magnification}X' if magnification else ''}"] = {
@@ -93,7 +93,7 @@ def remark_on_rates(scored: Sequence[Scored]) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Far:
+class Deviation:
     """One figure of a table beside the paper, and how far it is from the printed one."""
 
     name: str
@@ -106,11 +106,11 @@ def remark_on_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: 
 
     `differs`: whether the run is known not to follow the paper's protocol.
     """
-    every = [far for table in tables for far in _far(table)]
-    large = [far for far in every if far.large]
+    every = [deviation for table in tables for deviation in _find_deviations(table)]
+    large = [deviation for deviation in every if deviation.large]
     if not large:
         return
-    furthest = max(large, key=lambda far: abs(far.points))
+    furthest = max(large, key=lambda deviation: abs(deviation.points))
     yield (
         f"{len(large)} of {len(every)} figures are more than {LARGE:g} points (kappa: {LARGE / 100:g}) from the "
         f"printed ones; the furthest, by {format_cell(furthest.points)}, is {furthest.name}. "
@@ -123,11 +123,11 @@ def remark_on_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: 
     )
     for magnification, label, folds in group_folds(scored)[:1]:
         if len(folds) == 1:
-            yield from _uncertain(magnification, label, folds[0])
+            yield from _describe_certainty(magnification, label, folds[0])
 
 
-def _uncertain(magnification: str | None, label: str, one: Scored) -> Iterator[str]:
-    """What the test images of one fold can tell at all."""
+def _describe_certainty(magnification: str | None, label: str, one: Scored) -> Iterator[str]:
+    """How much the test images of one fold can tell at all."""
     result = one.result(one.best)
     if result is not None:
         s = result.scores
@@ -180,7 +180,7 @@ def _name_experiment(experiment: Experiment, sentence: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _far(table: Table) -> Iterator[Far]:
+def _find_deviations(table: Table) -> Iterator[Deviation]:
     """The differences of a table beside the paper."""
     title = table.title.split(":")[0]
     for number, row in enumerate(table.rows):
@@ -189,11 +189,11 @@ def _far(table: Table) -> Iterator[Far]:
             if column.name.endswith("diff") and isinstance(cell, float):
                 at = column.name.removesuffix("diff").strip()
                 name = f"{row[0]} of {row[1]}{f' at {at}' if at else ''} ({title})"
-                yield Far(name, cell, abs(cell) * scale > LARGE)
+                yield Deviation(name, cell, abs(cell) * scale > LARGE)
 
 
 def _spread(timing: Timing) -> float:
-    """How far the rounds lie apart, in parts of their median."""
+    """How far the rounds lie apart, as a share of their median."""
     return (max(timing.rounds) - min(timing.rounds)) / float(np.median(timing.rounds)) if timing.rounds else 0.0
 
 

@@ -38,7 +38,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Branch:
-    """One network of one stage; None, or empty, is what the folder does not have."""
+    """One network of one stage; what the folder does not have is None, or empty."""
 
     predictions: tuple[Path, ...]
     points: tuple[Point, ...]

@@ -58,7 +58,7 @@ class Scored:
 
     @property
     def patients(self) -> frozenset[str]:
-        """Everybody who was tested."""
+        """All tested patients."""
         return frozenset(self.patient_of)
 
     def result(self, strategy: str) -> Result | None:

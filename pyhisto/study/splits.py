@@ -10,7 +10,7 @@ from pyhisto.study.results import Experiment, Missing, Results
 
 @dataclass(frozen=True)
 class Count:
-    """Of some rows of a manifest."""
+    """How many images and patients some rows of a manifest have."""
 
     images: int
     patients: int
@@ -39,7 +39,7 @@ class Untrained:
 
 
 def count_rows(rows: Sequence[Row]) -> Count:
-    """Images and patients."""
+    """Count the images and patients of some rows."""
     return Count(len(rows), len({row.group for row in rows}))
 
 

@@ -7,8 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 os.environ.setdefault("GLOG_minloglevel", "2")
 import caffe
@@ -102,9 +104,9 @@ KINDS: dict[str, Callable[[np.random.Generator, list[int]], str]] = {
 }
 
 
-def values(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> np.ndarray:
+def values(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> NDArray[np.float32]:
     """Numbers with ties; with `special`, also infinities, NaN and -0."""
-    numbers = rng.normal(size=shape).astype(np.float32)
+    numbers: NDArray[np.floating] = rng.normal(size=shape).astype(np.float32)
     if rng.random() < 0.5:
         numbers = np.round(numbers * 2) / 2
     if special:
@@ -112,7 +114,7 @@ def values(rng: np.random.Generator, shape: tuple[int, ...], special: bool) -> n
     return numbers.astype(np.float32)
 
 
-def run(kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def run(kind: str, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """One random layer, forward and backward twice, the second time with another number of images."""
     shape = [int(rng.integers(1, 6)), int(rng.integers(1, 13)), int(rng.integers(1, 40)), int(rng.integers(1, 40))]
     if rng.random() < 0.1 and kind == "convolution":
@@ -140,7 +142,7 @@ def run(kind: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
         blob.data[...] = (
             np.abs(rng.normal(size=blob.data.shape)) + 0.1 if kind == "batch_norm" else rng.normal(size=blob.data.shape)
         )
-    found: dict[str, np.ndarray] = {"text": np.array(text + f"# phase {phase}")}
+    found: dict[str, NDArray[Any]] = {"text": np.array(text + f"# phase {phase}")}
     special = kind in ("pooling", "relu") and rng.random() < 0.3
     for turn, images in enumerate([shape[0], int(rng.integers(1, 4))]):
         if "axis: 0" not in layer and "factors" not in inputs:  # whose factors' shape has the number of images in it
@@ -174,7 +176,7 @@ def main() -> None:
         for index in range(count):
             rng = np.random.default_rng([seed, index, *kind.encode()])
             results.update({f"{kind} {index} {name}": array for name, array in run(kind, rng).items()})
-    np.savez(out, **results)
+    np.savez(out, **results)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pyhisto.graph import Graph
 from pyhisto.hierarchy.predictions import Row as TreeRow
 from pyhisto.hierarchy.predictions import write_predictions as write_tree_predictions
 from pyhisto.nets.resnext import ResNeXt
+from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import read_net, read_weights, to_text, write_weights
 
@@ -41,7 +42,7 @@ def make_corpus(folder: Path) -> None:
     run("data_prep/make_synthetic.py", "--out", "tree", "--patients", 12, "--images", 2, "--magnification", 100,
         "--workers", 1)  # fmt: skip
     for path in (folder / "tree").rglob("*.png"):
-        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (70, 46), interpolation=cv2.INTER_AREA))
+        cv2.imwrite(str(path), cv2.resize(read_image(path), (70, 46), interpolation=cv2.INTER_AREA))
     fold = ["--dataset", "breakhis", "--root", TREE, "--folds", "tree/breakhis_folds", "--fold", 1]
     run("data_prep/make_manifest.py", *fold, "--magnification", 100, "--out", "manifest.csv")
     run("data_prep/build_lmdb.py", "--manifest", "manifest.csv", "--root", TREE, "--branch", "global", "--size", 32,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_layers import CASES
+from run_layer_types import CASES
 
 pytestmark = pytest.mark.caffe
 
@@ -30,7 +30,7 @@ def results(succeed: Callable[..., str], tmp_path_factory: pytest.TempPathFactor
     def run(device: str, number: int) -> Results:
         path = folder / f"{device}{number}.npz"
         if not path.exists():
-            succeed("tests/gpu/run_layers.py", device, path)
+            succeed("tests/gpu/run_layer_types.py", device, path)
         return dict(np.load(path))
 
     return run

@@ -5,9 +5,11 @@ Run as a program it writes the golden files: golden/resnext_tiny.safetensors and
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # R, G, B
@@ -59,7 +61,7 @@ class ResNeXt(nn.Module):
 def random_network(seed: int, **shape: object) -> ResNeXt:
     """A network of random weights and random running statistics, for evaluation."""
     torch.manual_seed(seed)
-    network = ResNeXt(**shape).eval()  # type: ignore[arg-type]
+    network = ResNeXt(**shape)  # type: ignore[arg-type]
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -67,18 +69,20 @@ def random_network(seed: int, **shape: object) -> ResNeXt:
             nn.init.normal_(module.running_mean, 0, 0.3)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
     nn.init.normal_(network.fc.weight, 0, 0.3)
+    network.eval()
     return network
 
 
-def outputs(network: nn.Module, bgr: np.ndarray) -> np.ndarray:
+def outputs(network: nn.Module, bgr: NDArray[np.float32]) -> NDArray[np.float32]:
     """The probabilities for N x 3 x H x W pixels, BGR from 0 to 255, prepared as the published networks want them."""
     rgb = torch.from_numpy(bgr[:, ::-1].copy()) / 255
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     with torch.no_grad():
-        return network((rgb - mean) / std).numpy()
+        probabilities: NDArray[np.float32] = network((rgb - mean) / std).numpy()
+    return probabilities
 
 
-def pixels(seed: int, count: int, side: int) -> np.ndarray:
+def pixels(seed: int, count: int, side: int) -> NDArray[np.float32]:
     """Random whole pixel values."""
     return np.random.default_rng(seed).integers(0, 256, (count, 3, side, side)).astype(np.float32)
 
@@ -89,5 +93,5 @@ if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     tiny, images = random_network(0, **TINY), pixels(0, 2, TINY_SIDE)
     save_file({name: value.numpy() for name, value in tiny.state_dict().items()}, GOLDEN / "resnext_tiny.safetensors")
-    arrays = {"pixels": images.astype(np.uint8), "probabilities": outputs(tiny, images)}
+    arrays: dict[str, NDArray[Any]] = {"pixels": images.astype(np.uint8), "probabilities": outputs(tiny, images)}
     save_file(arrays, GOLDEN / "resnext_tiny_io.safetensors")

@@ -62,6 +62,30 @@ def test_lambda_and_strategy(root: Path, files: list[Path]) -> None:
     assert done.returncode == 0 and " 66.7 " in done.stdout
 
 
+def test_the_notebook_s_rule_and_its_magnification(root: Path, files: list[Path]) -> None:
+    done = evaluate(root, "--predictions", *files, "--strategy", "notebook", "--magnification", 40)
+    # w = 1.9 for images, 6.2 for patients. All patches count, as |p0 - p1| = 0.5. a is malignant and c, benign, is
+    # called so at both levels, as (1.9*0.75 + 0.25) / 2.9 = 0.58 and (6.2*0.75 + 0.25) / 7.2 = 0.68; so is b: 2 of 3.
+    assert done.returncode == 0 and "\nnotebook " in done.stdout and done.stdout.count(" 66.7 [") == 2, done.stdout
+    done = evaluate(root, "--predictions", *files, "--strategy", "notebook")
+    assert done.returncode == 2 and "give --magnification, one of 40, 100, 200, 400" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_models_are_merged_as_asked(root: Path, tmp_path: Path) -> None:
+    # b, malignant: the sum's mean is (0.9 + 0.2) / 2 = 0.55, the largest single probability 0.9: both malignant; the
+    # product has 0.9*0.2 = 0.18 against 0.1*0.8 = 0.08. c: 0.9 is the largest again, and 0.9*0.4 above 0.1*0.6: benign.
+    first = write(tmp_path / "1.csv", "global", [""], {"a": 0.75, "b": 0.9, "c": 0.1}, "one")
+    second = write(tmp_path / "2.csv", "global", [""], {"a": 0.75, "b": 0.2, "c": 0.6}, "two")
+    done = evaluate(root, "--predictions", first, second, "--models", "max", "product", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "out/tables/evaluation.csv") as file:
+        assert [(row["models"], row["IL"]) for row in csv.DictReader(file)] == [
+            ("max of 2", "100"), ("product of 2", "100")
+        ]  # fmt: skip
+    assert json.loads((tmp_path / "out/run.json").read_text())["fusions"] == ["max", "product"]
+
+
 def test_worse_than_no_network_and_than_chance_is_said(root: Path, tmp_path: Path) -> None:
     # The malignant images a and b get 0.25 each, the benign c 0.75: nothing is right, both pairs are in wrong order.
     inverted = write(tmp_path / "i.csv", "global", [""], {"a": 0.25, "b": 0.25, "c": 0.75})

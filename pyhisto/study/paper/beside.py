@@ -61,7 +61,7 @@ def beside_columns(magnifications: Sequence[str]) -> list[Column]:
 
 
 def majority_row(rates: Sequence[float | None]) -> list[Cell]:
-    """The row of a table beside the paper that no network is needed for; the paper prints none."""
+    """The majority rates as the first row of a table beside the paper, which prints none."""
     return [MAJORITY, None, *(cell for rate in rates for cell in (rate, None, None))]
 
 

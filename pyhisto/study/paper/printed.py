@@ -42,5 +42,5 @@ def read_printed(printed: Printed) -> list[dict[str, str]]:
 
 
 def read_at(record: Mapping[str, str], magnification: str) -> Spread:
-    """What a row prints at a magnification."""
+    """The mean and deviation that a row prints at a magnification."""
     return Spread(float(record[f"{magnification}X"]), float(record[f"{magnification}X_std"]))

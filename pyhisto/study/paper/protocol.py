@@ -1,4 +1,4 @@
-"""How a run differs from the paper's protocol, without which its figures cannot be compared with the printed ones."""
+"""How a run differs from the paper's protocol: to be known before its figures are compared with the printed ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Difference:
 
 
 def find_differences(results: Results) -> list[Difference]:
-    """As far as run.json and the folder say; in the order of how much they tend to matter."""
+    """The differences that run.json and the folder show; those that tend to matter most come first."""
     return [*_images(results), *_settings(results)]
 
 

@@ -1,4 +1,4 @@
-"""workflow/study.py: what a config asks for."""
+"""workflow/study.py: which folders a config reads."""
 
 import sys
 from pathlib import Path

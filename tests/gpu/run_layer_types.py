@@ -1,4 +1,4 @@
-"""Every layer type of the networks, one at a time, in real Caffe: run_layers.py CPU|GPU OUT.npz.
+"""Every layer type of the networks, one at a time, in real Caffe: run_layer_types.py CPU|GPU OUT.npz.
 
 A program, so that each device has a process of its own, whose death is not the tests'. All numbers that go in (bottoms,
 weights, the gradient from above) are drawn by numpy from one seed; all that come out are written: `case/what`.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 MAPS = (4, 6, 13, 13)
 
@@ -69,7 +70,7 @@ CASES = (
 )
 
 
-def run(caffe: Any, case: Case) -> dict[str, np.ndarray]:
+def run(caffe: Any, case: Case) -> dict[str, NDArray[Any]]:
     """What comes out of the layer: its top, and the gradients of its bottoms and weights."""
     random = np.random.default_rng(0)
     names = [chr(ord("a") + index) for index in range(len(case.bottoms))]
@@ -116,7 +117,7 @@ def main() -> None:
         caffe.set_mode_cpu()
     caffe.set_random_seed(1)
     found = {f"{case.name}/{what}": value for case in CASES for what, value in run(caffe, case).items()}
-    np.savez(out, **found)
+    np.savez(out, **found)  # type: ignore[arg-type]  # numpy's stub takes the names for its own options
 
 
 if __name__ == "__main__":
