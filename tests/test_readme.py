@@ -142,7 +142,7 @@ def test_readme_for_researchers_and_students(root: Path, shared_data: Path, tmp_
     researcher, _, student = commands(root / "README.md")
     run_commands(with_settings(researcher, {"CONFIG": "short"}), tmp_path, root)
     assert (tmp_path / "runs/short/report.html").stat().st_size > 0
-    assert "2,920.3" in run_commands(student, tmp_path, root)
+    assert "3.770 M weights, 2920.3 M FLOPs" in run_commands(student, tmp_path, root)
 
 
 @pytest.mark.slow

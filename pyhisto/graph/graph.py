@@ -144,11 +144,11 @@ class Graph:
     ) -> "Graph":
         """The graph of a NetParameter in a phase (proto.TRAIN or TEST), with these stages and this level.
 
-        `input_shapes` gives (or overrides) shapes of blobs that layers without bottoms make. With `data_root`, data
-        layers' sources are looked up from there as Caffe looks them up from its working folder; without it no file is
-        touched. A shape that stays unknown is None, with the reason. `stored` are the shapes of a caffemodel's blobs,
-        by layer, for layers whose weights' shapes do not follow from the prototxt. `source` is what an error names
-        (a file).
+        `input_shapes` gives (or overrides) shapes of blobs that layers without bottoms make, or layers that nobody
+        knows. With `data_root`, data layers' sources are looked up from there as Caffe looks them up from its working
+        folder; without it no file is touched. A shape that stays unknown is None, with the reason. `stored` are the
+        shapes of a caffemodel's blobs, by layer, for layers whose weights' shapes do not follow from the prototxt.
+        `source` is what an error names (a file).
 
         A layer of a fork's type that does not fit the type's public definition is foreign, as is one of an unknown
         type. Raises InputError if Caffe would refuse the network, naming the layer.
@@ -270,7 +270,8 @@ class _InputShapes:
     def check_used(self, graph: Graph) -> None:
         """A shape for a blob that is no input is a mistake."""
         for name in self.given:
-            if not any(blob.name == name for node in graph.nodes if not node.bottoms for blob in node.tops):
+            makers = [node for node in graph.nodes if not node.bottoms or node.foreign]
+            if not any(blob.name == name for node in makers for blob in node.tops):
                 raise InputError(f"{graph.source}: no layer without bottoms makes '{name}', whose shape is given")
 
 
@@ -297,6 +298,8 @@ def _infer(node: Node, inputs: _InputShapes, stored: Mapping[str, Sequence[Shape
         node.foreign = f"layer '{node.name}' ({node.type}) does not fit the public definition of its type: {error}"
         node.param_shapes = None
         known = [node.foreign] * len(node.tops)
+    if node.foreign:
+        known = [inputs.given.get(blob.name, shape) for blob, shape in zip(node.tops, known, strict=True)]
     for blob, shape in zip(node.tops, known, strict=True):
         if isinstance(shape, str):
             blob.unknown = shape

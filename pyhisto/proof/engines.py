@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from pyhisto import pycaffe
 from pyhisto.dialects import for_opencv
+from pyhisto.graph import Node, convolution_window
+from pyhisto.graph.fork_types import DEPTHWISE
 from pyhisto.proof.runnable import Runnable
 from pyhisto.proto import Net, NetParameter, bare_weights, blob_array, layer_blobs, set_blob, to_text
 
@@ -60,6 +62,23 @@ def missing_types(engine: EngineName, types: Iterable[str]) -> set[str] | None:
             return None
         return set(types) - set(pycaffe.load().layer_type_list())
     return {each for each in types if not _opencv_has(each)} if _opencv_has("ReLU") else None
+
+
+def misrun_by(engine: EngineName, node: Node) -> bool:
+    """Whether an engine is known to compute a layer wrongly.
+
+    OpenCV (4.14) reads beyond the map in a padded depthwise convolution of 3 x 3 on maps of one row or one column.
+    """
+    bottom = node.bottoms[0].shape if node.bottoms else None
+    if (
+        engine != "opencv"
+        or bottom is None
+        or node.type not in ("Convolution", *DEPTHWISE)
+        or min(bottom[2:], default=2) > 1
+    ):
+        return False
+    window, group = convolution_window(node.layer, bottom), node.layer.convolution_param.group
+    return bool(group > 1 and group == bottom[1] and window.kernel == (3, 3) and any(window.pad))
 
 
 def caffe_reads(text: str) -> bool:

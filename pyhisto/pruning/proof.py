@@ -1,6 +1,6 @@
 """Proof that a pruned network computes what the original computes with the removed channels masked."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,15 +9,24 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
-from pyhisto.proof.engines import ENGINES, Choice, EngineError, EngineName, caffe_reads, choose_engine, missing_types
+from pyhisto.proof.engines import (
+    ENGINES,
+    Choice,
+    EngineError,
+    EngineName,
+    caffe_reads,
+    choose_engine,
+    misrun_by,
+    missing_types,
+)
 from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes, smaller_inputs
 from pyhisto.proof.runnable import Runnable, is_compared, runnable
 from pyhisto.proof.stand_ins import stand_ins
 from pyhisto.proto import Net, NetParameter, parse_text
 from pyhisto.prototext import Document
 from pyhisto.pruning.channels import Channels
-from pyhisto.pruning.feeds import reads_positions_of_input, shapes_to_feed
-from pyhisto.pruning.pruner import LoadedNetwork, Pruned
+from pyhisto.pruning.feeds import assume_shapes, layers_to_leave_out, reads_positions_of_input
+from pyhisto.pruning.pruner import LoadedNetwork, Pruned, given_shapes
 from pyhisto.pruning.surgery import rewrite_weights
 
 MAX_FAILURES = 20
@@ -32,8 +41,10 @@ def prove(network: LoadedNetwork, pruned: Pruned) -> Proof | None:
     PROOF_BYTES is run at a smaller input if its weights allow one. Raises InputError if the two differ, if no input
     changes any output, and if the memory is not there.
     """
-    both = _Both(network, pruned, *_affordable(network, pruned))
-    proofs = both.prove_whole() or both.prove_pieces()
+    graphs = _affordable(network, pruned)
+    proofs = _Both(network, pruned, *graphs).prove_whole()
+    if not proofs:
+        proofs = _Both(network, pruned, *_with_assumed_shapes(network, pruned, graphs)).prove_pieces()
     for proof in proofs:
         if proof.largest_difference > TOLERANCE:
             raise InputError(
@@ -118,19 +129,10 @@ class _Both:
         position = self.original.nodes.index(blob.producer)
         return self.network.dependencies.blobs[0].get(self.network.model.nodes[position].tops[blob.top])
 
-    def shapes_to_feed(self, left_out: set[int]) -> tuple[set[int], dict[str, Shape]]:
-        """What else to leave out, and the shapes of what is fed."""
-
-        def size(blob: Blob) -> int | None:
-            channels = self.channels(blob)
-            return None if channels is None else len(channels)
-
-        return shapes_to_feed(self.original, left_out, stored_shapes(self.network.weights), size)
-
     def finish(self, proof: Proof, left_out: Iterable[int] = ()) -> Proof:
         return replace(
             proof,
-            inputs_made_smaller=self.original is not self.network.model,
+            inputs_made_smaller=_input_shapes(self.original) != _input_shapes(self.network.model),
             not_covered=tuple(
                 f"'{node.name}' ({node.type})" for node in (self.original.nodes[each] for each in sorted(left_out))
             ),
@@ -143,7 +145,7 @@ class _Both:
         graphs = (self.original, self.smaller)
         networks = [runnable(graph, Document(text)) for graph, text in zip(graphs, self.texts, strict=True)]
         choice = choose_engine(networks, self.texts)
-        if choice is None:
+        if choice is None or any(misrun_by(choice.engine, node) for node in self.original.nodes):
             return []
         pair = (networks[0], self.masked), (networks[1], self.pruned.weights)
         try:
@@ -180,14 +182,18 @@ class _Both:
         missing = missing_types(engine, set().union(*types.values()))
         if missing is None:
             return None
-        return frozenset(index for index, each in types.items() if each & missing or _must_not_run(nodes[index]))
+        return frozenset(
+            index
+            for index, each in types.items()
+            if each & missing or _must_not_run(nodes[index]) or misrun_by(engine, nodes[index])
+        )
 
     def prove_piece(self, engine: EngineName, left_out: set[int]) -> Proof | None:
         """By this engine, without the layers at these positions, and those that it fails to run."""
         source = self.network.files[0].path
         masked = self.masked
         for _ in range(MAX_FAILURES):
-            left_out, fed = self.shapes_to_feed(left_out)
+            left_out, fed = layers_to_leave_out(self.original, left_out)
             network = runnable(self.original, Document(self.texts[0]), left_out, fed)
             setting = self.setting(network, fed)
             if not network.outputs:
@@ -216,7 +222,7 @@ class _Both:
 
         def fails(first: int) -> bool:
             """With the first so many candidates."""
-            without, fed = self.shapes_to_feed(left_out | set(candidates[first:]))
+            without, fed = layers_to_leave_out(self.original, left_out | set(candidates[first:]))
             network = runnable(self.original, Document(self.texts[0]), without, fed)
             generator = np.random.default_rng(0)
             inputs = {name: generator.standard_normal(shape, np.float32) for name, shape in network.inputs.items()}
@@ -233,6 +239,35 @@ class _Both:
             middle = (low + high) // 2
             low, high = (low, middle) if fails(middle) else (middle, high)
         return candidates[high - 1]
+
+
+def _input_shapes(graph: Graph) -> list[Shape | None]:
+    return [blob.shape for blob in graph.inputs]
+
+
+def _with_assumed_shapes(network: LoadedNetwork, pruned: Pruned, graphs: tuple[Graph, Graph]) -> tuple[Graph, Graph]:
+    """The graphs with shapes for what layers make that nobody knows."""
+    original = graphs[0]
+    if not any(blob.shape is None for node in original.nodes if node.foreign and node.bottoms for blob in node.tops):
+        return graphs
+    path, analysed = network.files[0].path, network.dependencies.blobs[0]
+
+    def builder(text: str, weights: Net) -> Callable[[Mapping[str, Shape]], Graph]:
+        net, stored = parse_text(text, NetParameter, path, lenient=True), stored_shapes(weights)
+
+        def build(assumed: Mapping[str, Shape]) -> Graph:
+            shapes = {**given_shapes(original), **assumed}
+            return Graph.build(net, original.phase, input_shapes=shapes, stored=stored, source=path)
+
+        return build
+
+    def channels(position: int, top: int) -> int | None:
+        found = analysed.get(network.model.nodes[position].tops[top])
+        return None if found is None else len(found)
+
+    build = builder(network.files[0].document.text(), network.weights)
+    settled = assume_shapes(build, stored_shapes(network.weights), channels)
+    return settled, builder(pruned.texts[path.name], pruned.weights)(given_shapes(settled))
 
 
 def _must_not_run(node: Node) -> bool:

@@ -41,8 +41,10 @@ def read_prototxts(
     files = [_read(model, input_shapes, {}, stored)]
     known = {blob.name: blob.shape for blob in files[0].graphs[0].inputs if blob.shape is not None}
     files += [_read(path, input_shapes, known, stored) for path in also]
-    inputs = {blob.name for file in files for graph in file.graphs for blob in graph.inputs}
-    if foreign := sorted(input_shapes.keys() - inputs):
+    graphs = [graph for file in files for graph in file.graphs]
+    inputs = {blob.name for graph in graphs for blob in graph.inputs}
+    of_foreign = {blob.name for graph in graphs for node in graph.nodes if node.foreign for blob in node.tops}
+    if foreign := sorted(input_shapes.keys() - inputs - of_foreign):
         raise InputError(
             f"{model}: has no input '{foreign[0]}', whose shape is given; it has {', '.join(sorted(inputs))}"
         )
@@ -73,7 +75,10 @@ def _build(
     net: Net, phase: int, given: Mapping[str, Shape], known: Mapping[str, Shape], stored: Stored, path: Path
 ) -> Graph:
     graph = Graph.build(net, phase, data_root=Path(), stored=stored, source=path)
-    shapes = {}
+    shapes: dict[str, Shape] = {}
+    for node in graph.nodes:
+        if node.foreign and node.bottoms:
+            shapes |= {blob.name: given[blob.name] for blob in node.tops if blob.name in given}
     for blob in graph.inputs:
         shape = given.get(blob.name) or (known.get(blob.name) if blob.shape is None else None)
         if shape is not None:

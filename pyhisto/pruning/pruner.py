@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyhisto.cost import Cost, layer_costs, not_counted, total_cost
 from pyhisto.errors import InputError
 from pyhisto.files import sha256, whole_folder, write_text
-from pyhisto.graph import Graph, Shape, check_weights, stored_shapes
+from pyhisto.graph import Graph, Node, Shape, check_weights, stored_shapes
 from pyhisto.graph.fillers import FillerError, fill_weights
 from pyhisto.proof.comparison import Proof
 from pyhisto.proto import (
@@ -77,9 +77,16 @@ class LoadedNetwork:
         """What a user should know of the network, in lines: foreign layers, and weights that the file lacks."""
         for node in self.model.nodes:
             if node.foreign:
-                yield f"Unknown: {node.foreign}; what it reads and makes stays as it is"
+                yield f"Unknown: {node.foreign}; what it reads and makes stays as it is{_how_to_count(node)}"
         for layer, fillers in self.filled.items():
             yield f"Filled: {self.weights_path} holds no weights for layer '{layer}'; its filler ({fillers}) makes them"
+
+
+def _how_to_count(node: Node) -> str:
+    if not node.bottoms or all(blob.shape is not None for blob in node.tops):
+        return ""
+    name = next(blob.name for blob in node.tops if blob.shape is None)
+    return f" (--input-shape {name}=NxCxHxW lets the layers behind it be counted)"
 
 
 @dataclass(frozen=True)
@@ -155,9 +162,15 @@ def pruned_model(network: LoadedNetwork, texts: Mapping[str, str], weights: Net 
     """The graph of the pruned model, at the original's input shapes; `weights` are the pruned ones."""
     path, original = network.files[0].path, network.model
     net = parse_text(texts[path.name], NetParameter, path, lenient=True)
-    shapes = {blob.name: blob.shape for blob in original.inputs if blob.shape is not None}
+    shapes = given_shapes(original)
     stored = {} if weights is None else stored_shapes(weights)
     return Graph.build(net, original.phase, input_shapes=shapes, stored=stored, source=f"{path}, pruned")
+
+
+def given_shapes(graph: Graph) -> dict[str, Shape]:
+    """The shapes that follow from no layer: of inputs, and of what layers make that nobody knows."""
+    made = [blob for node in graph.nodes if node.foreign and node.bottoms for blob in node.tops]
+    return {blob.name: blob.shape for blob in (*graph.inputs, *made) if blob.shape is not None}
 
 
 def write(network: LoadedNetwork, pruned: Pruned, proof: Proof | None, out: Path) -> Plan:

@@ -1,5 +1,6 @@
 """Layers of types that nobody knows: what they read and make stays, the rest is cut, and proved as far as it runs."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def test_what_it_reads_and_makes_stays_and_the_rest_is_cut(tmp_path: Path) -> No
     assert proof.outputs == ("b", "d")
     assert "does not cover: 'm' (Mystery)" in proof.describe("the original")
     assert list(network.notes) == [
-        "Unknown: layer 'm' is of the unknown type 'Mystery'; what it reads and makes stays as it is"
+        "Unknown: layer 'm' is of the unknown type 'Mystery'; what it reads and makes stays as it is "
+        "(--input-shape m=NxCxHxW lets the layers behind it be counted)"
     ]
 
 
@@ -217,3 +219,28 @@ def test_somebody_s_python_layer(tmp_path: Path) -> None:
     assert widths(pruned) == {"f": 4}
     assert layer_blobs(pruned.weights)["d"][0].shape == (8, 4 * 4)
     assert proof.not_covered == ("'m' (Python)", "'roi' (ROIPooling)")
+
+
+def test_a_shape_that_is_given_lets_what_follows_be_counted(tmp_path: Path) -> None:
+    text = conv("a", "data", 4) + layer("Mystery", "m", "a") + conv("b", "m", 6) + conv("c", "b", 2)
+    load(tmp_path, text, "TanH")
+    network = LoadedNetwork.read(tmp_path / "net.prototxt", [], tmp_path / "net.caffemodel", {"m": (1, 4, 6, 6)})
+    pruned, proof = halve(network)
+    assert pruned.before.flops == 2 * (27 * 4 * 144 + 36 * 6 * 36 + 54 * 2 * 36)
+    assert proof.input_shapes["m"] == (1, 4, 6, 6)
+    assert "--input-shape" not in next(network.notes)
+
+
+@pytest.mark.parametrize(("side", "covered"), [(1, False), (2, True)])
+def test_what_opencv_computes_wrongly_it_does_not_prove(side: int, covered: bool, tmp_path: Path) -> None:
+    """A padded depthwise convolution on maps of one row: OpenCV 4.14 reads beyond them. (Caffe has no Reorg.)"""
+    text = layer("Pooling", "p", "data", f"pooling_param {{ kernel_size: {12 // side} stride: {12 // side} }}")
+    text = layer("Reorg", "r", "data", "reorg_param { stride: 2 }") + text + conv("a", "p", 8)
+    text += conv("w", "a", 8, more="group: 8") + conv("b", "w", 2) + conv("s", "r", 2)
+    pruned, proof = halve(load(tmp_path, text, "TanH"))
+    assert widths(pruned) == {"a": 4, "w": 4}
+    if importlib.util.find_spec("caffe") is not None:
+        assert proof.engine == ("opencv" if covered else "caffe and opencv")
+        assert proof.not_covered == ()
+    else:
+        assert proof.not_covered == (() if covered else ("'w' (Convolution)",))
