@@ -27,8 +27,9 @@ from tqdm import tqdm
 from pyhisto import pycaffe
 from pyhisto.cli import Parser, positive, run
 from pyhisto.files import write_text
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.nets.builder import AUTHORS_MEAN
-from pyhisto.nets.files import LmdbFolder, network_files
+from pyhisto.nets.files import even_batch_size, network_files
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN, Variant
 from pyhisto.nets.solvers import SPANHOL_2016
 
@@ -139,14 +140,15 @@ def sentence(form: Mapping[str, Any]) -> str:
 
 def _write(folder: Path, args: argparse.Namespace, pooling: str, decay: float) -> tuple[Path, int]:
     """Write the form's prototxts; returns the solver's path, and how many batches the validation patches are."""
-    train, val = LmdbFolder(args.train_lmdb), LmdbFolder(args.val_lmdb)
+    train, val = LmdbFolder(Path(args.train_lmdb)), LmdbFolder(Path(args.val_lmdb))
     variant, learns = POOLINGS[pooling]
-    network = PatchCNN(variant, args.patch, mean=train.mean() or AUTHORS_MEAN)
-    val_batch = val.even_batch_size(args.batch_size)
-    net = network.train_val(train.source, val.source, args.batch_size, val_batch)
+    network = PatchCNN(variant, args.patch, mean=train.mean or AUTHORS_MEAN)
+    records = val.records()
+    val_batch = even_batch_size(records, args.batch_size)
+    net = network.train_val(args.train_lmdb, args.val_lmdb, args.batch_size, val_batch)
     if not learns:
         next(layer for layer in net.layer if layer.name == "fc1").propagate_down.append(False)
-    passes = math.ceil(val.records(default=val_batch) / val_batch)
+    passes = math.ceil(records / val_batch)
     solver = replace(
         SPANHOL_2016, stepsize=0, weight_decay=decay, max_iter=args.iterations, test_interval=10**9, display=0,
         snapshot=0, random_seed=args.seed, solver_mode="CPU",

@@ -20,8 +20,9 @@ from pyhisto.files import sha256, whole_files, write_text
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import AUTO, ENGINES, fastest_engine
 from pyhisto.inference.predict import Prediction, check_agreement, check_unseen, predict
+from pyhisto.lmdb_folder import RECIPE, LmdbFolder
 from pyhisto.manifest import SPLITS, read_manifest
-from pyhisto.preprocessing.recipe import CUTS, FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import CUTS, Preprocessing
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def run_network(args: argparse.Namespace, table: Path, beside: Path) -> None:
     preprocessing = Preprocessing.load(source)
     deploy = read_deploy(args.model, args.weights)
     check_agreement(deploy, preprocessing, args.branch, rows)
-    trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
+    trained_on = LmdbFolder.of_recipe(source).manifest
     if args.split != "train" and trained_on.is_file():
         check_unseen(rows, read_manifest(trained_on))
     if args.engine == AUTO:
@@ -66,7 +67,7 @@ def trail(args: argparse.Namespace, preprocessing: Path, images: int) -> dict[st
     return {
         "program": "predict",
         "pyhisto": pyhisto.__version__,
-        "sha256": {name: sha256(path / FILE_NAME if path.is_dir() else path) for name, path in sources.items()},
+        "sha256": {name: sha256(path / RECIPE if path.is_dir() else path) for name, path in sources.items()},
         "engine": args.engine,
         "branch": args.branch,
         "name": args.name,
@@ -96,7 +97,7 @@ def written(predictions: Iterator[Prediction], args: argparse.Namespace, images:
 
 def default_preprocessing(manifest: Path, split: str) -> Path:
     """The preprocessing.json of the LMDBs that a manifest came with: beside it, or in the split's folder beside it."""
-    places = [manifest.parent / FILE_NAME, manifest.parent / split / FILE_NAME]
+    places = [manifest.parent / RECIPE, manifest.parent / split / RECIPE]
     for place in places:
         if place.is_file():
             return place
@@ -128,7 +129,7 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help=f"instead of a row a patch, an image's patches merged by {', '.join(FUSIONS)}: for very many patches",
     )
-    parser.add_argument("--preprocessing", type=Path, metavar="F", help=f"default: {FILE_NAME} beside the manifest")
+    parser.add_argument("--preprocessing", type=Path, metavar="F", help=f"default: {RECIPE} beside the manifest")
     parser.add_argument("--name", default="model", help="the model's name in the file, one for both branches")
     parser.add_argument("--batch-size", type=positive, default=15, metavar="N", help="default %(default)s")
     parser.add_argument(

@@ -24,9 +24,10 @@ from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES, class_count, class_
 from pyhisto.inference.deploy import Deploy, read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.inference.predict import check_agreement, check_unseen, predict
+from pyhisto.lmdb_folder import RECIPE, LmdbFolder
 from pyhisto.manifest import SPLITS, read_manifest
 from pyhisto.manifest import Row as Image
-from pyhisto.preprocessing.recipe import FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_network(entry: Sequence[str], images: list[Image], split: str) -> Netwo
     check_agreement(deploy, preprocessing, preprocessing.branch, own or [replace(images[0], label=0)])
     if deploy.classes != class_count(node):
         raise InputError(f"{model}: has {deploy.classes} classes, {node} asks for {class_count(node)}")
-    trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
+    trained_on = LmdbFolder.of_recipe(source).manifest
     if split != "train" and trained_on.is_file():
         check_unseen(images, read_manifest(trained_on))
     return Network(node, name, deploy, preprocessing, source)
@@ -113,9 +114,7 @@ def trail(args: argparse.Namespace, networks: list[Network], images: int) -> dic
                 "name": network.name,
                 "model_sha256": sha256(network.deploy.model),
                 "weights_sha256": sha256(network.deploy.weights),
-                "preprocessing_sha256": sha256(
-                    network.source / FILE_NAME if network.source.is_dir() else network.source
-                ),
+                "preprocessing_sha256": sha256(network.source / RECIPE if network.source.is_dir() else network.source),
             }
             for network in networks
         ],

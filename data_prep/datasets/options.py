@@ -7,7 +7,7 @@ from pathlib import Path
 from data_prep.datasets import bach, bisque, breakhis
 from data_prep.datasets.dataset import DataSet
 from data_prep.datasets.splits import bagging, carve_validation, check_classes, k_fold
-from pyhisto.cli import Parser
+from pyhisto.cli import Parser, natural
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
@@ -34,7 +34,7 @@ def add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--classes", type=int, choices=(2, 4), default=2, help="BACH: benign and cancer, or all four (default 2)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
 
 
 def add_manifest_options(parser: Parser) -> None:

@@ -24,6 +24,7 @@ from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder
+from pyhisto.lmdb_folder import MANIFEST, MEAN, Augmentation, Provenance
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing import stain as stains
@@ -32,8 +33,6 @@ from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.preprocessing.stain import Stain, Statistics
 from pyhisto.proto import BlobProto, write_binary
 
-MEAN_FILE = "mean.binaryproto"
-MANIFEST_FILE = "manifest.csv"
 JOB_RECORDS = 64
 """Records per job, about: with fewer the sums of their pixels would be most of what a worker sends."""
 
@@ -99,20 +98,20 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
         recipe = replace(
             recipe,
             mean=settings.mean or (blue, green, red),
-            provenance={
-                "seed": settings.seed,
-                "augmentation": {"copies": settings.copies, "max_shear": MAX_SHEAR, "zoom": ZOOM},
-                "images": {s: class_counts(row for row in rows if row.split == s) for s in splits},
-                "records": {split: written[split].count for split in splits},
-                "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
-                "pyhisto": __version__,
-            },
+            provenance=Provenance(
+                seed=settings.seed,
+                augmentation=Augmentation(settings.copies, MAX_SHEAR, ZOOM),
+                images={split: class_counts(row for row in rows if row.split == split) for split in splits},
+                records={split: written[split].count for split in splits},
+                manifest_sha256=hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
+                pyhisto=__version__,
+            ),
         )
         for split in splits:
             recipe.save(folder / split)
-            write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
-            write_manifest(folder / split / MANIFEST_FILE, rows)
-        write_manifest(folder / MANIFEST_FILE, rows)
+            write_binary(folder / split / MEAN, mean_blob(total, count))
+            write_manifest(folder / split / MANIFEST, rows)
+        write_manifest(folder / MANIFEST, rows)
     return recipe
 
 

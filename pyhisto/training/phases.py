@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file, write_text
 from pyhisto.graph import layers_in_phase
-from pyhisto.lmdb_folder import count_records
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.proto import TRAIN, Net, read_net, read_solver, to_text
 from pyhisto.training.groups import FIRST, LAST, MIDDLE, Groups, Shares, with_shares
 from pyhisto.training.schedules import WarmRestarts
@@ -95,7 +95,7 @@ def epoch_iterations(solver_path: Path) -> int:
     for layer, _ in layers_in_phase(net, TRAIN, source=file):
         if layer.type == "Data" and layer.data_param.backend == layer.data_param.LMDB:
             batch = layer.data_param.batch_size * read_solver(solver_path).iter_size
-            return -(-count_records(Path(layer.data_param.source)) // int(batch))
+            return -(-LmdbFolder(Path(layer.data_param.source)).records() // int(batch))
     raise InputError(f"{file}: trains on no LMDB, so that the length of an epoch is not known; give it in iterations")
 
 
