@@ -8,5 +8,5 @@ compile() {
     uv --no-config pip compile -q --system-certs --generate-hashes --python-version 3.11 --python-platform linux \
         --no-emit-index-url --custom-compile-command "make requirements" "$@"
 }
-compile pyproject.toml --extra onnx --extra workflow --group caffe -o requirements.txt
+compile pyproject.toml --extra all --group caffe -o requirements.txt
 compile --group dev -c requirements.txt -o requirements-dev.txt

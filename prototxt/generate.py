@@ -180,7 +180,10 @@ def main() -> None:
             print("solver_mode is CPU, as Caffe can use no card here; --solver-mode GPU is for a machine where it can",
                   file=sys.stderr)  # fmt: skip
         return
-    arguments = _committed_parser().parse_args()
+    parser = _committed_parser()
+    arguments = parser.parse_args()
+    if not any((HERE / folder).is_dir() for folder in COMMITTED):  # installed, not in a checkout
+        parser.error(f"no committed networks are here, only in a checkout; name a network: {', '.join(NETWORKS)}")
     names = arguments.names or list(COMMITTED)
     if unknown := [name for name in names if name not in COMMITTED]:
         raise InputError(

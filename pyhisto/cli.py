@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from pyhisto.errors import InputError
+from pyhisto.extras import what_to_install
 from pyhisto.guard import watch
 
 
@@ -33,6 +34,11 @@ def run(main: Callable[[], None]) -> NoReturn:
         sys.stdout.flush()
     except InputError as error:
         print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (advice := what_to_install(error)) is None:
+            raise
+        print(f"{program}: {advice}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of our output went away: `| head`
         _give_up_stdout()

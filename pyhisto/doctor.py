@@ -1,6 +1,7 @@
 """What is installed, what works, and what to do about what does not."""
 
 import importlib.metadata
+import importlib.util
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pyhisto import faster_caffe
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import find_cards
 from pyhisto.errors import InputError
+from pyhisto.extras import EXTRAS
 from pyhisto.training.caffe_program import find_caffe, starts_from_weights
 
-PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py", "scikit-image", "scikit-learn", "snakemake")
+PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py")
+"""Of those that every program may need; EXTRAS has the others."""
 
 SETUP = "run `make setup`"
 SETUP_GPU = "`make setup GPU=1` builds one that has"
@@ -58,12 +61,24 @@ def examine() -> Iterator[Finding]:
             yield Finding(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             yield Finding(package, False, f"not installed; {SETUP}")
+    yield from _extras()
     for what, check in CHECKS.items():
         try:
             yield Finding(what, True, check())
         except Exception as error:
             yield Finding(what, False, " ".join(str(error).split()) or type(error).__name__)
     yield from _cards()
+
+
+def _extras() -> Iterator[Finding]:
+    """Whether the packages are there that only some programs need."""
+    for extra in sorted(set(EXTRAS.values())):
+        packages = [package for package, of in EXTRAS.items() if of == extra]
+        absent = [package for package in packages if importlib.util.find_spec(package) is None]
+        detail = (
+            f"not installed: {', '.join(absent)}; pip install 'pyhisto[{extra}]'" if absent else ", ".join(packages)
+        )
+        yield Finding(f"extra {extra}", not absent, detail)
 
 
 def _cards() -> Iterator[Finding]:

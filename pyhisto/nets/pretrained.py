@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
+from pyhisto.extras import what_to_install
 from pyhisto.graph import Graph, Node
 from pyhisto.graph.types import dims
 from pyhisto.proto import Net, NetParameter, set_blob
@@ -59,8 +60,8 @@ def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
-    except ImportError:
-        raise InputError(f"{path}: reading it needs the package safetensors; pip install safetensors") from None
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: {what_to_install(error) or error}") from None
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

@@ -4,12 +4,14 @@ import importlib
 from typing import Any
 
 from pyhisto.errors import InputError
+from pyhisto.extras import what_to_install
 
 
 def load(name: str) -> Any:
     """The module of that name. Raises InputError if it is missing."""
     try:
         return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(what_to_install(error) or str(error)) from None
     except ImportError as error:
-        package = name.partition(".")[0]
-        raise InputError(f"{package} is missing ({error}); install it: pip install {package}") from None
+        raise InputError(f"{name} is installed, but cannot be imported: {error}") from None

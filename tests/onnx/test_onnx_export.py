@@ -183,5 +183,5 @@ def test_the_proof_finds_a_fault() -> None:
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=f"^{package} is missing .*; install it: pip install {package}$"):
+    with pytest.raises(InputError, match=rf"^needs the package {package}, .*: pip install 'pyhisto\[onnx\]'$"):
         runner(made(RandomNetwork(0).net)[0].model)

@@ -1,0 +1,1 @@
+"""The program that generates networks, installed as pyhisto.prototxt, and beside it what it generated."""
