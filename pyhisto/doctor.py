@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyhisto import faster_caffe
+from pyhisto.caffe_program import find_caffe, starts_from_weights
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import find_cards
 from pyhisto.errors import InputError
 from pyhisto.extras import EXTRAS
-from pyhisto.training.caffe_program import find_caffe, starts_from_weights
 
 PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py")
 """Of those that every program may need; EXTRAS has the others."""

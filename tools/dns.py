@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 from pyhisto.cli import Parser, natural, positive, ratio, run
+from pyhisto.cli.training import add_run_options, train_to_the_end
 from pyhisto.files import whole_files, write_text
 from pyhisto.proto import read_weights
-from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
 from pyhisto.pruning.sparse import write_sparse
-from pyhisto.training.program import add_run_options, train_to_the_end
+from pyhisto.training.dns import DynamicNetworkSurgery, Settings
 from pyhisto.training.solver import check_solver
 
 

@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
+from pyhisto.cli.training import card_numbers, exit_if_stopped
 from pyhisto.training.caffe_train import train
-from pyhisto.training.program import card_numbers, exit_if_stopped
 from pyhisto.training.progress import Progress
 
 

@@ -14,10 +14,10 @@ import argparse
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, ratio, run
+from pyhisto.cli.training import add_group_options, add_run_options, groups_of, learning_rate, train_to_the_end
 from pyhisto.errors import InputError
 from pyhisto.training.lr_finder import read_suggestion
 from pyhisto.training.phases import epoch_iterations, fine, head, save_schedule, write_phase
-from pyhisto.training.program import add_group_options, add_run_options, groups_of, learning_rate, train_to_the_end
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.solver import require_solver_cards
 

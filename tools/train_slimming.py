@@ -13,7 +13,7 @@ import math
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, run
-from pyhisto.training.program import add_run_options, train_to_the_end
+from pyhisto.cli.training import add_run_options, train_to_the_end
 from pyhisto.training.regularise import Slimming
 
 

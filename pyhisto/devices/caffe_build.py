@@ -10,8 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
 from pyhisto.versions import caffe_build
 
 CPU_ALONE = ("CPU-only Caffe", "this Caffe is built for the CPU alone")

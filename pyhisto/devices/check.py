@@ -4,10 +4,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from pyhisto.caffe_program import caffe_environment
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import Card, find_cards
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment
 
 HAS_NCCL = "import caffe; raise SystemExit(0 if getattr(caffe, 'has_nccl', lambda: True)() else 3)"
 

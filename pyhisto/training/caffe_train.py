@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+from pyhisto.caffe_program import caffe_environment, find_caffe, starts_from_weights
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.files import claimed, exclusive
 from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_weights
-from pyhisto.training.caffe_program import caffe_environment, find_caffe, starts_from_weights
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.last_test import solver_of_last_test
 from pyhisto.training.log import LogReader

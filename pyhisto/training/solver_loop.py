@@ -29,12 +29,12 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from pyhisto import pycaffe, watched
+from pyhisto.caffe_program import caffe_environment
 from pyhisto.errors import InputError
 from pyhisto.files import exclusive, whole_file, write_text
 from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
-from pyhisto.training.caffe_program import caffe_environment
 from pyhisto.training.caffe_train import Outcome, Watch
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.record import Record

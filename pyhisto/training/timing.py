@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
 
 LAYER = re.compile(r"\]\s+(\S.*?)\s+(forward|backward): ([0-9.e+-]+) ms\.")
 TOTAL = re.compile(r"\] Average (Forward|Backward) pass: ([0-9.e+-]+) ms\.")

@@ -16,9 +16,9 @@ from silent import SILENT
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
-from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
 from pyhisto.pruning.sparse import read_sparse
 from pyhisto.training.caffe_train import Outcome
+from pyhisto.training.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
 from pyhisto.training.solver_loop import train
 
 LAYERS = """
