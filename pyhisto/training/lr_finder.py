@@ -20,8 +20,8 @@ from pyhisto.errors import InputError
 from pyhisto.files import read_object, sha256, whole_file, whole_files, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import to_text
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.record import WEIGHTS
+from pyhisto.training.run import Watch
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp
 from pyhisto.training.solver import check_solver, require_solver_cards
