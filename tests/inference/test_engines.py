@@ -137,5 +137,7 @@ def test_auto_is_onnx_runtime_with_proof_else_what_comes_next(small: Pair, monke
     assert_allclose(run(images), by_hand(small[1], images), atol=1e-5)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
     name, run, why = fastest_engine(deploy)
-    assert name == ("caffe" if importlib.util.find_spec("caffe") else "opencv") and "onnxruntime is missing" in why
+    assert (
+        name == ("caffe" if importlib.util.find_spec("caffe") else "opencv") and "needs the package onnxruntime" in why
+    )
     assert_allclose(run(images), by_hand(small[1], images), atol=1e-5)
