@@ -2,20 +2,16 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-
 from pyhisto.cli import Parser, natural, run, share
-from pyhisto.evaluation.metrics import Scores
-from pyhisto.evaluation.predictions import Predictions, read_predictions
-from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, PRINTED, STRATEGIES, Result, available, evaluate
+from pyhisto.evaluation.predictions import read_predictions
+from pyhisto.evaluation.score_tables import evaluation_table
+from pyhisto.evaluation.strategies import FUSIONS, NOTEBOOK, STRATEGIES, evaluate, list_strategies
 from pyhisto.evaluation.voting import LAMBDA, NOTEBOOK_WEIGHTS
 from pyhisto.files import filled_folder, read_json, sha256, write_text
-from pyhisto.study.remarks import about_scores
-from pyhisto.tables.table import SCORE_COLUMNS, SCORE_NOTES, Table, score_cells, to_text, write_tables
+from pyhisto.tables.formats import to_text, write_tables
 from pyhisto.versions import versions
 
 
@@ -29,21 +25,15 @@ def main() -> None:
 def score(args: argparse.Namespace, out: Path | None) -> None:
     """Score the predictions, print the table, and write it into the folder `out`."""
     predictions = read_predictions(args.predictions)
-    strategies = args.strategy or available(predictions)
+    strategies = args.strategy or list_strategies(predictions)
     results = evaluate(predictions, strategies, args.weight, args.models, args.magnification, args.seed)
-    table = Table(
-        "evaluation",
-        f"Classification results, lambda = {args.weight:g}",
-        SCORE_COLUMNS,
-        [score_cells(result) for result in results],
-        [counted(predictions), *remarks(results, predictions), *SCORE_NOTES],
-    ).without_empty_columns()
+    table = evaluation_table(predictions, results, args.weight)
     print(to_text(table))
     if out:
         write_tables(out, [table])
         settings = {
             "program": "evaluate",
-            "predictions": {str(path): source(path) for path in args.predictions},
+            "predictions": {str(path): describe_source(path) for path in args.predictions},
             "strategies": strategies,
             "lambda": args.weight,
             "fusions": args.models,
@@ -54,30 +44,11 @@ def score(args: argparse.Namespace, out: Path | None) -> None:
         write_text(out / "run.json", json.dumps(settings, indent=2) + "\n")
 
 
-def source(path: Path) -> dict[str, object]:
+def describe_source(path: Path) -> dict[str, object]:
     """What a predictions file is, and what predict.py wrote beside it: from which manifest, network and weights."""
     beside = path.with_suffix(".json")
     made_from = read_json(beside) if beside.is_file() else None
     return {"sha256": sha256(path), "made_from": made_from}
-
-
-def remarks(results: Sequence[Result], predictions: Predictions) -> Iterator[str]:
-    """Whether a strategy is worse than no network, or than chance."""
-    found: dict[str, dict[str, list[Scores]]] = {}
-    for result in results:
-        where = f"{result.fusion} of {len(result.models)}" if len(result.models) > 1 else result.fusion
-        found.setdefault(where, {})[f"strategy {PRINTED.get(result.strategy, result.strategy)}"] = [result.scores]
-    return about_scores(found, len(set(predictions.patients)))
-
-
-def counted(predictions: Predictions) -> str:
-    """What the table counts, in a sentence."""
-    per_class = np.bincount(predictions.labels, minlength=predictions.classes)
-    classes = ", ".join(f"{count} of class {number}" for number, count in enumerate(per_class))
-    return (
-        f"{len(predictions.images)} images ({classes}) of {len(set(predictions.patients))} patients, "
-        "patients as the manifest names them."
-    )
 
 
 def parse() -> argparse.Namespace:

@@ -18,7 +18,7 @@ from pyhisto.hierarchy.predictions import Predictions, read_predictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
 from pyhisto.hierarchy.systems import Choice, System, choose, evaluate, parse_system
 from pyhisto.hierarchy.tree import FLAT, NODES
-from pyhisto.tables.table import to_text
+from pyhisto.tables.formats import to_text
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from pyhisto.cli import Parser, run
 from pyhisto.study.report import write_report
 from pyhisto.study.results import Stage
-from pyhisto.tables.table import to_text
+from pyhisto.tables.formats import to_text
 
 
 def main() -> None:

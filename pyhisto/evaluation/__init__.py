@@ -1,0 +1,1 @@
+"""Predictions, the rules that make decisions of them, and the measures of those decisions."""

@@ -1,4 +1,4 @@
-"""The measures of the paper (eq. 9-13) and their intervals, over arrays with one entry an image.
+"""The measures of the paper (eq. 9-13) and their intervals, over arrays with one entry per image.
 
 Class 1 (malignant) is the positive class. A measure that is undefined (a division by zero: no image of a class, no
 image called positive) is NaN, never 0. Rates are fractions; tables turn them into percent.
@@ -32,7 +32,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Scores:
-    """Every measure of one set of decisions; fractions, NaN where undefined.
+    """Every measure of one set of decisions; fractions, NaN if undefined.
 
     Attributes:
         images, patients: how many were counted.
@@ -119,7 +119,7 @@ def patient_level(correct: NDArray[np.bool_], patients: Ints) -> float:
 
 
 def kappa(table: Ints) -> float:
-    """Eq. 13: Cohen's kappa. NaN where truth and decisions are one and the same single class."""
+    """Eq. 13: Cohen's kappa. NaN if truth and decisions are one and the same single class."""
     total = table.sum()
     if total == 0:
         return math.nan
@@ -160,8 +160,8 @@ def majority_rate(labels: Ints) -> float:
 def roc(labels: Ints, positive: Floats) -> tuple[Floats, Floats]:
     """The ROC curve of class 1 against the rest.
 
-    Returns (false positive rate, true positive rate), from (0, 0) to (1, 1), one point a distinct score: images of
-    equal score cross the threshold together. NaN where a class has no image.
+    Returns (false positive rate, true positive rate), from (0, 0) to (1, 1), one point per distinct score: images of
+    equal score cross the threshold together. NaN if a class has no image.
     """
     order = np.argsort(-positive, kind="stable")
     truth = labels[order] == POSITIVE
@@ -198,7 +198,7 @@ def wilson(successes: int, trials: int) -> Interval:
 
 
 def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0) -> Interval:
-    """The 95% percentile interval of PL when the patients are drawn again, with replacement; one a seed."""
+    """The 95% percentile interval of PL when the patients are drawn again, with replacement; the same for a seed."""
     if len(correct) == 0:
         return Interval(math.nan, math.nan)
     scores = patient_scores(correct, patients)
@@ -214,10 +214,10 @@ def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0)
 
 
 def difference_interval(differences: Ints, patients: Ints, seed: int = 0) -> Interval:
-    """The 95% percentile interval of a difference of two IL on the same images, patients drawn again, one a seed.
+    """The 95% percentile interval of a difference of two IL on the same images when the patients are drawn again.
 
     Args:
-        differences: of each image, 1 where only the first decides rightly, -1 where only the second does, else 0.
+        differences: of each image, 1 if only the first decides rightly, -1 if only the second does, else 0.
         patients: the number of each image's patient; all images of a patient are drawn together.
         seed: of the bootstrap.
     """

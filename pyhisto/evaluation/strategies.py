@@ -18,7 +18,7 @@ STRATEGIES = ("1", "2", "2max", "3", "3max")
 """1: the global branch; 2: the local branch, average of the patches; 2max: majority of them; 3, 3max: the hybrid."""
 
 PRINTED = {"2max": "2(Max)", "3max": "3(Max)"}
-"""Where the paper writes a strategy's name differently."""
+"""A strategy -> what the paper calls it, if it is called differently."""
 
 FUSIONS: Mapping[str, Callable[[Sequence[Floats]], Floats]] = {
     "sum": voting.model_sum,
@@ -48,7 +48,7 @@ class Result:
     scores: Scores
 
 
-def available(predictions: Predictions) -> list[str]:
+def list_strategies(predictions: Predictions) -> list[str]:
     """The paper's strategies for which the predictions have the branches, in at least one model."""
     return [strategy for strategy in STRATEGIES if _models(predictions, strategy)]
 
@@ -69,7 +69,7 @@ def evaluate(
     magnification: str | None = None,
     seed: int = 0,
 ) -> list[Result]:
-    """The scores of every strategy; of every fusion too where several models were predicted.
+    """The scores of every strategy; of every fusion too if several models were predicted.
 
     Args:
         predictions: the checked predictions.
@@ -79,7 +79,7 @@ def evaluate(
         magnification: 40, 100, 200 or 400; the notebook's weights depend on it.
         seed: of the bootstrap.
 
-    Raises InputError where a strategy needs a branch, or a magnification, that is not there.
+    Raises InputError if a strategy needs a branch, or a magnification, that is not there.
     """
     results = []
     for strategy in strategies:
@@ -95,7 +95,7 @@ def evaluate(
     return results
 
 
-def lambda_sweep(predictions: Predictions, weights: Sequence[float]) -> list[float]:
+def sweep_lambda(predictions: Predictions, weights: Sequence[float]) -> list[float]:
     """IL of strategy 3 for each lambda, models summed: 0 is the global branch alone, 1 the local one."""
     models = _models(predictions, "3")
     local = voting.model_sum([voting.average(predictions.local[model]) for model in models])
@@ -104,7 +104,7 @@ def lambda_sweep(predictions: Predictions, weights: Sequence[float]) -> list[flo
     return [float((decided == predictions.labels).mean()) for decided in decisions]
 
 
-def fused(predictions: Predictions, strategy: str, weight: float = voting.LAMBDA, fusion: str = "sum") -> Floats:
+def fuse(predictions: Predictions, strategy: str, weight: float = voting.LAMBDA, fusion: str = "sum") -> Floats:
     """The probabilities of one of the paper's strategies, all models that can follow it merged. Shape (n, c)."""
     models = _models(predictions, strategy)
     by_model = [probabilities(predictions, model, strategy, weight) for model in models]
@@ -121,15 +121,15 @@ def _levels(
 ) -> tuple[Floats, Floats]:
     """The probabilities that count for the image level and for the patient level: they differ in the notebook alone."""
     if strategy != NOTEBOOK:
-        merged = fused(predictions, strategy, weight, fusion)
+        merged = fuse(predictions, strategy, weight, fusion)
         return merged, merged
     if magnification not in voting.NOTEBOOK_WEIGHTS:
         raise InputError(f"strategy notebook: give --magnification, one of {', '.join(voting.NOTEBOOK_WEIGHTS)}")
     if predictions.classes != 2:
         raise InputError(f"strategy notebook: drops patches by |p0 - p1|, and there are {predictions.classes} classes")
-    fuse = FUSIONS.get(fusion, _only)
+    merge = FUSIONS.get(fusion, _only)
     by_level = [
-        fuse(
+        merge(
             [
                 voting.notebook_hybrid(
                     LOCAL[strategy](predictions.local[model]), predictions.whole[model], level_weight
@@ -147,8 +147,8 @@ def _only(models: Sequence[Floats]) -> Floats:
     return one
 
 
-def scores_of(predictions: Predictions, merged: Floats, seed: int = 0) -> Scores:
-    """The scores of one probability an image and class, shape (n, c); `seed` is the bootstrap's."""
+def score_probabilities(predictions: Predictions, merged: Floats, seed: int = 0) -> Scores:
+    """The scores of one probability per image and class, shape (n, c); `seed` is the bootstrap's."""
     return score(
         predictions.labels,
         merged.argmax(axis=1),
@@ -160,10 +160,10 @@ def scores_of(predictions: Predictions, merged: Floats, seed: int = 0) -> Scores
 
 
 def _scores(predictions: Predictions, image_level: Floats, patient_level: Floats, seed: int) -> Scores:
-    scores = scores_of(predictions, image_level, seed)
+    scores = score_probabilities(predictions, image_level, seed)
     if patient_level is image_level:
         return scores
-    patients = scores_of(predictions, patient_level, seed)
+    patients = score_probabilities(predictions, patient_level, seed)
     return replace(scores, pl=patients.pl, pl_interval=patients.pl_interval)
 
 

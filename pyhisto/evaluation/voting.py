@@ -1,7 +1,7 @@
-"""How the probabilities of patches, branches and models become one decision an image.
+"""How the probabilities of patches, branches and models become one decision per image.
 
 Everywhere n is images, m patches of an image, c classes; a decision is the class of largest probability, the lower
-number where two are equal.
+number if two are equal.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def model_max(models: Sequence[Floats]) -> Floats:
 def notebook_patches(patches: Floats) -> Floats:
     """The authors' published notebook: undecided patches (|p0 - p1| < 0.3) are dropped, the rest averaged.
 
-    Shape (n, m, 2) -> (n, 2). Theirs divides by zero where an image loses all of its patches; here such an image keeps
+    Shape (n, m, 2) -> (n, 2). Theirs divides by zero if an image loses all of its patches; here such an image keeps
     them all, that is, its plain average decides.
     """
     decided = np.abs(patches[..., 0] - patches[..., 1]) >= NOTEBOOK_MARGIN

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pyhisto.hierarchy.systems import NodeScore, SystemScore
 from pyhisto.hierarchy.tree import BELOW, CARCI, LEAVES
-from pyhisto.tables.drawing import COLOURS, Drawing, grid
+from pyhisto.tables.drawing import COLOURS, Drawing, make_panels
 
 PLACES = {CARCI.name: (0.5, 0.86), BELOW[0].name: (0.25, 0.48), BELOW[1].name: (0.75, 0.48)}
 LEAF_PLACES = dict(zip(LEAVES, ((0.125, 0.1), (0.375, 0.1), (0.625, 0.1), (0.875, 0.1)), strict=True))
@@ -44,8 +44,8 @@ def tree_drawing(score: SystemScore) -> Drawing:
 
 def confusion_drawing(scores: Sequence[SystemScore]) -> Drawing:
     """Confusion matrices, a panel a system."""
-    figure, axes = grid(len(scores), 3, 4.3, 3.9)
-    for score, place in zip(scores, axes, strict=False):
+    figure, panels = make_panels(len(scores), 3, 4.3, 3.9)
+    for score, place in zip(scores, panels, strict=False):
         table = score.table
         share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
         place.imshow(share, cmap="Blues", vmin=0, vmax=1)

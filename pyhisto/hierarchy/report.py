@@ -3,21 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
+from pyhisto.evaluation.folds import to_percent
+from pyhisto.evaluation.remarks import SYNTHETIC
 from pyhisto.files import write_text
 from pyhisto.hierarchy.decide import PAPERS_ROUTING
 from pyhisto.hierarchy.drawings import confusion_drawing, tree_drawing
 from pyhisto.hierarchy.predictions import Predictions
 from pyhisto.hierarchy.systems import Choice, SystemScore, discordant, score_node
 from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES
-from pyhisto.study.paper.beside import Printed, read_printed
-from pyhisto.tables.drawing import save
-from pyhisto.tables.html import SYNTHETIC, figure, page, paragraph, table_html
-from pyhisto.tables.table import Cell, Column, Table, percent, write_tables
-from pyhisto.tables.written import written_report
+from pyhisto.study.paper.printed import Printed, read_printed
+from pyhisto.tables.drawing import save_drawing
+from pyhisto.tables.formats import write_tables
+from pyhisto.tables.outputs import replaced_report
+from pyhisto.tables.pages import Block, Page, Paragraph, Picture, Section, TableBlock, tabulate_seconds, to_html
+from pyhisto.tables.table import Cell, Column, Table
 
 TABLE_1 = Printed("kone2018_table1", "Table 1 of Kone & Boulmane 2018", None)
 SIGNIFICANT = 0.05
@@ -56,43 +58,48 @@ def write_report(folder: Path, evaluation: Evaluation, settings: Mapping[str, An
     `settings` (run.json): title, data (a sentence), synthetic, dataset ("bach": the paper's numbers are put beside),
     seconds (step -> seconds); the rest is shown as it is.
     """
-    synthetic = bool(settings.get("synthetic"))
-    tables = all_tables(evaluation, beside_paper=settings.get("dataset") == "bach" and not synthetic)
+    tables = all_tables(evaluation, beside_paper=settings.get("dataset") == "bach" and not settings.get("synthetic"))
     trees = [score for score in evaluation.scores if score.system.is_tree and score.routing == PAPERS_ROUTING]
     drawn = [*map(tree_drawing, trees), *([confusion_drawing(evaluation.scores)] if evaluation.scores else [])]
-    title = str(settings.get("title", "The tree of Kone & Boulmane 2018"))
-    by_name = {table.name: table_html(table) for table in tables}
-    paper = by_name.get("tree_table1") or paragraph(
+    with replaced_report(folder) as made:
+        write_tables(made, tables)
+        figures = [Picture(save_drawing(drawing, made), drawing.caption) for drawing in drawn]
+        write_text(made / "report.html", to_html(_make_page(evaluation, settings, tables, figures)))
+    return folder / "report.html", tables
+
+
+def _make_page(
+    evaluation: Evaluation, settings: Mapping[str, Any], tables: Sequence[Table], figures: Sequence[Picture]
+) -> Page:
+    """What stands in which section of the report."""
+    synthetic = bool(settings.get("synthetic"))
+    by_name: dict[str, Block] = {table.name: TableBlock(table) for table in tables}
+    not_compared = Paragraph(
         "Not compared: the data are synthetic."
         if synthetic
         else 'Not compared: run.json does not say "dataset": "bach".'
     )
-    seconds = settings.get("seconds")
-    times: list[list[Cell]] = []
-    if isinstance(seconds, dict):
-        times = [
-            [step, float(value) if isinstance(value, int | float) else str(value)] for step, value in seconds.items()
-        ]
-    banner = SYNTHETIC if synthetic else "" if evaluation.split == "test" else VALIDATION
-    lead = f'<p class="lead">{escape(str(settings.get("data", "")))}</p>' if settings.get("data") else ""
-    with written_report(folder) as made:
-        write_tables(made, tables)
-        figures = "".join(figure(save(drawing, made), drawing.caption) for drawing in drawn)
-        sections = [
-            (
-                "result",
-                "Result",
-                by_name.get("tree_systems", "") + "".join(map(paragraph, verdicts(evaluation.scores))),
-            ),
-            ("gap", "0.99 and 0.81", paragraph(GAP) + paragraph(split_sentence(evaluation))),
-            ("paper", "Beside the paper", paper),
-            ("figures", "Figures", figures),
-            ("networks", "Every network", by_name["tree_networks"] + by_name.get("tree_choices", "")),
-            ("time", "Time", _times(times)),
-        ]
-        content = page(title, banner, lead, sections, settings, program="tools/evaluate_tree.py")
-        write_text(made / "report.html", content)
-    return folder / "report.html", tables
+
+    def present(*names: str) -> list[Block]:
+        return [by_name[name] for name in names if name in by_name]
+
+    results = [*present("tree_systems"), *map(Paragraph, verdicts(evaluation.scores))]
+    gap = [Paragraph(text) for text in (GAP, split_sentence(evaluation)) if text]
+    return Page(
+        title=str(settings.get("title", "The tree of Kone & Boulmane 2018")),
+        banner=SYNTHETIC if synthetic else "" if evaluation.split == "test" else VALIDATION,
+        lead=[str(settings["data"])] if settings.get("data") else [],
+        sections=[
+            Section("result", "Result", results),
+            Section("gap", "0.99 and 0.81", gap),
+            Section("paper", "Beside the paper", present("tree_table1") or [not_compared]),
+            Section("figures", "Figures", figures),
+            Section("networks", "Every network", present("tree_networks", "tree_choices")),
+            Section("time", "Time", tabulate_seconds(settings.get("seconds"))),
+        ],
+        settings=settings,
+        program="tools/evaluate_tree.py",
+    )
 
 
 VALIDATION = (
@@ -120,7 +127,7 @@ def systems_table(evaluation: Evaluation) -> Table:
     ]
     rows: list[list[Cell]] = []
     for score in evaluation.scores:
-        nodes = {node.node: percent(node.rate, node.interval) for node in score.nodes}
+        nodes = {node.node: to_percent(node.rate, node.interval) for node in score.nodes}
         rows.append(
             [
                 score.system.name,
@@ -128,8 +135,8 @@ def systems_table(evaluation: Evaluation) -> Table:
                 score.images,
                 len(set(score.patients.tolist())),
                 100 * score.majority,
-                percent(score.rate, score.interval),
-                percent(score.patient_rate, score.patient_interval),
+                to_percent(score.rate, score.interval),
+                to_percent(score.patient_rate, score.patient_interval),
                 score.kappa,
                 *(nodes.get(node) for node in NODES),
             ]
@@ -158,9 +165,9 @@ def networks_table(evaluation: Evaluation) -> Table:
         on_validation = None
         if known is not None and evaluation.validation is not None:
             own = score_node(node, known, evaluation.validation)
-            on_validation = percent(own.rate, own.interval)
+            on_validation = to_percent(own.rate, own.interval)
         rows.append(
-            [node, model, score.images, 100 * score.majority, percent(score.rate, score.interval), on_validation]
+            [node, model, score.images, 100 * score.majority, to_percent(score.rate, score.interval), on_validation]
         )
     note = "Percent, with Wilson's 95% interval. A network that was trained on the validation images has no rate there."
     return Table("tree_networks", "Every network by itself", columns, rows, [note])
@@ -233,7 +240,3 @@ def split_sentence(evaluation: Evaluation) -> str:
     kinds = Counter(evaluation.predictions.split_by)
     said = "; ".join(f"{count} images {SPLITS[kind]}" for kind, count in kinds.items() if kind in SPLITS)
     return f"This report's {evaluation.split} images: {said}." if said else ""
-
-
-def _times(rows: list[list[Cell]]) -> str:
-    return table_html(Table("time", "Seconds of each step", [Column("step"), Column("seconds")], rows)) if rows else ""

@@ -1,0 +1,1 @@
+"""A study: a results folder, its scores, and the tables, figures and report that are made of them."""

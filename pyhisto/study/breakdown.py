@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyhisto.evaluation.metrics import confusion
 from pyhisto.manifest import Row
 from pyhisto.study.results import Experiment
-from pyhisto.study.scores import Scored, groups
+from pyhisto.study.scores import Scored, group_folds
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Mistake:
     """Of the class that was named."""
 
 
-def confusions(scored: Sequence[Scored]) -> list[Confusion]:
+def count_confusions(scored: Sequence[Scored]) -> list[Confusion]:
     """Of every strategy of every stage at every magnification."""
     found = []
-    for magnification, label, folds in groups(scored):
+    for magnification, label, folds in group_folds(scored):
         for strategy in folds[0].probabilities:
             have = [one for one in folds if strategy in one.probabilities]
             classes = max(one.probabilities[strategy].shape[1] for one in have)
@@ -66,8 +66,8 @@ def confusions(scored: Sequence[Scored]) -> list[Confusion]:
     return found
 
 
-def judged_patients(scored: Sequence[Scored]) -> list[JudgedPatient]:
-    """Everybody who was tested, by magnification, class and name; judged by what stands for each stage."""
+def judge_patients(scored: Sequence[Scored]) -> list[JudgedPatient]:
+    """Every tested patient, by magnification, class and name; judged by the strategy that stands for each stage."""
     right: dict[tuple[str | None, int, str], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
     subtypes: dict[tuple[str | None, int, str], set[str]] = defaultdict(set)
     for one in scored:
@@ -92,8 +92,8 @@ def judged_patients(scored: Sequence[Scored]) -> list[JudgedPatient]:
     ]
 
 
-def mistakes(scored: Sequence[Scored]) -> Iterator[Mistake]:
-    """Every image that what stands for a stage names wrongly, in the order of the stages and images."""
+def find_mistakes(scored: Sequence[Scored]) -> Iterator[Mistake]:
+    """Every image that the strategy which stands for a stage names wrongly, in the order of the stages and images."""
     for one in scored:
         rows = _rows(one.experiment)
         named, probabilities = one.decided[one.best], one.probabilities[one.best]
@@ -111,10 +111,10 @@ def mistakes(scored: Sequence[Scored]) -> Iterator[Mistake]:
             )
 
 
-def surest_by_patient(found: Sequence[Mistake], most: int) -> list[Mistake]:
-    """At most `most` of the mistakes: of each patient the surest, then of each the second, ...; one patient together.
+def select_surest(found: Sequence[Mistake], most: int) -> list[Mistake]:
+    """At most `most` of the mistakes: of each patient the surest, then of each the second, ...; ordered by patient.
 
-    So nobody fills the sheet alone. The same image is taken once, however many folds or bags misjudged it.
+    So no patient fills the sheet alone. An image is taken once, however many folds or bags misjudged it.
     """
     by_patient: dict[str, list[Mistake]] = defaultdict(list)
     seen: set[str] = set()

@@ -7,53 +7,53 @@ import cv2
 
 from pyhisto.manifest import resolve
 from pyhisto.preprocessing.images import Image, read_image
-from pyhisto.study.breakdown import Confusion, Mistake, surest_by_patient
+from pyhisto.study.breakdown import Confusion, Mistake, select_surest
 from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY
-from pyhisto.tables.drawing import COLOURS, Drawing, grid
+from pyhisto.tables.drawing import COLOURS, Drawing, make_panels
 
 MAX_MISTAKES = 24
 THUMBNAIL = 280
 """The longer side of a picture on the sheet, pixels."""
 
 
-def confusion_drawing(found: Sequence[Confusion], results: Results) -> Drawing:
-    """A panel a matrix: counts, shaded by the share of the true class."""
-    figure, axes = grid(len(found), 3, 3.1, 2.9)
-    for one, place in zip(found, axes, strict=False):
+def draw_confusion(found: Sequence[Confusion], results: Results) -> Drawing:
+    """One panel per matrix: counts, shaded by the share of the true class."""
+    figure, panels = make_panels(len(found), 3, 3.1, 2.9)
+    for one, panel in zip(found, panels, strict=False):
         names = [results.class_name(label) for label in range(len(one.counts))]
         shares = one.counts / one.counts.sum(axis=1, keepdims=True).clip(min=1)
-        place.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for row, counts in enumerate(one.counts.tolist()):
             for column, number in enumerate(counts):
                 colour = "white" if shares[row, column] > 0.6 else "#1f2933"
                 text = f"{number}\n{100 * shares[row, column]:.0f}%"
-                place.text(column, row, text, ha="center", va="center", color=colour)
-        place.set_xticks(range(len(names)), names, fontsize="small")
-        place.set_yticks(range(len(names)), names, fontsize="small", rotation=90, va="center")
-        place.set(xlabel="named", ylabel="true")
+                panel.text(column, row, text, ha="center", va="center", color=colour)
+        panel.set_xticks(range(len(names)), names, fontsize="small")
+        panel.set_yticks(range(len(names)), names, fontsize="small", rotation=90, va="center")
+        panel.set(xlabel="named", ylabel="true")
         magnification = "" if one.magnification is None else f", {one.magnification}X"
-        place.set_title(f"{one.stage}{magnification}\n{SUMMARY[one.strategy]}", fontsize="medium")
+        panel.set_title(f"{one.stage}{magnification}\n{SUMMARY[one.strategy]}", fontsize="medium")
     caption = "Confusion matrices: test images of all folds together, and their share of the true class."
     return Drawing("confusion", caption, figure)
 
 
-def mistakes_sheet(found: Sequence[Mistake], results: Results, root: Path) -> Drawing | None:
+def draw_mistakes(found: Sequence[Mistake], results: Results, root: Path) -> Drawing | None:
     """The surest mistakes of one stage, by patient, each over its true class, what it was named, and its patient.
 
-    `root` is the folder that the images' names count from. None where there is no mistake. Raises InputError where an
+    `root` is the folder that the images' names count from. None if there is no mistake. Raises InputError if an
     image is not there, or does not decode.
     """
-    shown = surest_by_patient(found, MAX_MISTAKES)
+    shown = select_surest(found, MAX_MISTAKES)
     if not shown:
         return None
     several = len({mistake.experiment.magnification for mistake in found}) > 1
-    figure, axes = grid(len(shown), 4, 2.75, 2.4)
-    for mistake, place in zip(shown, axes, strict=False):
-        place.imshow(_thumbnail(resolve(root, mistake.image)))
-        place.set_xticks([])
-        place.set_yticks([])
-        for edge in place.spines.values():
+    figure, panels = make_panels(len(shown), 4, 2.75, 2.4)
+    for mistake, panel in zip(shown, panels, strict=False):
+        panel.imshow(_thumbnail(resolve(root, mistake.image)))
+        panel.set_xticks([])
+        panel.set_yticks([])
+        for edge in panel.spines.values():
             edge.set(color=COLOURS[1 + mistake.label % 5], linewidth=2)
         subtype = f" ({mistake.subtype})" if mistake.subtype else ""
         at = f", {mistake.experiment.magnification}X" if several else ""
@@ -62,7 +62,7 @@ def mistakes_sheet(found: Sequence[Mistake], results: Results, root: Path) -> Dr
             f"named {results.class_name(mistake.named)}, p = {mistake.probability:.2f}",
             f"patient {mistake.patient}{at}",
         )
-        place.set_title("\n".join(lines), fontsize="small", loc="left", pad=4)
+        panel.set_title("\n".join(lines), fontsize="small", loc="left", pad=4)
     images, patients = len({m.image for m in found}), len({m.patient for m in found})
     some = f"{len(shown)} of the {images}" if len(shown) < images else f"The {images}"
     caption = (

@@ -7,11 +7,11 @@ from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY
 from pyhisto.tables.table import Cell, Column, Table
 
-STANDS = "Decisions of the hybrid; of the branch that there is where there is no hybrid."
+STANDS = "Decisions of the hybrid; of the branch that there is if there is no hybrid."
 
 
 def confusion_table(found: Sequence[Confusion], results: Results) -> Table:
-    """A row a true class."""
+    """One row per true class."""
     classes = max(one.counts.shape[0] for one in found)
     columns = [*map(Column, ("magnification", "stage", "strategy", "true class", "images"))]
     columns += [Column(f"named {results.class_name(label)}") for label in range(classes)]
@@ -28,7 +28,7 @@ def confusion_table(found: Sequence[Confusion], results: Results) -> Table:
 
 
 def patient_table(found: Sequence[JudgedPatient], results: Results) -> Table:
-    """A row a patient, a column a stage."""
+    """One row per patient, one column per stage."""
     stages = list(dict.fromkeys(stage for one in found for stage in one.right))
     columns = [*map(Column, ("magnification", "patient", "class", "subtypes", "images"))]
     columns += [Column(f"{stage}, right %") for stage in stages]
@@ -46,13 +46,13 @@ def patient_table(found: Sequence[JudgedPatient], results: Results) -> Table:
     notes = [
         STANDS,
         "images: of all folds and bags together; one that several of them tested counts as often.",
-        "The patient level rate PL is the mean of a fold's patients (eq. 9, 10).",
+        "The patient level rate PL is the mean over a fold's patients (eq. 9, 10).",
     ]
     return Table("patients", "Every tested patient", columns, rows, notes).without_empty_columns()
 
 
 def mistakes_table(found: Iterable[Mistake], results: Results) -> Table:
-    """A row an image that was named wrongly."""
+    """One row per image that was named wrongly."""
     columns = [*map(Column, ("magnification", "fold", "bag", "stage", "image", "patient", "subtype", "true class"))]
     columns += [Column("named"), Column("probability", 3)]
     rows: list[list[Cell]] = [

@@ -1,4 +1,4 @@
-"""The study of the faulty re-run of ref. [11] (tools/collapse_study.py), as a table and a figure."""
+"""The study of the faulty re-run of ref. [11], as a table and a figure; `pyhisto.study.collapse_training` runs it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,8 +8,9 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.files import read_object
-from pyhisto.tables.drawing import COLOURS, Drawing, grid
-from pyhisto.tables.table import Cell, Column, Table, to_text
+from pyhisto.tables.drawing import COLOURS, Drawing, make_panels
+from pyhisto.tables.formats import to_text
+from pyhisto.tables.table import Cell, Column, Table
 
 FILE = Path("collapse", "collapse.json")
 """Where the study's result lies in a results folder."""
@@ -30,7 +31,7 @@ NOTES = (
 
 
 def read_collapse(folder: Path) -> Mapping[str, Any] | None:
-    """The study in a results folder; None where there is none. Raises InputError where it is damaged."""
+    """The study in a results folder; None if there is none. Raises InputError if it is damaged."""
     path = folder / FILE
     if not path.is_file():
         return None
@@ -39,14 +40,14 @@ def read_collapse(folder: Path) -> Mapping[str, Any] | None:
         raise InputError(f"{path}: holds no form; run tools/collapse_study.py again")
     try:  # what can be shown is sound
         to_text(collapse_table(content))
-        collapse_drawing(content)
+        draw_collapse(content)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
         raise InputError(f"{path}: not what tools/collapse_study.py writes; run it again") from None
     return content
 
 
 def collapse_table(content: Mapping[str, Any]) -> Table:
-    """A row a form of the network."""
+    """One row per form of the network."""
     columns = [*map(Column, ("pooling", "weight decay")), Column("patches"), Column("untrained answers")]
     columns += [Column("answers"), Column("spread", 4), Column("malignant"), Column("right"), Column("majority")]
     columns += [Column("mean weight", 2)]
@@ -72,31 +73,31 @@ def collapse_table(content: Mapping[str, Any]) -> Table:
     return Table("collapse", title, columns, rows, NOTES)
 
 
-def collapse_drawing(content: Mapping[str, Any]) -> Drawing:
-    """A panel a form: malignant's score less benign's of each patch, before and after training, by class."""
+def draw_collapse(content: Mapping[str, Any]) -> Drawing:
+    """One panel per form: malignant's score less benign's of each patch, before and after training, by class."""
     forms: Sequence[Mapping[str, Any]] = content["forms"]
-    figure, axes = grid(len(forms), 2, 4.6, 2.7)
+    figure, panels = make_panels(len(forms), 2, 4.6, 2.7)
     generator = np.random.default_rng(0)
-    for form, place in zip(forms, axes, strict=True):
+    for form, panel in zip(forms, panels, strict=True):
         for stage, when in enumerate(("untrained", "trained")):
             for label, colour in enumerate((COLOURS[1], COLOURS[2])):
                 values = [value for value, own in form[when]["scores"] if own == label and value is not None]
                 spread = 3 * stage + label + generator.uniform(-0.3, 0.3, len(values))
                 name = ("benign patches", "malignant patches")[label] if stage == 0 else None
-                place.scatter(spread, values, s=6, alpha=0.6, color=colour, linewidths=0, label=name)
+                panel.scatter(spread, values, s=6, alpha=0.6, color=colour, linewidths=0, label=name)
             if form[when]["answers"] is None:
-                place.text(3 * stage + 0.5, 0, "NaN", ha="center", va="center", fontsize="large", color=COLOURS[0])
-        place.axhline(0, color="#9ca3af", linewidth=1)
-        place.set_yscale("symlog", linthresh=0.01)
-        place.set_ylim(-100, 100)
-        place.set_yticks([-100, -1, -0.01, 0.01, 1, 100])
-        place.set_xticks([0.5, 3.5], ["untrained", "trained"])
-        place.set_xlim(-0.8, 4.8)
-        place.set_title(f"pooling {form['pooling']}, weight decay {form['weight_decay']:g}", fontsize="medium")
-        place.set_ylabel("malignant - benign", fontsize="small")
-        place.grid(axis="y", alpha=0.25)
+                panel.text(3 * stage + 0.5, 0, "NaN", ha="center", va="center", fontsize="large", color=COLOURS[0])
+        panel.axhline(0, color="#9ca3af", linewidth=1)
+        panel.set_yscale("symlog", linthresh=0.01)
+        panel.set_ylim(-100, 100)
+        panel.set_yticks([-100, -1, -0.01, 0.01, 1, 100])
+        panel.set_xticks([0.5, 3.5], ["untrained", "trained"])
+        panel.set_xlim(-0.8, 4.8)
+        panel.set_title(f"pooling {form['pooling']}, weight decay {form['weight_decay']:g}", fontsize="medium")
+        panel.set_ylabel("malignant - benign", fontsize="small")
+        panel.grid(axis="y", alpha=0.25)
     figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small", frameon=False
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize="small", frameon=False
     )
     caption = (
         "The patch network of [11] as Zhu et al. wrote it (poolings in place) and without that fault, with two weight "

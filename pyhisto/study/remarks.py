@@ -1,33 +1,28 @@
-"""What a reader has to know to read a report's figures rightly, in sentences; none where there is nothing to say."""
+"""What a reader has to know to read a report's figures rightly, in sentences; none if there is nothing to say."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import TypeAlias
 
 import numpy as np
 
-from pyhisto.evaluation.metrics import Scores
+from pyhisto.evaluation.folds import INTERVALS
+from pyhisto.evaluation.remarks import Rates, remark_on_scores
 from pyhisto.study.results import Experiment, Results, Timing
-from pyhisto.study.scores import SUMMARY, Scored, groups
-from pyhisto.study.splits import missing, share, untrained_subtypes
-from pyhisto.tables.table import Estimate, Table, shown
-
-IL, MAJORITY, AUC = attrgetter("il"), attrgetter("majority"), attrgetter("auc")
-MOST = 6
-"""Stages, or models, that a sentence names; the tables name all."""
+from pyhisto.study.scores import SUMMARY, Scored, group_folds
+from pyhisto.study.splits import compute_share, find_missing, find_untrained
+from pyhisto.tables.table import Table, format_cell
 
 LARGE = 10.0
 """Points from which on a difference to the paper wants an explanation; of kappa a hundredth of that."""
 SHIFT = 0.2
-"""From which on the classes' shares in training and test are said to differ."""
+"""The difference of a class's shares in training and test from which on it is told."""
 BUSY = 0.1
 """The share of the machine's cores from which on other processes disturb a timing."""
 
 
-def about_missing(results: Results) -> Iterator[str]:
+def remark_on_missing(results: Results) -> Iterator[str]:
     """How much of the data set is not there."""
-    for (magnification, there), _ in missing(results).items():
+    for (magnification, there), _ in find_missing(results).items():
         if there.missing:
             at = f" at {magnification}X" if magnification else ""
             left = f"{there.found:,} ({100 * there.found / there.expected:.1f}%)"
@@ -37,30 +32,30 @@ def about_missing(results: Results) -> Iterator[str]:
             )
 
 
-def about_splits(results: Results) -> Iterator[str]:
+def remark_on_splits(results: Results) -> Iterator[str]:
     """Subtypes that no network trained on, classes of other shares in test than in training; what else was noted."""
     for experiment in results.experiments:
-        yield from _about_splits(experiment, results)
+        yield from _about_split(experiment, results)
     yield from dict.fromkeys(
-        _about(experiment, note)
+        _name_experiment(experiment, note)
         for experiment in results.experiments
         for note in experiment.notes
-        if "are missing" not in note  # about_missing says it
+        if "are missing" not in note  # remark_on_missing says it
     )
 
 
-def _about_splits(experiment: Experiment, results: Results) -> Iterator[str]:
+def _about_split(experiment: Experiment, results: Results) -> Iterator[str]:
     """What one experiment's splits do to its figures."""
-    untrained = untrained_subtypes(experiment.manifest)
+    untrained = find_untrained(experiment.manifest)
     if untrained:
         named = ", ".join(
-            f"{one.subtype} ({results.class_name(one.label)}; {_counted(one.count.images, 'image')}, "
-            f"{_counted(one.count.patients, 'patient')})"
+            f"{one.subtype} ({results.class_name(one.label)}; {_count(one.count.images, 'image')}, "
+            f"{_count(one.count.patients, 'patient')})"
             for one in untrained
         )
-        yield _about(experiment, f"in the test part and not in the training part: {named}.")
+        yield _name_experiment(experiment, f"in the test part and not in the training part: {named}.")
     shares = [
-        (label, share(experiment.manifest, "train", label), share(experiment.manifest, "test", label))
+        (label, compute_share(experiment.manifest, "train", label), compute_share(experiment.manifest, "test", label))
         for label in sorted({row.label for row in experiment.manifest})
     ]
     far = [
@@ -71,52 +66,18 @@ def _about_splits(experiment: Experiment, results: Results) -> Iterator[str]:
     ]
     if far:
         # Of two classes the second says the same.
-        yield _about(experiment, f"{far[0] if len(shares) == 2 else '; '.join(far)}.")
+        yield _name_experiment(experiment, f"{far[0] if len(shares) == 2 else '; '.join(far)}.")
 
 
-Rates: TypeAlias = Mapping[str, Sequence[Scores]]
-"""What a network, or a strategy, is called -> its scores, one a fold."""
-
-
-def about_rates(scored: Sequence[Scored]) -> Iterator[str]:
+def remark_on_rates(scored: Sequence[Scored]) -> Iterator[str]:
     """Rates of a study below what no network is needed for, and orders worse than chance."""
     found: dict[str, Rates] = {}
-    for magnification, label, folds in groups(scored):
+    for magnification, label, folds in group_folds(scored):
         found[f"{label}{f' at {magnification}X' if magnification else ''}"] = {
             name: [result.scores for one in folds if (result := one.result(strategy)) is not None]
             for strategy, name in SUMMARY.items()
         }
-    yield from about_scores(found, len(frozenset().union(*(one.patients for one in scored))))
-
-
-def about_scores(found: Mapping[str, Rates], patients: int) -> Iterator[str]:
-    """Rates below what no network is needed for, and orders worse than chance; `patients` were tested in all."""
-    below, inverted = [], []
-    for where, rates in found.items():
-        mean = {
-            name: [float(np.mean([of(s) for s in scores])) for of in (IL, MAJORITY, AUC)]
-            for name, scores in rates.items()
-            if scores
-        }
-        low = [f"{name} {100 * il:.1f}" for name, (il, majority, _) in mean.items() if il < majority]
-        if low:
-            majority = 100 * float(np.mean([majority for _, majority, _ in mean.values()]))
-            below.append(f"{where}, {', '.join(low)}, majority {majority:.1f}")
-        turned = [f"{name} {auc:.3f}" for name, (_, _, auc) in mean.items() if auc < 0.5]
-        if turned:
-            inverted.append(f"{where}, {', '.join(turned)}")
-    if below:
-        yield (
-            "IL below the majority rate, which always naming the most frequent class of the test images reaches "
-            f"without any network: {_listed(below)}."
-        )
-    if inverted:
-        yield (
-            f"AUC below 0.5, the value of chance: {_listed(inverted)}. Benign images get the higher probability of "
-            f"malignant more often than malignant ones do: what was learnt of the training patients does not hold for "
-            f"these {patients} patients, if it is more than chance. To turn the answers round because of that would be "
-            "to fit the test images."
-        )
+    yield from remark_on_scores(found, len(frozenset().union(*(one.patients for one in scored))))
 
 
 @dataclass(frozen=True)
@@ -128,7 +89,7 @@ class Far:
     large: bool
 
 
-def about_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: bool) -> Iterator[str]:
+def remark_on_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: bool) -> Iterator[str]:
     """How many figures are far from the printed ones; of tables whose columns are ours, the paper's and "diff".
 
     `differs`: whether the run is known not to follow the paper's protocol.
@@ -140,7 +101,7 @@ def about_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: bool
     furthest = max(large, key=lambda far: abs(far.points))
     yield (
         f"{len(large)} of {len(every)} figures are more than {LARGE:g} points (kappa: {LARGE / 100:g}) from the "
-        f"printed ones; the furthest, by {shown(furthest.points)}, is {furthest.name}. "
+        f"printed ones; the furthest, by {format_cell(furthest.points)}, is {furthest.name}. "
         + (
             "This run is not the paper's (what differs is listed below): its figures neither reproduce the printed "
             "ones nor contradict them."
@@ -148,7 +109,7 @@ def about_paper(tables: Sequence[Table], scored: Sequence[Scored], differs: bool
             else "Nothing is known in which this run differs from the paper's protocol."
         )
     )
-    for magnification, label, folds in groups(scored)[:1]:
+    for magnification, label, folds in group_folds(scored)[:1]:
         if len(folds) == 1:
             yield from _uncertain(magnification, label, folds[0])
 
@@ -158,10 +119,7 @@ def _uncertain(magnification: str | None, label: str, one: Scored) -> Iterator[s
     result = one.result(one.best)
     if result is not None:
         s = result.scores
-        il, pl = (
-            shown(Estimate(100 * rate, 100 * interval.low, 100 * interval.high))
-            for rate, interval in ((s.il, s.il_interval), (s.pl, s.pl_interval))
-        )
+        il, pl = (format_cell(interval(s)) for interval in INTERVALS.values())
         at = f" at {magnification}X" if magnification else ""
         yield (
             f"What {s.images} images of {s.patients} patients can tell: {label}{at}, {SUMMARY[one.best]}, IL {il}, PL "
@@ -169,7 +127,7 @@ def _uncertain(magnification: str | None, label: str, one: Scored) -> Iterator[s
         )
 
 
-def about_times(scored: Sequence[Scored]) -> Iterator[str]:
+def remark_on_times(scored: Sequence[Scored]) -> Iterator[str]:
     """How the forward times were measured, and whether the machine was busy with other things."""
     timings = [
         branch.timing for one in scored for branch in one.stage.branches.values() if branch.forward_ms is not None
@@ -195,8 +153,8 @@ def about_times(scored: Sequence[Scored]) -> Iterator[str]:
         )
 
 
-def _about(experiment: Experiment, sentence: str) -> str:
-    """The sentence, behind the name of the experiment that it is about; alone where there is one alone."""
+def _name_experiment(experiment: Experiment, sentence: str) -> str:
+    """The sentence, behind the name of the experiment that it is about; alone if there is only one."""
     parts = [
         text
         for value, text in (
@@ -222,15 +180,10 @@ def _far(table: Table) -> Iterator[Far]:
                 yield Far(name, cell, abs(cell) * scale > LARGE)
 
 
-def _listed(parts: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    return "; ".join(parts[:MOST]) + (f"; and {len(parts) - MOST} more" if len(parts) > MOST else "")
-
-
 def _spread(timing: Timing) -> float:
     """How far the rounds lie apart, in parts of their median."""
     return (max(timing.rounds) - min(timing.rounds)) / float(np.median(timing.rounds)) if timing.rounds else 0.0
 
 
-def _counted(number: int, what: str) -> str:
+def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"

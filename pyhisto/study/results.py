@@ -46,7 +46,7 @@ class Branch:
     """Of one forward pass of one image."""
     caffemodel_bytes: int | None
     sparse_bytes: int | None
-    """Of the same weights where zeros take a bit each."""
+    """Of the same weights if a zero takes one bit."""
     forward_ms: float | None
     """A forward pass of one batch, as `caffe time` measures it."""
     timing: Timing
@@ -71,7 +71,7 @@ class Stage:
 
     @property
     def predictions(self) -> list[Path]:
-        """The prediction files of all branches."""
+        """The predictions files of all branches."""
         return [path for branch in self.branches.values() for path in branch.predictions]
 
 
@@ -99,13 +99,13 @@ class Experiment:
     """Of the paper's bagging: the bags of a fold are tested on the same images."""
     stages: tuple[Stage, ...]
     manifest: tuple[Row, ...] = field(default=(), compare=False, repr=False)
-    """Its images and splits; empty where the folder has no manifest.csv."""
+    """Its images and splits; empty if the folder has no manifest.csv."""
     missing: Missing | None = field(default=None, compare=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What else was noted when its manifest was made."""
 
     @property
-    def place(self) -> tuple[str | None, str | None, str | None]:
+    def key(self) -> tuple[str | None, str | None, str | None]:
         """Which one it is among the experiments of a study."""
         return self.fold, self.magnification, self.bag
 
@@ -141,8 +141,15 @@ class Results:
         return str(names[label]) if isinstance(names, list) and label < len(names) else f"class {label}"
 
 
+def pruning_ratio(stage: Stage, results: Results) -> float | None:
+    """A stage's pruning ratio O: its own setting; else 0 before, and the run's ratio after pruning."""
+    named: Mapping[str, object] = {"before": 0.0, "after": results.settings.get("ratio")}
+    value = stage.settings.get("ratio", named.get(stage.name))
+    return float(value) if isinstance(value, int | float) else None
+
+
 def read_results(folder: Path) -> Results:
-    """Read a results folder. Raises InputError where there is none, or a file in it is damaged."""
+    """Read a results folder. Raises InputError if there is none, or a file in it is damaged."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the results folder of a run")
@@ -151,7 +158,7 @@ def read_results(folder: Path) -> Results:
     top = Experiment(None, None if magnification is None else str(magnification), None, ())
     stages = settings.get("stages")
     names = [str(name) for name in stages] if isinstance(stages, list) else ["before", "after"]
-    experiments = tuple(_experiments(folder, top, names))
+    experiments = tuple(_find_experiments(folder, top, names))
     if not any(stage.predictions for experiment in experiments for stage in experiment.stages):
         raise InputError(f"{folder}: has no <stage>/global/predictions.csv or <stage>/local/predictions.csv")
     return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
@@ -161,8 +168,8 @@ LEVELS = {"fold": r"fold(\w+)", "magnification": r"(\d+)X", "bag": r"bag(\w+)"}
 """Attribute of Experiment -> the folders that stand for it."""
 
 
-def _experiments(folder: Path, place: Experiment, names: Sequence[str]) -> Iterator[Experiment]:
-    """The experiments in a folder, whose `place` is known, and in the folders of it that are levels.
+def _find_experiments(folder: Path, levels: Experiment, names: Sequence[str]) -> Iterator[Experiment]:
+    """The experiments in a folder, whose own levels are known, and in its folders that stand for further levels.
 
     Stages come in the order of `names`, then those that are not among them.
     """
@@ -173,11 +180,11 @@ def _experiments(folder: Path, place: Experiment, names: Sequence[str]) -> Itera
     stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
     if stages:
         read = tuple(_read_stage(path) for path in sorted(stages, key=order))
-        yield replace(place, stages=read, **_read_manifest(folder / "manifest.csv"))
+        yield replace(levels, stages=read, **_read_manifest(folder / "manifest.csv"))
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):
-                yield from _experiments(path, replace(place, **{level: match[1]}), names)  # type: ignore[arg-type]
+                yield from _find_experiments(path, replace(levels, **{level: match[1]}), names)  # type: ignore[arg-type]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -239,7 +246,7 @@ def _number(value: Any, kind: Any) -> Any:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is no file."""
+    """A JSON object; empty if there is no file."""
     return read_object(path) if path.is_file() else {}
 
 

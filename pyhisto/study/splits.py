@@ -14,7 +14,7 @@ class Count:
 
     images: int
     patients: int
-    """Slides where no patient is known, images where no slide is."""
+    """Slides if no patient is known, images if no slide is."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Part:
     label: int
     count: Count
     subtypes: Mapping[str, Count]
-    """By subtype, sorted; empty where the data set knows none."""
+    """By subtype, sorted; empty if the data set knows none."""
 
 
 @dataclass(frozen=True)
@@ -38,40 +38,42 @@ class Untrained:
     """In the test part."""
 
 
-def count(rows: Sequence[Row]) -> Count:
+def count_rows(rows: Sequence[Row]) -> Count:
     """Images and patients."""
     return Count(len(rows), len({row.group for row in rows}))
 
 
-def parts(rows: Sequence[Row]) -> list[Part]:
+def count_parts(rows: Sequence[Row]) -> list[Part]:
     """Every class of every split that has images, in the order of SPLITS and classes."""
     found: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         if row.split:
             found[row.split, row.label].append(row)
     keys = sorted(found, key=lambda key: (SPLITS.index(key[0]), key[1]))
-    return [Part(*key, count(found[key]), _by_subtype(found[key])) for key in keys]
+    return [Part(*key, count_rows(found[key]), _by_subtype(found[key])) for key in keys]
 
 
-def untrained_subtypes(rows: Sequence[Row]) -> list[Untrained]:
+def find_untrained(rows: Sequence[Row]) -> list[Untrained]:
     """The subtypes that are tested and never trained on, by class and name."""
-    trained = {(part.label, subtype) for part in parts(rows) if part.split == "train" for subtype in part.subtypes}
+    trained = {
+        (part.label, subtype) for part in count_parts(rows) if part.split == "train" for subtype in part.subtypes
+    }
     return [
         Untrained(subtype, part.label, own)
-        for part in parts(rows)
+        for part in count_parts(rows)
         if part.split == "test"
         for subtype, own in part.subtypes.items()
         if (part.label, subtype) not in trained
     ]
 
 
-def share(rows: Sequence[Row], split: str, label: int) -> float | None:
-    """The share of a split's images that are of a class; None where the split has no image."""
+def compute_share(rows: Sequence[Row], split: str, label: int) -> float | None:
+    """The share of a split's images that are of a class; None if the split has no image."""
     labels = [row.label for row in rows if row.split == split]
     return labels.count(label) / len(labels) if labels else None
 
 
-def missing(results: Results) -> dict[tuple[str | None, Missing], list[Experiment]]:
+def find_missing(results: Results) -> dict[tuple[str | None, Missing], list[Experiment]]:
     """(Magnification, how much of the data set is there) -> the experiments of which that was noted."""
     found: dict[tuple[str | None, Missing], list[Experiment]] = defaultdict(list)
     for experiment in results.experiments:
@@ -85,4 +87,4 @@ def _by_subtype(rows: Sequence[Row]) -> dict[str, Count]:
     for row in rows:
         if row.subtype:
             found[row.subtype].append(row)
-    return {subtype: count(found[subtype]) for subtype in sorted(found)}
+    return {subtype: count_rows(found[subtype]) for subtype in sorted(found)}

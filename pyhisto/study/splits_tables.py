@@ -3,19 +3,19 @@
 from collections.abc import Mapping
 
 from pyhisto.study.results import Experiment, Results
-from pyhisto.study.splits import Count, missing, parts
+from pyhisto.study.splits import Count, count_parts, find_missing
 from pyhisto.tables.table import Cell, Column, Table
 
 NOTES = (
-    "patients: whom the manifest names; slides where it names none. In brackets, the patients of a subtype.",
-    "train: what the networks learnt from; val: held out of it, for the learning curves; test: what all rates are of.",
+    "patients: whom the manifest names; slides if it names none. In brackets, the patients of a subtype.",
+    "train: what the networks learnt from; val: held out of it, for the learning curves; test: what all rates count.",
 )
 
 
 def missing_table(results: Results) -> Table | None:
-    """How many images the data set has and how many are there; None where no manifest says so."""
+    """How many images the data set has and how many are there; None if no manifest says so."""
     rows: list[list[Cell]] = []
-    for (magnification, there), experiments in missing(results).items():
+    for (magnification, there), experiments in find_missing(results).items():
         folds = sorted({experiment.fold for experiment in experiments if experiment.fold is not None})
         rows.append(
             [
@@ -35,7 +35,7 @@ def missing_table(results: Results) -> Table | None:
 
 
 def splits_table(results: Results) -> Table | None:
-    """Images, patients and subtypes of each class in each split; None where no experiment has a manifest."""
+    """Images, patients and subtypes of each class in each split; None if no experiment has a manifest."""
     rows = [
         [experiment.magnification, experiment.fold, experiment.bag, *row]
         for experiment in results.experiments
@@ -56,7 +56,7 @@ def _rows(experiment: Experiment, results: Results) -> list[list[Cell]]:
             part.count.patients,
             _subtypes(part.subtypes) or None,
         ]
-        for part in parts(experiment.manifest)
+        for part in count_parts(experiment.manifest)
     ]
 
 

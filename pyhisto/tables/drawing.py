@@ -1,4 +1,4 @@
-"""What all figures share: saved as PNG and SVG, the same bytes each time; colours; grids of panels."""
+"""What all figures share: colours, panels, and that they are saved as PNG and SVG, the same bytes each time."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Drawing:
     figure: Figure
 
 
-def save(drawing: Drawing, folder: Path) -> Path:
+def save_drawing(drawing: Drawing, folder: Path) -> Path:
     """Write folder/figures/<name>.png and .svg; returns the PNG's path."""
     _take_literally(drawing.figure)
     png = folder / "figures" / f"{drawing.name}.png"
@@ -33,20 +33,23 @@ def save(drawing: Drawing, folder: Path) -> Path:
     return png
 
 
-def grid(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+def make_panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A figure of `count` panels of a size in inches; those left over in the last row are hidden."""
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for place in axes[count:]:
-        place.set_visible(False)
-    return figure, axes
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for panel in panels[count:]:
+        panel.set_visible(False)
+    return figure, panels
 
 
 def _take_literally(figure: Figure) -> None:
-    """No text is a formula, whatever a stage or a patient is called, but for the numbers of logarithmic axes."""
+    """Keep matplotlib from reading text as a formula, whatever a stage or a patient is called.
+
+    The numbers of logarithmic axes are formulas, and stay so.
+    """
     numbers = {
         id(text)
         for axes in figure.axes

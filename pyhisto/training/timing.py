@@ -5,7 +5,7 @@ import re
 import resource
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -66,17 +66,22 @@ class Rounds:
 
 
 def time_in_turns(
-    models: Sequence[tuple[Path, int]], rounds: int, iterations: int
+    models: Sequence[tuple[Path, int]],
+    rounds: int,
+    iterations: int,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[list[Rounds], float | None]:
     """Run `caffe time` on each (deploy prototxt, its batch) in turns, so that what slows the machine slows all alike.
 
+    Every other round goes through them backwards. `progress` sees the rounds go by.
+
     Returns each network's rounds, and how many cores the machine's other processes used meanwhile, on average (None
-    where the system does not say). Raises InputError where Caffe refuses a network.
+    if the system does not say). Raises InputError if Caffe refuses a network.
     """
     taken: list[list[Timing]] = [[] for _ in models]
     began, all_before, own_before = time.monotonic(), _all_processes(), _own_processes()
-    for _ in range(rounds):
-        for (model, batch), timings in zip(models, taken, strict=True):
+    for number in progress(range(rounds)):
+        for (model, batch), timings in list(zip(models, taken, strict=True))[:: -1 if number % 2 else 1]:
             timings.append(caffe_time(model, batch, iterations))
     all_after, own, seconds = _all_processes(), _own_processes() - own_before, time.monotonic() - began
     others = None

@@ -1,14 +1,18 @@
+from collections.abc import Callable
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
+from numpy.typing import NDArray
 
 from pyhisto.evaluation import voting
 
 
-def both(*malignant: float) -> np.ndarray:
+def both(*malignant: float) -> NDArray[np.floating]:
     """Probabilities of two classes from those of the second; one image."""
     return np.array([[[1 - p, p] for p in malignant]])
 
@@ -63,7 +67,7 @@ def test_notebook_hybrid_weighs_the_local_branch() -> None:
     assert_allclose(voting.notebook_hybrid(np.array([[0.8, 0.2]]), np.array([[0.2, 0.8]]), 3), [[0.65, 0.35]])
 
 
-def patch_probabilities() -> st.SearchStrategy[np.ndarray]:
+def patch_probabilities() -> st.SearchStrategy[NDArray[np.floating]]:
     raw = arrays(np.float64, (4, 15, 3), elements=st.floats(0.01, 1))
     return raw.map(lambda values: values / values.sum(axis=2, keepdims=True))
 
@@ -71,7 +75,9 @@ def patch_probabilities() -> st.SearchStrategy[np.ndarray]:
 @settings(deadline=None)
 @given(patch_probabilities(), st.randoms())
 @pytest.mark.parametrize("merge", [voting.average, voting.majority])
-def test_merging_patches_gives_probabilities_whatever_their_order(merge, patches, random) -> None:
+def test_merging_patches_gives_probabilities_whatever_their_order(
+    merge: Callable[[NDArray[np.floating]], NDArray[np.floating]], patches: NDArray[np.floating], random: Random
+) -> None:
     merged = merge(patches)
     assert_allclose(merged.sum(axis=1), 1)
     order = list(range(15))
@@ -81,7 +87,7 @@ def test_merging_patches_gives_probabilities_whatever_their_order(merge, patches
 
 @settings(deadline=None)
 @given(patch_probabilities())
-def test_lambda_1_is_local_and_0_is_global(patches) -> None:
+def test_lambda_1_is_local_and_0_is_global(patches: NDArray[np.floating]) -> None:
     local, whole = voting.average(patches), patches[:, 0]
     assert_allclose(voting.hybrid(local, whole, 1), local)
     assert_allclose(voting.hybrid(local, whole, 0), whole)

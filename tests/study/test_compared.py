@@ -8,7 +8,10 @@ from made_up import write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import Row, write_predictions
-from pyhisto.study.compared import compare, judge, lines, read_methods, table_8, table_9
+from pyhisto.study.compared.beside import table_8, table_9
+from pyhisto.study.compared.comparison import compare_methods
+from pyhisto.study.compared.methods import read_methods
+from pyhisto.study.compared.scores import group_methods, score_method
 from pyhisto.study.report import write_report
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
@@ -31,7 +34,7 @@ def write_model(path: Path, model: str, malignant: list[float], patches: tuple[s
 
 
 def right(wrong: int, sure: float = 0.8) -> list[float]:
-    """Malignant's probabilities; the first `wrong` images are misjudged."""
+    """Malignant's probabilities; the first `wrong` images are misscored_methods."""
     return [sure if (n % 2 == 1) != (n < wrong) else 1 - sure for n in range(IMAGES)]
 
 
@@ -55,7 +58,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_models_and_fusions_are_scored(results: Path) -> None:
-    by_name = {method.name: judge(method) for method in read_methods(results)}
+    by_name = {method.name: score_method(method) for method in read_methods(results)}
     spanhol = by_name["spanhol2016"]
     assert spanhol.method.levels == {"fold": "1", "magnification": "100"}
     rates = {name: scores.il for name, scores in spanhol.rows.items()}
@@ -73,7 +76,7 @@ def test_models_and_fusions_are_scored(results: Path) -> None:
 def test_rows_beside_the_hybrid_and_the_paper(results: Path) -> None:
     read = read_results(results)
     scored = score_results(read)
-    comparison = compare(read, scored)
+    comparison = compare_methods(read, scored)
     (table,) = comparison.main
     rows = {str(row[1]): row for row in table.rows}
     heads = [column.name for column in table.columns]
@@ -96,8 +99,8 @@ def test_rows_beside_the_hybrid_and_the_paper(results: Path) -> None:
 
 
 def test_table_9_has_the_four_models_and_max_fusion(results: Path) -> None:
-    judged = [judge(method) for method in read_methods(results)]
-    rows = {(row[0], row[1]): row[2:] for row in table_9(judged).rows}
+    scored_methods = [score_method(method) for method in read_methods(results)]
+    rows = {(row[0], row[1]): row[2:] for row in table_9(scored_methods).rows}
     ours, paper, difference = rows["IL", "Max fusion"]
     assert isinstance(ours, Spread)
     assert (ours.mean, paper, difference) == pytest.approx((60, 79.3, 60 - 79.3))
@@ -108,7 +111,7 @@ def test_table_9_has_the_four_models_and_max_fusion(results: Path) -> None:
 def test_synthetic_data_stand_beside_nothing(results: Path) -> None:
     (results / "run.json").write_text(json.dumps({"synthetic": True, "dataset": "breakhis"}))
     read = read_results(results)
-    comparison = compare(read, score_results(read))
+    comparison = compare_methods(read, score_results(read))
     assert comparison.beside == []
     assert [table.name for table in comparison.details] == ["compared_models", "table7_compared"]
 
@@ -117,9 +120,9 @@ def test_several_folds_are_mean_and_spread(results: Path) -> None:
     second = results / "fold2" / "100X" / "compared" / "bayramoglu2016_single"
     write_model(second / "predictions.csv", "single task", right(2))
     (second / "method.json").write_text(json.dumps({"label": "Bayramoglu 2016 [17], single task"}))
-    rows = lines([judge(method) for method in read_methods(results)], [])
+    rows = group_methods([score_method(method) for method in read_methods(results)], [])
     (line,) = [line for line in rows if line.name == "bayramoglu2016_single"]
-    assert len(line.scores) == 2 and line.images == 20 and line.patients == 5
+    assert len(line.folds) == 2 and line.images == 20 and line.patients == 5
     (record,) = [row for row in table_8(rows).rows if row[0] == "IL" and "[17]" in str(row[1])]
     ours = record[2]
     assert isinstance(ours, Spread)
@@ -131,12 +134,12 @@ def test_bags_are_tested_on_the_same_images(results: Path) -> None:
         place = results / f"bag{bag}" / "compared" / "spanhol2016"
         write_model(place / "predictions.csv", "32x32 random", right(bag))
         (place / "method.json").write_text(json.dumps({"label": "Spanhol 2016 [11]"}))
-    judged = [judge(method) for method in read_methods(results) if "bag" in method.levels]
-    (line,) = lines(judged, [])
-    assert line.images == 10 and len(line.scores) == 2
-    assert {row[1]: row[2] for row in table_9(judged).rows if row[0] == "IL"} == {
-        "32x32 random": Spread(pytest.approx(85), pytest.approx(50**0.5))  # 90 and 80
-    }
+    scored_methods = [score_method(method) for method in read_methods(results) if "bag" in method.levels]
+    (line,) = group_methods(scored_methods, [])
+    assert line.images == 10 and len(line.folds) == 2
+    (ours,) = (row[2] for row in table_9(scored_methods).rows if row[:2] == ["IL", "32x32 random"])
+    assert isinstance(ours, Spread)
+    assert (ours.mean, ours.std) == pytest.approx((85, 50**0.5))  # 90 and 80
 
 
 def test_the_control_stands_last_and_is_explained(results: Path) -> None:
@@ -144,7 +147,7 @@ def test_the_control_stands_last_and_is_explained(results: Path) -> None:
     write_model(control / "predictions.csv", "Lab + LR", right(3))
     (control / "method.json").write_text(json.dumps({"label": "colour alone (control)"}))
     read = read_results(results)
-    comparison = compare(read, score_results(read))
+    comparison = compare_methods(read, score_results(read))
     (table,) = comparison.main
     names = [column.name for column in table.columns]
     row = dict(zip(names, table.rows[-1], strict=True))
@@ -170,4 +173,4 @@ def test_in_the_report(results: Path) -> None:
 def test_damage_is_one_line(results: Path, content: str) -> None:
     (results / "fold1/100X/compared/spanhol2016/method.json").write_text(content)
     with pytest.raises(InputError):
-        [judge(method) for method in read_methods(results)]
+        [score_method(method) for method in read_methods(results)]

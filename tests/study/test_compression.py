@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from made_up import write_stage
 
-from pyhisto.study.compression import compression_drawings, states
+from pyhisto.study.compression import find_states
+from pyhisto.study.compression_figures import draw_compression
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
 
@@ -17,7 +18,7 @@ def stage(folder: Path, name: str, wrong: int, sparse_bytes: int = 15081096, **s
 
 def names(folder: Path) -> list[str]:
     results = read_results(folder)
-    return [drawing.name for drawing in compression_drawings(results, score_results(results))]
+    return [drawing.name for drawing in draw_compression(results, score_results(results))]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def study(tmp_path: Path) -> Path:
 
 def test_states(study: Path) -> None:
     results = read_results(study)
-    found = states(results, score_results(results))
+    found = find_states(results, score_results(results))
     assert [(s.method, s.ratio, s.loops, s.il.value) for s in found] == [
         ("channel pruning", 0, None, 90),
         ("channel pruning", 0.5, 1, 90),
@@ -65,6 +66,6 @@ def test_folds_are_averaged(tmp_path: Path) -> None:
     for fold, wrong in (("fold1", 1), ("fold2", 3)):
         stage(tmp_path / fold, "O_0.5", wrong, ratio=0.5, loops=1)
     results = read_results(tmp_path)
-    (state,) = states(results, score_results(results))
+    (state,) = find_states(results, score_results(results))
     # 90 and 70: mean 80, standard deviation 14.14
     assert state.il.value == pytest.approx(80) and state.il.high == pytest.approx(94.1421, abs=1e-4)

@@ -7,12 +7,12 @@ from made_up import write_splits, write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.study.results import Missing, read_results
-from pyhisto.study.splits import Count, missing, parts, share, untrained_subtypes
+from pyhisto.study.splits import Count, compute_share, count_parts, find_missing, find_untrained
 from pyhisto.study.splits_tables import missing_table, splits_table
 
 
 def test_every_class_of_every_split(tmp_path: Path) -> None:
-    found = {(part.split, part.label): part for part in parts(write_splits(tmp_path))}
+    found = {(part.split, part.label): part for part in count_parts(write_splits(tmp_path))}
     assert list(found) == [("train", 0), ("train", 1), ("val", 0), ("test", 0), ("test", 1)]
     # Ten test images of five patients, of each patient one benign and one malignant.
     assert found["test", 0].count == found["test", 1].count == Count(images=5, patients=5)
@@ -20,14 +20,18 @@ def test_every_class_of_every_split(tmp_path: Path) -> None:
 
 
 def test_subtypes_that_no_network_trained_on(tmp_path: Path) -> None:
-    (only,) = untrained_subtypes(write_splits(tmp_path))
+    (only,) = find_untrained(write_splits(tmp_path))
     assert (only.subtype, only.label, only.count) == ("A", 0, Count(5, 5))
 
 
 def test_shares_of_a_class(tmp_path: Path) -> None:
     rows = write_splits(tmp_path)
-    assert (share(rows, "train", 1), share(rows, "val", 1), share(rows, "test", 1)) == (0.5, 0, 0.5)
-    assert share([row for row in rows if row.split == "val"], "test", 0) is None
+    assert (compute_share(rows, "train", 1), compute_share(rows, "val", 1), compute_share(rows, "test", 1)) == (
+        0.5,
+        0,
+        0.5,
+    )
+    assert compute_share([row for row in rows if row.split == "val"], "test", 0) is None
 
 
 def test_tables_of_two_folds(tmp_path: Path) -> None:
@@ -36,7 +40,7 @@ def test_tables_of_two_folds(tmp_path: Path) -> None:
         write_stage(experiment / "before", wrong=1, cost=False)
         write_splits(experiment, {"expected": 2081, "missing": 1659, "notes": ["n"]})
     results = read_results(tmp_path)
-    assert list(missing(results)) == [("100", Missing(2081, 1659))]
+    assert list(find_missing(results)) == [("100", Missing(2081, 1659))]
     table = missing_table(results)
     assert table is not None and table.headings[:2] == ["magnification", "folds"]
     assert table.cells() == [["100", "1, 2", "2,081", "422", "1,659", "79.7"]]

@@ -1,6 +1,6 @@
 import pytest
 
-from pyhisto.study.paper.beside import BREAKHIS, MAGNIFICATIONS, read_printed
+from pyhisto.study.paper.printed import BREAKHIS, MAGNIFICATIONS, read_printed
 
 
 def cell(table: list[dict[str, str]], metric: str, strategy: str, magnification: str) -> float:

@@ -245,7 +245,7 @@ def test_the_data_and_what_was_wrong(root: Path, single: Path) -> None:
     done = report(root, single, "--root", images)
     assert done.returncode == 0, done.stderr
     text = (single / "report.html").read_text()
-    assert "1,659 of the data set&#x27;s 2,081 images are missing" in text
+    assert "1,659 of the data set&#39;s 2,081 images are missing" in text
     assert "In the test part and not in the training part: A (benign; 5 images, 5 patients)." in text
     for name in ("missing", "splits", "confusion", "patients", "mistakes"):
         assert (single / f"tables/{name}.csv").is_file() and (single / f"tables/{name}.md").is_file()

@@ -12,7 +12,7 @@ from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.lint import lint
 from pyhisto.nets.patch_cnn import PatchCNN
 from pyhisto.proto import to_text
-from pyhisto.study.collapse import collapse_drawing, collapse_table, read_collapse
+from pyhisto.study.collapse import collapse_table, draw_collapse, read_collapse
 
 pytestmark = pytest.mark.caffe
 
@@ -55,7 +55,7 @@ def test_poolings_in_place_lose_the_image_and_the_same_network_without_them_does
     assert [row[0] for row in collapse_table(content).rows] == [
         name for name in ("own top", "in place", "in place, as on a GPU") for _ in range(2)
     ]
-    assert len(collapse_drawing(content).figure.axes) == 6
+    assert len(draw_collapse(content).figure.axes) == 6
 
 
 def test_the_lint_tells_them_apart(tmp_path: Path) -> None:

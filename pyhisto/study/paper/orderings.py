@@ -1,7 +1,7 @@
-"""What the paper says is better than what (Tables 3 and 5, fig. 10, 12 and 13), asked of our own results.
+"""What the paper says is better than what (Tables 3 and 5, fig. 10, 12 and 13), and whether it holds here.
 
 Both sides of a comparison are tested on the same images, so that their difference has an interval of its own, narrower
-than what the two intervals suggest. An ordering holds, or does not, where that interval leaves out zero.
+than what the two intervals suggest. An ordering holds, or does not, if that interval leaves out zero.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from pyhisto.evaluation.folds import to_percent
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.study.compression import DNS, JOINT, METHOD, State, fewest_loops, states
+from pyhisto.study.compression import DNS, JOINT, METHOD, State, fewest_loops, find_states
 from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY, Scored
-from pyhisto.tables.table import Cell, Column, Table, percent
+from pyhisto.tables.table import Cell, Column, Table
 
 HYBRID = "3"
 COLLAPSE = 0.95
@@ -39,8 +40,8 @@ class Ordering:
 
 
 def orderings_table(results: Results, scored: Sequence[Scored]) -> Table | None:
-    """Every ordering of the paper for which there are results, with the difference in IL; None where there is none."""
-    every = states(results, scored)
+    """Every ordering of the paper for which there are results, with the difference in IL; None if there is none."""
+    every = find_states(results, scored)
     rows: list[list[Cell]] = []
     for magnification in dict.fromkeys(state.magnification for state in every):
         for ordering in _orderings([state for state in every if state.magnification == magnification]):
@@ -55,8 +56,8 @@ def orderings_table(results: Results, scored: Sequence[Scored]) -> Table | None:
         "IL in percent. difference: first minus second on the same images, with a 95% interval from a bootstrap over "
         "patients (all folds' images together). It knows the spread over test patients, not over trainings; and a "
         "compressed network has trained on since: what it gains on the one before may come from that.",
-        'holds, does not hold: zero lies outside the interval. "within noise": where the paper says no worse, and the '
-        'interval has zero in it; "not shown": where it says better or worse, and the interval has zero in it.',
+        'holds, does not hold: zero lies outside the interval. "within noise": if the paper says no worse, and the '
+        'interval has zero in it; "not shown": if it says better or worse, and the interval has zero in it.',
     ]
     title = "The orderings that the paper reports, and whether they hold here"
     return Table("orderings", title, columns, rows, notes).without_empty_columns()
@@ -91,25 +92,25 @@ def _versus(claim: str, first: State, second: State, expected: Expected) -> Orde
 
 
 def _row(ordering: Ordering) -> list[Cell] | None:
-    """The comparison's cells; None where no fold has both sides."""
+    """The comparison's cells; None if no fold has both sides."""
     found = _differences(ordering.first, ordering.second)
     if found is None:
         return None
     first, second, interval = found
     names = [_name(side) for side in (ordering.first, ordering.second)]
     verdict = _verdict(ordering.expected, interval)
-    return [ordering.claim, *names, 100 * first, 100 * second, percent(first - second, interval), verdict]
+    return [ordering.claim, *names, 100 * first, 100 * second, to_percent(first - second, interval), verdict]
 
 
 def _differences(first: Side, second: Side) -> tuple[float, float, Interval] | None:
     """IL of both sides over the folds that both have, and the interval of their difference."""
-    seconds = {one.experiment.place: one for one in second[0].folds if second[1] in one.correct}
+    seconds = {one.experiment.key: one for one in second[0].folds if second[1] in one.correct}
     pairs = [
-        (one, seconds[one.experiment.place])
+        (one, seconds[one.experiment.key])
         for one in first[0].folds
         if first[1] in one.correct
-        and one.experiment.place in seconds
-        and one.images == seconds[one.experiment.place].images
+        and one.experiment.key in seconds
+        and one.images == seconds[one.experiment.key].images
     ]
     if not pairs:
         return None

@@ -1,13 +1,13 @@
-"""In what a run differs from the paper's protocol: what a difference between its figures and the printed ones means."""
+"""How a run differs from the paper's protocol, without which its figures cannot be compared with the printed ones."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pyhisto.nets.solvers import ZHU_2019
-from pyhisto.study.paper.beside import MAGNIFICATIONS
+from pyhisto.study.paper.printed import MAGNIFICATIONS
 from pyhisto.study.results import Results
-from pyhisto.study.splits import missing
+from pyhisto.study.splits import find_missing
 from pyhisto.tables.table import Cell, Column, Table
 
 FOLDS = 5
@@ -41,20 +41,20 @@ class Difference:
     paper: str
 
 
-def differences(results: Results) -> list[Difference]:
+def find_differences(results: Results) -> list[Difference]:
     """As far as run.json and the folder say; in the order of how much they tend to matter."""
     return [*_images(results), *_settings(results)]
 
 
 def protocol_table(results: Results) -> Table | None:
-    """The differences as a table; None where none is known."""
-    rows: list[list[Cell]] = [[each.what, each.here, each.paper] for each in differences(results)]
+    """The differences as a table; None if none is known."""
+    rows: list[list[Cell]] = [[each.what, each.here, each.paper] for each in find_differences(results)]
     columns = [Column("what differs"), Column("here"), Column("the paper")]
     return Table("protocol", "What differs from the paper's protocol", columns, rows) if rows else None
 
 
 def _images(results: Results) -> Iterator[Difference]:
-    for (magnification, there), _ in missing(results).items():
+    for (magnification, there), _ in find_missing(results).items():
         if there.missing:
             at = f" at {magnification}X" if magnification else ""
             yield Difference(f"images{at}, training and test", f"{there.found:,}", f"{there.expected:,}")

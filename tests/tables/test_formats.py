@@ -1,15 +1,9 @@
+"""The forms of a table."""
+
 from pathlib import Path
 
-from pyhisto.tables.table import (
-    Column,
-    Estimate,
-    Spread,
-    Table,
-    to_csv,
-    to_markdown,
-    to_text,
-    write_tables,
-)
+from pyhisto.tables.formats import to_csv, to_markdown, to_text, write_tables
+from pyhisto.tables.table import Column, Estimate, Spread, Table
 
 TABLE = Table(
     "t",

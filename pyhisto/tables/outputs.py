@@ -1,4 +1,4 @@
-"""What a report wrote: so that the next one takes away what it does not write again, and nothing else."""
+"""What a report wrote: so that the next one removes what it does not write again, and nothing else."""
 
 import json
 from collections.abc import Iterator
@@ -9,30 +9,30 @@ from pyhisto.errors import InputError
 from pyhisto.files import filled_folder, read_object, write_text
 
 INDEX = "report.json"
-PLACES = ("tables", "figures")
+FOLDERS = ("tables", "figures")
 
 
 @contextmanager
-def written_report(folder: Path) -> Iterator[Path]:
+def replaced_report(folder: Path) -> Iterator[Path]:
     """Yield an empty folder for a report; what is put into it goes into `folder`, all together.
 
-    The tables and figures that only an earlier report left in `folder` then go. Only plain names in tables/ and
-    figures/ that the earlier report noted are ever removed.
+    The tables and figures that only an earlier report left in `folder` are then removed: only plain names in tables/
+    and figures/ that the earlier report noted.
     """
-    before = set(_noted(folder / INDEX))
+    before = set(_read_index(folder / INDEX))
     with filled_folder(folder) as made:
         yield made
-        files = (path for place in PLACES for path in (made / place).glob("*"))
+        files = (path for name in FOLDERS for path in (made / name).glob("*"))
         names = sorted(path.relative_to(made).as_posix() for path in files)
         write_text(made / INDEX, json.dumps({"files": names}, indent=1) + "\n")
     for name in before - set(names):
-        place, _, file = name.partition("/")
-        if place in PLACES and file == Path(file).name:
+        parent, _, file = name.partition("/")
+        if parent in FOLDERS and file == Path(file).name:
             (folder / name).unlink(missing_ok=True)
 
 
-def _noted(index: Path) -> list[str]:
-    """What the earlier report noted; nothing where there is none, or its note is damaged."""
+def _read_index(index: Path) -> list[str]:
+    """What the earlier report noted; nothing if there is none, or its note is damaged."""
     try:
         files = read_object(index)["files"]
     except (InputError, KeyError):
