@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pyhisto.graph import Graph
 from pyhisto.proto import Net, NetParameter, set_blob, to_text, write_weights
@@ -26,7 +27,7 @@ def random_weights(graphs: Iterable[Graph], seed: int = 0) -> Net:
     """A caffemodel for all layers of the graphs, scaled so that activations neither vanish nor explode."""
     generator = np.random.default_rng(seed)
     weights, done = NetParameter(), set()
-    shared: dict[str, np.ndarray] = {}
+    shared: dict[str, NDArray[np.floating]] = {}
     for graph in graphs:
         for node in graph.nodes:
             if not node.param_shapes or node.name in done:
@@ -42,7 +43,9 @@ def random_weights(graphs: Iterable[Graph], seed: int = 0) -> Net:
     return weights
 
 
-def _values(generator: np.random.Generator, layer_type: str, index: int, shape: tuple[int, ...]) -> np.ndarray:
+def _values(
+    generator: np.random.Generator, layer_type: str, index: int, shape: tuple[int, ...]
+) -> NDArray[np.floating]:
     if layer_type == "BatchNorm":
         values = [generator.normal(0, 0.3, shape), generator.uniform(0.5, 1.5, shape), np.ones(shape)][index]
     elif layer_type == "Python":  # a SEP layer's state: nothing seen, nothing masked

@@ -30,7 +30,9 @@ def main() -> None:
         "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*SPANHOL_2015], metavar="D",
         help=f"of {', '.join(DESCRIPTORS)}; default the publication's: {', '.join(SPANHOL_2015)}",
     )  # fmt: skip
-    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one per core)"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="F", help="features file (npz); F.json beside it says from what"
     )

@@ -119,7 +119,7 @@ def lmdb_bytes(lengths: Iterable[int]) -> int:
 
 
 def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> None:
-    """Append a batch in one transaction; where the map is too small, enlarge it and begin the transaction again."""
+    """Append a batch in one transaction; if the map is too small, enlarge it and begin the transaction again."""
     while True:
         try:
             with environment.begin(write=True) as transaction:

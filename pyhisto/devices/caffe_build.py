@@ -49,7 +49,7 @@ class CaffeBuild:
 
 
 def find_build() -> CaffeBuild:
-    """Examine the `caffe` program in use. Raises InputError where there is none, or it does not start."""
+    """Examine the `caffe` program in use. Raises InputError if there is none, or it does not start."""
     program = find_caffe()
     # Without a card to see, both kinds fail at once, and no card is touched; only one says that it has no GPU half.
     done = subprocess.run(

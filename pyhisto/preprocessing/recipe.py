@@ -39,12 +39,12 @@ from pyhisto.preprocessing.patches import (
 )
 from pyhisto.preprocessing.stain import Stain
 
-Branch: TypeAlias = Literal["global", "local", "window", "random", "centre", "crops"]
-BRANCHES: tuple[Branch, ...] = ("global", "local")
+Cut: TypeAlias = Literal["global", "local", "window", "random", "centre", "crops"]
+BRANCHES: tuple[Cut, ...] = ("global", "local")
 """The paper's hybrid: the whole image, and 15 patches."""
-CUTS: tuple[Branch, ...] = get_args(Branch)
-"""Those; the two ways of cutting of ref. [11], sliding window and random patches; and Kone & Boulmane's: the central
-square, or three squares side by side."""
+CUTS: tuple[Cut, ...] = get_args(Cut)
+"""How an image can be cut into network inputs: as the paper's two branches do; as ref. [11] does, by a sliding window
+or at random; or as Kone & Boulmane do, the central square, or three squares side by side."""
 
 Interpolation: TypeAlias = Literal["linear", "area"]
 INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
@@ -59,7 +59,8 @@ MAX_PATCH = 128
 class Preprocessing:
     """From an image (H x W x 3, uint8, BGR) to what the network gets."""
 
-    branch: Branch
+    branch: Cut
+    """How an image is cut; in the file, and on the command line, it is called the branch."""
     size: int = 224
     """Side of the network's input, pixels."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -9,7 +9,7 @@ from pyhisto.learning_curve import Point
 from pyhisto.training.run import Watch
 
 LINE_EVERY = 15.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines if there is no terminal."""
 
 
 class Progress:

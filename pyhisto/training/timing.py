@@ -30,7 +30,7 @@ class Timing:
 
 
 def caffe_time(model: Path, batch: int, iterations: int, gpu: int | None = None) -> Timing:
-    """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError where Caffe refuses it."""
+    """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError if Caffe refuses it."""
     command = [str(find_caffe()), "time", "--model", str(model), "--iterations", str(iterations)]
     if gpu is not None:
         require_cards((gpu,), f"--gpu {gpu}", "leave out --gpu")
