@@ -16,7 +16,7 @@ from data_prep.datasets.splits import (
     pseudo_patients,
     with_test_slides,
 )
-from pyhisto.cli import Parser, positive
+from pyhisto.cli import Parser, natural, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
@@ -45,7 +45,7 @@ def add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--classes", type=int, choices=(2, 4), default=2, help="BACH: benign and cancer, or all four (default 2)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
 
 
 def add_manifest_options(parser: Parser) -> None:

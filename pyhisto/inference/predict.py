@@ -53,7 +53,7 @@ def check_agreement(deploy: Deploy, preprocessing: Preprocessing, branch: str, r
             f"{deploy.model}: its input is {_times(deploy.shape)}, the preprocessing makes {_times(wanted)}; "
             "generate the network with that --input-size, or give the --preprocessing it was trained with"
         )
-    trained = preprocessing.provenance.get("images", {}).get("train", {})
+    trained = preprocessing.provenance.images.get("train", {})
     if trained and len(trained) != deploy.classes:
         raise InputError(f"{deploy.model}: has {deploy.classes} classes, the training data {len(trained)}")
     highest = max(row.label for row in rows)
