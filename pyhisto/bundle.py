@@ -23,8 +23,9 @@ from pyhisto.files import read_object, reading, sha256
 from pyhisto.inference.condition import Reference
 from pyhisto.inference.deploy import Deploy, read_deploy
 from pyhisto.inference.predict import check_shape
+from pyhisto.lmdb_folder import RECIPE
 from pyhisto.manifest import check_relative
-from pyhisto.preprocessing.recipe import BRANCHES, FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import BRANCHES, Preprocessing
 
 FORMAT = 1
 DESCRIPTION, CARD, SUMS = "bundle.json", "MODEL_CARD.md", "SHA256SUMS"
@@ -260,9 +261,7 @@ def _network(
     folder: Path, shown: Path, sums: Mapping[str, str], description: Description, member: str, branch: str, name: str
 ) -> Network:
     check_relative(name, f"{shown}: {DESCRIPTION}")
-    unlisted = [
-        file for file in (DEPLOY, WEIGHTS, ONNX, FILE_NAME) if (PurePosixPath(name) / file).as_posix() not in sums
-    ]
+    unlisted = [file for file in (DEPLOY, WEIGHTS, ONNX, RECIPE) if (PurePosixPath(name) / file).as_posix() not in sums]
     if unlisted:
         raise InputError(f"{shown}: {SUMS} does not list {name}/{unlisted[0]}; bundle the model again")
     place = folder / name

@@ -16,7 +16,7 @@ from data_prep.datasets.splits import (
     pseudo_patients,
     with_test_slides,
 )
-from pyhisto.cli import Parser, positive
+from pyhisto.cli import Parser, natural, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
@@ -51,7 +51,7 @@ def add_data_options(parser: Parser) -> None:
         help="folder (a tree split/class/image or class/image): its first group finds the patient in an image's path",
     )  # fmt: skip
     patients.add_argument("--patients", type=Path, metavar="F", help="folder: CSV with the columns path and patient")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=natural, default=0)
 
 
 def add_manifest_options(parser: Parser) -> None:

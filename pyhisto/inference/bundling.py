@@ -36,13 +36,14 @@ from pyhisto.inference.drawing import draw_reliability
 from pyhisto.inference.evidence import find_head
 from pyhisto.inference.model import Model, Preparation, preparation
 from pyhisto.inference.pages import render
+from pyhisto.lmdb_folder import RECIPE
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, read_manifest, resolve
 from pyhisto.onnx.export import export, write_model
 from pyhisto.onnx.packages import load
 from pyhisto.onnx.proof import prove
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proof.demand import demand
 
 MOST_MEASURED = 1000
@@ -153,7 +154,7 @@ def _add_network(folder: Path, source: Source, member: str, several: bool, class
     place.mkdir(parents=True)
     shutil.copyfile(source.model, place / DEPLOY)
     shutil.copyfile(source.weights, place / WEIGHTS)
-    recipe = Preprocessing.load(source.lmdb if (source.lmdb / FILE_NAME).is_file() else source.lmdb / "train")
+    recipe = Preprocessing.load(source.lmdb if (source.lmdb / RECIPE).is_file() else source.lmdb / "train")
     recipe.save(place)
     deploy = read_deploy(place / DEPLOY, place / WEIGHTS)
     network = Network(member, source.branch, place, deploy, recipe)

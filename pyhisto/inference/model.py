@@ -13,6 +13,7 @@ from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
 from pyhisto.inference.engines import AUTO, ENGINES, Engine, fastest_engine, onnx_file_engine
 from pyhisto.inference.evidence import Head, contributions, find_head
+from pyhisto.lmdb_folder import Provenance
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 
@@ -157,7 +158,7 @@ def preparation(bundle: Bundle) -> Preparation:
     recipes: dict[str, Preprocessing] = {}
     keys = []
     for network in bundle.networks:
-        shared = replace(network.preprocessing, mean=(0.0, 0.0, 0.0), provenance={})
+        shared = replace(network.preprocessing, mean=(0.0, 0.0, 0.0), provenance=Provenance())
         keys.append(json.dumps(shared.to_json(), sort_keys=True))
         recipes.setdefault(keys[-1], shared)
     return Preparation(tuple(recipes.values()), tuple(list(recipes).index(key) for key in keys))

@@ -48,7 +48,7 @@ def check_agreement(deploy: Deploy, preprocessing: Preprocessing, branch: str, r
     if preprocessing.branch != branch:
         raise InputError(f"the preprocessing is that of the {preprocessing.branch} branch, not the {branch} one")
     check_shape(deploy, preprocessing)
-    trained = preprocessing.provenance.get("images", {}).get("train", {})
+    trained = preprocessing.provenance.images.get("train", {})
     if trained and len(trained) != deploy.classes:
         raise InputError(f"{deploy.model}: has {deploy.classes} classes, the training data {len(trained)}")
     highest = max(row.label for row in rows)

@@ -119,4 +119,5 @@ class Browser:
 
     @property
     def _seen(self) -> list[str]:
-        return self.__dict__.setdefault("_events", [])
+        events: list[str] = self.__dict__.setdefault("_events", [])
+        return events

@@ -2,9 +2,10 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 
-def spotted(seed: int, spots: int, size: tuple[int, int] = (60, 90)) -> np.ndarray:
+def spotted(seed: int, spots: int, size: tuple[int, int] = (60, 90)) -> NDArray[np.uint8]:
     """Pink with as many dark spots."""
     rng = np.random.default_rng(seed)
     image = np.clip(rng.normal((190, 140, 210), 8, (*size, 3)), 0, 255).astype(np.uint8)
