@@ -166,7 +166,7 @@ def test_the_recipe_stands_for_the_content_and_without_one_the_size_does(folder:
         {"images": {"train": {"benign": 1}}},
         {"records": {"train": "many"}},
         {"seed": 1.5},
-        {"augmentation": {"copies": 8}},
+        {"augmentation": {"max_shear": 0.1}},
         {"augmentation": {"copies": 8, "max_shear": 0.1, "zoom": [1]}},
     ],
 )
