@@ -6,6 +6,6 @@ beside other projects' modules. pyproject.toml alone can name folders so, but th
 
 from setuptools import find_packages, setup
 
-PROGRAMS = {"pyhisto.tools": "tools", "pyhisto.prototxt": "prototxt"}
+PLACES = {"pyhisto.tools": "tools", "pyhisto.prototxt": "prototxt", "pyhisto.models": "models"}
 
-setup(packages=[*find_packages(include=["data_prep*", "pyhisto*"]), *PROGRAMS], package_dir=PROGRAMS)
+setup(packages=[*find_packages(include=["data_prep*", "pyhisto*"]), *PLACES], package_dir=PLACES)

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.lmdb_images import build_command, make_images, seconds
-from data_prep.lmdbs.writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
+from pyhisto.lmdb_folder import LmdbFolder
 
 TARGET = 2.0
 
@@ -44,11 +45,12 @@ def main() -> None:
         plain = ["--branch", "global", "--size", arguments.size, "--stain", "none", "--augment", 0, "--record", "jpeg"]
         ours = seconds(build_command(folder, "ours", arguments.workers, *plain))
         pixels = {
-            key[11:].removesuffix("_"): decode_record(record)[0] for key, record in read_lmdb(folder / "ours/train")
+            key[11:].removesuffix("_"): decode_record(record)[0]
+            for key, record in LmdbFolder(folder / "ours/train").items()
         }
         largest = max(
             int(abs(decode_record(record)[0].astype(int) - pixels[key[9:]]).max())
-            for key, record in read_lmdb(folder / "theirs")
+            for key, record in LmdbFolder(folder / "theirs").items()
         )
     print(f"convert_imageset {theirs:.1f} s, build_lmdb.py {ours:.1f} s with {arguments.workers} workers")
     print(f"largest difference of a level between the decoded records: {largest}")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pyhisto.evaluation.predictions import COLUMNS
+from pyhisto.evaluation.predictions import LAYOUT
 from pyhisto.preprocessing.patches import IDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,7 +63,7 @@ def write_study(folder: Path) -> int:
                 path.parent.mkdir(parents=True)
                 with open(path, "w", newline="") as file:
                     writer = csv.writer(file, lineterminator="\n")
-                    writer.writerow([*COLUMNS, "p0", "p1"])
+                    writer.writerow([*LAYOUT.columns, "p0", "p1"])
                     for image, (label, patient) in enumerate(zip(labels, patients, strict=True)):
                         head = [
                             f"SOB/14-{patient}/{magnification}X/{image:04}.png",

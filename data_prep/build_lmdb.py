@@ -116,7 +116,7 @@ def main() -> None:
     recipe = build(rows, arguments.root, recipe, settings, arguments.out)
     for line in summary(rows):
         print(line)
-    records = ", ".join(f"{count} {split}" for split, count in recipe.provenance["records"].items())
+    records = ", ".join(f"{count} {split}" for split, count in recipe.provenance.records.items())
     print(f"{arguments.out}: {records} records; mean (BGR) " + " ".join(f"{level:.3f}" for level in recipe.mean))
     if arguments.verify:
         for line in verify_splits(arguments.out, arguments.root, arguments.workers):

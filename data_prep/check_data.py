@@ -1,6 +1,6 @@
 """Say what of a data set is there and what is missing, and find exact and near duplicates.
 
-Exit status 1 where a duplicate crosses splits, classes or patients.
+Exit status 1 if a duplicate crosses splits, classes or patients.
 """
 
 import os
@@ -19,7 +19,7 @@ def main() -> None:
     """Parse, read, compare, print."""
     parser = Parser(description=__doc__)
     add_data_options(parser)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     arguments = parser.parse_args()
     data = load_data(arguments)
     expected = breakhis.IMAGES if arguments.dataset == "breakhis" and arguments.folds is None else {}

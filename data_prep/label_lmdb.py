@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.lmdbs.build import MANIFEST_FILE
-from data_prep.lmdbs.writer import Spool, encode_record, read_lmdb
+from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.manifest import LMDBS, read_manifest
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         "--column", choices=("magnification", "subtype", "patient", "slide"), required=True, help="of the manifest"
     )
     arguments = parser.parse_args()
-    rows = read_manifest(arguments.lmdb / MANIFEST_FILE)
+    rows = read_manifest(LmdbFolder(arguments.lmdb).manifest)
     values = {row.path: getattr(row, arguments.column) for row in rows}
     classes = {value: number for number, value in enumerate(sorted(set(values.values()), key=_order))}
     labels = {path: classes[value] for path, value in values.items()}
@@ -43,7 +43,7 @@ def write_labels(folder: Path, out: Path, labels: dict[str, int]) -> None:
 
     `labels`: image's path in the manifest -> label. Raises InputError where a record's image is not in it.
     """
-    keys = [key for key, _ in read_lmdb(folder)]
+    keys = [key for key, _ in LmdbFolder(folder).items()]
     spool = Spool(out / "spool", len(keys))
     try:
         for rank, (image, end) in enumerate(_split_keys(keys)):

@@ -5,16 +5,14 @@ and the notes that are printed.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import pyhisto
 from data_prep.datasets.dataset import summary
 from data_prep.datasets.options import add_manifest_options, split_data
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
-from pyhisto.files import write_text
 from pyhisto.manifest import write_manifest
+from pyhisto.trail import write_trail
 
 
 def main() -> None:
@@ -26,14 +24,8 @@ def main() -> None:
     if arguments.out.suffix == ".json":
         raise InputError(f"{arguments.out}: is where the notes go; give the manifest another name, as manifest.csv")
     data = split_data(arguments)
-    facts = {
-        "program": "make_manifest",
-        "pyhisto": pyhisto.__version__,
-        "expected": data.expected,
-        "missing": data.missing,
-        "notes": data.notes,
-    }
-    write_text(arguments.out.with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
+    facts = {"expected": data.expected, "missing": data.missing, "notes": data.notes}
+    write_trail(arguments.out.with_suffix(".json"), "make_manifest", facts)
     write_manifest(arguments.out, data.rows)
     for line in summary(data.rows):
         print(line)

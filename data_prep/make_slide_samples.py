@@ -22,19 +22,14 @@ from data_prep.slides.annotations import CLASSES, Region, read_annotations
 from data_prep.slides.sharing import Counts, share, shortage
 from data_prep.slides.slide import (
     MAP_ROWS,
-    SCALES,
     THOROUGH,
     TRIES,
     Place,
-    Slide,
     choose_places,
-    coarser,
     draw_overview,
-    is_scale,
     label_map,
     read_samples,
     sample_window,
-    tissue_mask,
 )
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
@@ -42,6 +37,8 @@ from pyhisto.files import whole_folder
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.slide import SCALES, Slide, is_scale
+from pyhisto.preprocessing.tissue import coarser, tissue_mask
 
 SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif")
 

@@ -20,14 +20,14 @@ def main() -> None:
     parser.add_argument(
         "--patients", type=int, default=16, help="half benign, half malignant; at least 12 (default 16)"
     )
-    parser.add_argument("--images", type=int, default=8, help="images a patient (default 8)")
+    parser.add_argument("--images", type=int, default=8, help="images per patient (default 8)")
     parser.add_argument("--magnification", type=int, choices=(40, 100, 200, 400), default=100)
     parser.add_argument(
         "--difficulty", type=share, default=0.0, metavar="D",
         help="0: the classes look as different as drawn; 1: they look the same (default 0)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     arguments = parser.parse_args()
     if not 12 <= arguments.patients <= 9999:
         raise InputError(f"--patients {arguments.patients}: give 12 to 9999, so that every split has both classes")

@@ -36,7 +36,9 @@ def main() -> None:
         help="0: the classes look as different as drawn; 1: siblings look the same (default 0)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one per core)"
+    )
     arguments = parser.parse_args()
     if arguments.patients * arguments.images > 999:
         raise InputError(f"--patients {arguments.patients} --images {arguments.images}: a class has 999 images at most")

@@ -68,7 +68,7 @@ def parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--split", choices=get_args(SplitBy), default="patient",
-        help="what stays together: a patient (a slide, where no patient is known), or nothing, as in the paper",
+        help="what stays together: a patient (a slide, if no patient is known), or nothing, as in the paper",
     )  # fmt: skip
     parser.add_argument("--val-fraction", type=float, default=0.25, metavar="F", help="default %(default)s")
     parser.add_argument("--test-fraction", type=float, default=0.0, metavar="F", help="default 0, as in the paper")

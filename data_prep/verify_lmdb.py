@@ -12,7 +12,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--lmdb", type=Path, required=True, metavar="DIR", help="what build_lmdb.py made (its --out)")
     parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     arguments = parser.parse_args()
     for line in verify_splits(arguments.lmdb, arguments.root, arguments.workers):
         print(line)

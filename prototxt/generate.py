@@ -19,7 +19,8 @@ from pyhisto.cli import Parser, positive, run
 from pyhisto.devices.check import usable
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
-from pyhisto.nets.files import LmdbFolder, network_files
+from pyhisto.lmdb_folder import LmdbFolder
+from pyhisto.nets.files import even_batch_size, network_files
 from pyhisto.nets.inception_sep import FROZEN, InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
@@ -48,8 +49,9 @@ COMMITTED: dict[str, list[str]] = {
 class Data:
     """What a network's Data layers read."""
 
-    train: LmdbFolder
-    val: LmdbFolder
+    train: str
+    val: str
+    """Folders of LMDBs, as they are to stand in the prototxts; they need not exist yet."""
     batch_size: int
     """Of an iteration, on all cards together."""
     val_batch_size: int
@@ -79,15 +81,15 @@ class Network:
     def prototxts(self, arguments: Namespace, data: Data) -> Mapping[str, Net]:
         """File name without ending -> network. The mean is the training LMDB's where that says it."""
         given = {field.name: getattr(arguments, field.name) for field in fields(self.model) if field.name in arguments}
-        if mean := data.train.mean():
+        if mean := LmdbFolder(Path(data.train)).mean:
             given["mean"] = mean
         model = self.model(**given)
         nets = {
-            "train_val": model.train_val(data.train.source, data.val.source, data.card_batch_size, data.val_batch_size),
+            "train_val": model.train_val(data.train, data.val, data.card_batch_size, data.val_batch_size),
             "deploy": model.deploy(),
         }
         if isinstance(model, InceptionSEP):
-            nets["statistics"] = model.statistics(data.train.source, data.batch_size)
+            nets["statistics"] = model.statistics(data.train, data.batch_size)
         return nets
 
 
@@ -212,16 +214,17 @@ def main() -> None:
 def generate(arguments: Namespace, out: Path) -> Mapping[str, str]:
     """File name -> text of the network that the command line asks for, to lie in `out`."""
     network = NETWORKS[arguments.network]
-    train, val = LmdbFolder(arguments.train_lmdb), LmdbFolder(arguments.val_lmdb)
     check_cards(arguments)
-    val_batch_size = val.even_batch_size(arguments.batch_size)
-    data = Data(train, val, arguments.batch_size, val_batch_size, arguments.cards)
+    val = LmdbFolder(Path(arguments.val_lmdb))
+    val_records = val.records() if val.exists else 0
+    val_batch_size = even_batch_size(val_records, arguments.batch_size)
+    data = Data(arguments.train_lmdb, arguments.val_lmdb, arguments.batch_size, val_batch_size, arguments.cards)
     given = {field.name: getattr(arguments, field.name) for field in fields(Solver)}
     return network_files(
         out,
         network.prototxts(arguments, data),
         replace(network.solver, **{name: value for name, value in given.items() if value is not None}),
-        test_iter=math.ceil(val.records(default=1000) / data.val_batch_size),
+        test_iter=math.ceil((val_records if val.exists else 1000) / data.val_batch_size),
         command=_command(arguments),
         note=several_cards(data) if data.cards > 1 else "",
     )

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyhisto import faster_caffe
+from pyhisto.caffe_child import ChildEndedError, describe, run_in_child
+from pyhisto.caffe_program import find_caffe, starts_from_weights
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import find_cards
 from pyhisto.errors import InputError
 from pyhisto.extras import EXTRAS
-from pyhisto.training.caffe_program import find_caffe, starts_from_weights
 
 PACKAGES = ("numpy", "protobuf", "opencv-python-headless", "lmdb", "h5py")
 """Of those that every program may need; EXTRAS has the others."""
@@ -123,13 +123,10 @@ def _caffe_program() -> str:
 
 
 def _pycaffe() -> str:
-    # In a process of its own: a library that does not fit may end it.
-    code = "import caffe, os; print(os.path.dirname(caffe.__file__), caffe.__version__, len(caffe.layer_type_list()))"
-    environment = {**os.environ, "GLOG_minloglevel": "2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
-    if done.returncode:
-        raise InputError(f"`import caffe` fails: {_last_line(done.stderr)}; {SETUP}")
-    folder, version, layers = done.stdout.split()
+    try:  # in a process of its own: a library that does not fit may end it
+        folder, version, layers = run_in_child(describe)
+    except ChildEndedError as error:
+        raise InputError(f"`import caffe` fails: {error}; {SETUP}") from None
     return f"{version} with {layers} layer types, {folder}; on the CPU {faster_caffe.layers()} computes"
 
 

@@ -52,7 +52,16 @@ def read_json(path: Path) -> Any:
     """What a JSON file holds. Raises InputError if it cannot be read, is no JSON, or holds what no file can hold."""
     try:
         with reading(path):
-            text = Path(path).read_text(encoding="utf-8")
+            data = Path(path).read_bytes()
+    except ValueError as error:  # a path that no file can have
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    return parse_json(data, path)
+
+
+def parse_json(data: bytes, path: object) -> Any:
+    """What a JSON file of these bytes holds. Raises InputError, which names `path`; see `read_json`."""
+    try:
+        text = data.decode("utf-8")
         content = json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_float)
         if "\\ud" in text.lower():  # half of a character, which no file name and no output can hold
             json.dumps(content, ensure_ascii=False).encode()

@@ -1,22 +1,18 @@
 """pycaffe, imported quietly and only where it is needed."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pyhisto import watched
+from pyhisto.caffe_child import ChildEndedError, run_in_child, use_cards
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.glog import failure
-
-PROBE = "import sys, caffe; caffe.set_device(int(sys.argv[1])); caffe.set_mode_gpu()"
 
 
 def load() -> Any:
-    """The module `caffe`. Raises InputError where it is missing."""
+    """The module `caffe`. Raises InputError if it is missing."""
     os.environ.setdefault("GLOG_minloglevel", "2")  # or it prints whole networks
     try:
         import caffe
@@ -26,17 +22,17 @@ def load() -> Any:
 
 
 def load_for(gpu: int | None) -> Any:
-    """The module `caffe`, set to the GPU of that number, or to the CPU. Raises InputError where it cannot be."""
+    """The module `caffe`, set to the GPU of that number, or to the CPU. Raises InputError if it cannot be."""
     caffe = load()
     if gpu is None:
         caffe.set_mode_cpu()
         return caffe
     require_cards((gpu,), f"--gpu {gpu}", "leave out --gpu")
-    # In a process of its own first: where the card is taken, or ill, Caffe ends the process.
-    done = subprocess.run([sys.executable, "-c", PROBE, str(gpu)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = failure(done.stderr.splitlines())
-        raise InputError(f"--gpu {gpu}: Caffe cannot use it: {last}")
+    # In a process of its own first: if the card is taken, or ill, Caffe ends the process.
+    try:
+        run_in_child(use_cards, [gpu])
+    except ChildEndedError as error:
+        raise InputError(f"--gpu {gpu}: Caffe cannot use it: {error}") from None
     caffe.set_device(gpu)
     caffe.set_mode_gpu()
     return caffe

@@ -36,8 +36,9 @@ GROUPS = {
         "make-tree-manifests", "make-synthetic", "make-synthetic-bach",
     ),
     "Training": ("train", "find-lr", "train-phases", "best-snapshot"),
+    "Answers": ("bundle", "diagnose", "serve"),
     "Prediction": ("predict", "predict-tree", "extract-features", "classify-features"),
-    "Evaluation": ("evaluate", "evaluate-tree", "report", "collapse-study"),
+    "Evaluation": ("evaluate", "evaluate-tree", "write-facts", "report", "collapse-study"),
     "This machine": ("doctor", "caffe-time", "on-card"),
 }  # fmt: skip
 """In which order the verbs are listed. One that is missing here works, and stands at the end."""

@@ -1,5 +1,5 @@
 """A training of which nobody is told anything."""
 
-from pyhisto.training.caffe_train import Watch
+from pyhisto.training.run import Watch
 
 SILENT = Watch(lambda first, total: None, lambda point: None, lambda text: None)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from pyhisto.bundle import open_bundle
+
 pytestmark = pytest.mark.caffe
 
 RUN = Path("runs", "tiny", "fold1", "100X")
@@ -86,6 +88,10 @@ def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     assert "ynthetic" in report
     assert "<script" not in report
     assert "colour alone (control)" in report
+    with open_bundle(checkout / "runs" / "tiny" / "bundle") as bundle:
+        assert bundle.branches == ("global", "local") and bundle.description.classes == ("benign", "malignant")
+        cut = bundle.networks[1].deploy.weights.stat().st_size
+    assert cut == (folder / "after" / "local" / "model.caffemodel").stat().st_size
     assert "hybrid" in said
     assert "hybrid" not in run(root, checkout)  # nothing is left to do
 

@@ -1,5 +1,7 @@
 """A damaged LMDB is one line of the program that reads it, not the end of its process."""
 
+import hashlib
+import json
 import random
 import subprocess
 import sys
@@ -8,9 +10,9 @@ from pathlib import Path
 import lmdb
 import pytest
 
-from data_prep.lmdbs.writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record
 from pyhisto.errors import InputError
-from pyhisto.lmdb_folder import count_records, open_lmdb
+from pyhisto.lmdb_folder import Augmentation, LmdbFolder, Provenance
 from pyhisto.proto import Datum
 
 RECORDS = 200
@@ -48,19 +50,22 @@ def spoil(folder: Path, change: str) -> None:
 
 
 def test_a_whole_one_is_counted_and_read(folder: Path) -> None:
-    assert count_records(folder) == RECORDS
-    assert len(list(read_lmdb(folder))) == RECORDS
+    assert LmdbFolder(folder).records() == RECORDS
+    assert len(list(LmdbFolder(folder).items())) == RECORDS
 
 
 def test_one_that_is_cut_short_or_not_there_is_named(folder: Path) -> None:
     spoil(folder, "cut")
-    with pytest.raises(InputError, match=r"train: the LMDB is cut short, \d+ bytes are wanted"), open_lmdb(folder):
+    with (
+        pytest.raises(InputError, match=r"train: the LMDB is cut short, \d+ bytes are wanted"),
+        LmdbFolder(folder).open(),
+    ):
         pass
     (folder / "data.mdb").write_bytes(b"x" * 10_000)
-    with pytest.raises(InputError, match="train: not an LMDB, or damaged"), open_lmdb(folder):
+    with pytest.raises(InputError, match="train: not an LMDB, or damaged"), LmdbFolder(folder).open():
         pass
     (folder / "data.mdb").unlink()
-    with pytest.raises(InputError, match="train: holds no LMDB"), open_lmdb(folder):
+    with pytest.raises(InputError, match="train: holds no LMDB"), LmdbFolder(folder).open():
         pass
 
 
@@ -104,3 +109,69 @@ def test_the_programs_that_read_one_say_so_in_one_line(
 def test_a_damaged_record_is_named(record: bytes, complaint: str) -> None:
     with pytest.raises(InputError, match=f"record 7: .*{complaint}"):
         decode_record(record, "record 7")
+
+
+PROVENANCE = Provenance(
+    seed=3,
+    augmentation=Augmentation(copies=8, max_shear=0.15, zoom=(0.85, 1.2)),
+    images={"train": {0: 30, 1: 10}, "val": {0: 5, 1: 15}},
+    records={"train": 320, "val": 20},
+    manifest_sha256="ab" * 32,
+    pyhisto="1.0",
+    others={"what a later version says": [1]},
+)
+
+
+def write_recipe(folder: Path, content: object) -> LmdbFolder:
+    folder.mkdir()
+    (folder / "preprocessing.json").write_text(json.dumps(content))
+    return LmdbFolder(folder)
+
+
+def test_the_provenance_comes_through_a_file_with_what_it_does_not_know(tmp_path: Path) -> None:
+    lmdb = write_recipe(tmp_path / "val", {"mean": [1, 2.5, 3], "provenance": PROVENANCE.to_json()})
+    assert lmdb.provenance == PROVENANCE
+    assert list(PROVENANCE.to_json())[:6] == [
+        "seed",
+        "augmentation",
+        "images",
+        "records",
+        "manifest_sha256",
+        "pyhisto",
+    ]  # fmt: skip - the order decides the file's bytes, and these what a training resumes from
+    assert (lmdb.mean, lmdb.split, lmdb.shares()) == ((1, 2.5, 3), "val", (0.25, 0.75))
+
+
+def test_an_lmdb_of_another_program_says_nothing(folder: Path) -> None:
+    lmdb = LmdbFolder(folder)
+    assert lmdb.provenance == Provenance() and lmdb.provenance.to_json() == {}
+    assert (lmdb.mean, lmdb.split, lmdb.shares()) == (None, None, ())
+    assert lmdb.exists and not LmdbFolder(folder.parent).exists
+
+
+def test_the_recipe_stands_for_the_content_and_without_one_the_size_does(folder: Path) -> None:
+    alone = LmdbFolder(folder).sha256()
+    assert alone == hashlib.sha256(str((folder / "data.mdb").stat().st_size).encode()).hexdigest()
+    (folder / "preprocessing.json").write_text('{"mean": [0, 0, 0]}')
+    assert LmdbFolder(folder).sha256() == hashlib.sha256(b'{"mean": [0, 0, 0]}').hexdigest()
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        [],
+        {"images": [1]},
+        {"images": {"train": 5}},
+        {"images": {"train": {"0": -1}}},
+        {"images": {"train": {"benign": 1}}},
+        {"records": {"train": "many"}},
+        {"seed": 1.5},
+        {"augmentation": {"max_shear": 0.1}},
+        {"augmentation": {"copies": 8, "max_shear": 0.1, "zoom": [1]}},
+    ],
+)
+def test_a_provenance_that_is_none_is_one_line(tmp_path: Path, provenance: object) -> None:
+    lmdb = write_recipe(tmp_path / "val", {"mean": [1, 2, 3], "provenance": provenance})
+    with pytest.raises(InputError, match=r"val/preprocessing\.json: .*(provenance|augmentation)"):
+        lmdb.shares()
+    assert lmdb.mean == (1, 2, 3)

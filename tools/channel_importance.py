@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument(
         "--workers", type=positive, default=min(os.cpu_count() or 1, MOST_WORKERS),
-        help=f"processes on the CPU, each with the network (default: one a core, {MOST_WORKERS} at most)",
+        help=f"processes on the CPU, each with the network (default: one per core, {MOST_WORKERS} at most)",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="importance.json")
     arguments = parser.parse_args()

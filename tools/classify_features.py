@@ -4,7 +4,6 @@ The manifest's splits train and val are both trained on: parameters are chosen b
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-import pyhisto
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import WHOLE, write_predictions
@@ -22,8 +20,9 @@ from pyhisto.evaluation.predictions import Row as PredictionRow
 from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, Floats, Trained, train
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.features.store import read_features
-from pyhisto.files import filled_folder, sha256, write_text
+from pyhisto.files import filled_folder
 from pyhisto.manifest import Row, check_disjoint, read_manifest
+from pyhisto.trail import checksums, write_trail
 
 LABEL = "Spanhol 2015 [9]"
 
@@ -77,7 +76,7 @@ def main() -> None:
         predictions += predicted(name, unseen, models[name], new)
 
     with filled_folder(args.out) as out:
-        write_text(out / "method.json", json.dumps(method(args, models), indent=2) + "\n")
+        write_trail(out / "method.json", "classify_features", method(args, models))
         write_predictions(out / "predictions.csv", predictions, classes)
     print(f"{args.out}: {len(models)} models, {len(seen)} training and {len(unseen)} test images")
 
@@ -93,10 +92,8 @@ def method(args: argparse.Namespace, models: Mapping[str, Trained]) -> dict[str,
     scores = {name: model.patient_score for name, model in models.items() if not math.isnan(model.patient_score)}
     return {
         "label": args.label,
-        "program": "classify_features",
-        "pyhisto": pyhisto.__version__,
         "libraries": {library: version(library) for library in ("numpy", "scikit-learn")},
-        "sha256": {"manifest": sha256(args.manifest), "features": sha256(args.features)},
+        "sha256": checksums({"manifest": args.manifest, "features": args.features}),
         "seed": args.seed,
         "selected": max(scores, key=lambda name: scores[name]) if scores else None,
         "models": {

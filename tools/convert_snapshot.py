@@ -19,7 +19,7 @@ def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plan", type=Path, required=True, metavar="plan.json")
     parser.add_argument("--snapshot", type=Path, required=True, metavar="F.solverstate", help="binary, or HDF5 (.h5)")
-    parser.add_argument("--out", type=Path, required=True, metavar="F", help="HDF5 where the name ends in .h5")
+    parser.add_argument("--out", type=Path, required=True, metavar="F", help="HDF5 if the name ends in .h5")
     arguments = parser.parse_args()
     plan, state = Plan.load(arguments.plan), read_state(arguments.snapshot)
     weights = pruned_weights(plan, arguments.plan)

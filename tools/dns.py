@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 
 from pyhisto.cli import Parser, natural, positive, ratio, run
+from pyhisto.cli.training import add_run_options, run_of, train_to_the_end
 from pyhisto.files import whole_files, write_text
 from pyhisto.proto import read_weights
-from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings
 from pyhisto.pruning.sparse import write_sparse
-from pyhisto.training.program import add_run_options, train_to_the_end
+from pyhisto.training.dns import DynamicNetworkSurgery, Settings
 from pyhisto.training.solver import check_solver
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         args.sparsity, args.c_rate, args.gamma, args.power, args.seed, tuple(args.layers),
     )  # fmt: skip
     surgery = DynamicNetworkSurgery(settings)
-    model = train_to_the_end(args, args.solver, surgery, args.out, args.weights, iterations)
+    model = train_to_the_end(run_of(args), surgery, iterations)
     with whole_files(args.out / "model.sparse", args.out / "sparsity.json") as (sparse, summary):
         size = write_sparse(sparse, read_weights(model))
         numbers = {"method": "DNS", "bytes": size, **surgery.summary(), "settings": surgery.settings}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Say what is installed, what works, and what to do about what does not. Exits 1 where something does not work.
+"""Say what is installed, what works, and what to do about what does not. Exits 1 if something does not work.
 
 With --versions: print, as JSON, what every run.json carries, so that two runs or two machines can be compared.
 """

@@ -5,7 +5,7 @@
         --system ensemble Carci=init,ext,whole,snapshot NorBe=... InvIs=... --system flat Flat=flat
 
 A|B is the better of the two on the validation images; A,B are an ensemble. Without --system: an ensemble of all models
-that there are; each network by itself, where they make no tree.
+that there are; each network by itself, if they make no tree.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
 def everything(predictions: Predictions) -> list[System]:
     """An ensemble of all models of every node, and the flat network, as far as there are any.
 
-    Where nodes are missing, there is no tree; then each network is scored by itself alone.
+    If nodes are missing, there is no tree; then each network is scored by itself alone.
     """
     found = []
     if all(predictions.models(node) for node in NODES):

@@ -1,6 +1,5 @@
 """Describe images by hand-crafted features: the six of Spanhol et al. 2015, or their colour alone (Lab)."""
 
-import json
 import os
 from functools import partial
 from importlib.metadata import version
@@ -8,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-import pyhisto
 from pyhisto.cli import Parser, positive, run
 from pyhisto.features.descriptors import DESCRIPTORS, SPANHOL_2015
 from pyhisto.features.extract import extract_image
 from pyhisto.features.store import Features, write_features
-from pyhisto.files import sha256, whole_files, write_text
+from pyhisto.files import whole_files
 from pyhisto.manifest import read_manifest, resolve
 from pyhisto.parallel import with_progress
+from pyhisto.trail import checksums, write_trail
 
 LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "mahotas")
 
@@ -31,7 +30,9 @@ def main() -> None:
         "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*SPANHOL_2015], metavar="D",
         help=f"of {', '.join(DESCRIPTORS)}; default the publication's: {', '.join(SPANHOL_2015)}",
     )  # fmt: skip
-    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument(
+        "--workers", type=positive, default=os.cpu_count() or 1, help="processes (default: one per core)"
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="F", help="features file (npz); F.json beside it says from what"
     )
@@ -42,17 +43,15 @@ def main() -> None:
 
     extracted = list(with_progress("describing", partial(extract_image, names=names), files, args.workers))
     values = {name: np.stack([numbers[name] for numbers in extracted]) for name in names}
-    trail = {
-        "program": "extract_features",
-        "pyhisto": pyhisto.__version__,
+    facts = {
         "libraries": {library: version(library) for library in LIBRARIES},
-        "sha256": {str(manifest): sha256(manifest) for manifest in args.manifest},
+        "sha256": checksums({str(manifest): manifest for manifest in args.manifest}),
         "dimensions": {name: DESCRIPTORS[name].dimension for name in names},
         "images": len(images),
     }
     with whole_files(args.out, args.out.with_suffix(".json")) as (table, beside):
         write_features(table, Features(images, values))
-        write_text(beside, json.dumps(trail, indent=2) + "\n")
+        write_trail(beside, "extract_features", facts)
     print(f"{args.out}: {len(images)} images, {', '.join(f'{n} {DESCRIPTORS[n].dimension}' for n in names)}")
 
 

@@ -12,10 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, run
+from pyhisto.cli.training import add_group_options, groups_of, learning_rate
 from pyhisto.errors import InputError
 from pyhisto.training.lr_finder import find_rate
 from pyhisto.training.phases import epoch_iterations, head, write_phase
-from pyhisto.training.program import add_group_options, groups_of, learning_rate
 from pyhisto.training.progress import Progress
 from pyhisto.training.schedules import Ramp
 from pyhisto.training.solver import require_solver_cards

@@ -7,37 +7,19 @@ The manifest is make_tree_manifests.py's all.csv. A network's probabilities of s
 """
 
 import argparse
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-import pyhisto
 from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
-from pyhisto.files import sha256, whole_files, write_text
-from pyhisto.hierarchy.predictions import Row, write_predictions
-from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES, class_count, class_in, pathology_of
-from pyhisto.inference.deploy import Deploy, read_deploy
+from pyhisto.files import sha256, whole_files
+from pyhisto.hierarchy.networks import NodeNetwork, answer, images_with_pathologies, read_network
+from pyhisto.hierarchy.predictions import write_predictions
+from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES
 from pyhisto.inference.engines import ENGINES
-from pyhisto.inference.predict import check_agreement, check_unseen, predict
-from pyhisto.manifest import SPLITS, read_manifest
-from pyhisto.manifest import Row as Image
-from pyhisto.preprocessing.recipe import FILE_NAME, Preprocessing
-
-
-@dataclass(frozen=True)
-class Network:
-    """One of the command line's networks, checked."""
-
-    node: str
-    name: str
-    deploy: Deploy
-    preprocessing: Preprocessing
-    source: Path
+from pyhisto.manifest import SPLITS
+from pyhisto.trail import checksums, write_trail
 
 
 def main() -> None:
@@ -49,60 +31,24 @@ def main() -> None:
 
 def run_networks(args: argparse.Namespace, table: Path, beside: Path) -> None:
     """Check everything, predict, and write the predictions and what they come from."""
-    images = [
-        replace(image, subtype=pathology_of(image.subtype, f"{args.manifest}: {image.path}"))
-        for image in read_manifest(args.manifest)
-        if image.split == args.split
-    ]
-    if not images:
-        raise InputError(f"{args.manifest}: has no image of split {args.split}")
-    networks = [read_network(entry, images, args.split) for entry in args.network]
+    images = images_with_pathologies(args.manifest, args.split)
+    networks = [read_network(words, images, args.split) for words in args.network]
     if len({(network.node, network.name) for network in networks}) < len(networks):
         raise InputError("two networks of one node have the same name")
     with tqdm(total=len(networks) * len(images), desc="predict", unit=" images", mininterval=1) as bar:
-        rows = (row for network in networks for row in answers(network, images, args, bar))
+        rows = (
+            row
+            for network in networks
+            for row in answer(network, images, args.root, args.engine, args.batch_size, bar.update)
+        )
         write_predictions(table, rows)
-    write_text(beside, json.dumps(trail(args, networks, len(images)), indent=2) + "\n")
+    write_trail(beside, "predict_tree", facts(args, networks, len(images)))
     print(f"{args.out}: {len(networks)} networks, {len(images)} images of split {args.split}")
 
 
-def read_network(entry: Sequence[str], images: list[Image], split: str) -> Network:
-    """Check one --network against its node, its preprocessing and what it was trained on. Raises InputError."""
-    node, name, (model, weights, source) = entry[0], entry[1], map(Path, entry[2:])
-    if node not in (*NODES, FLAT):
-        raise InputError(f"--network {node}: not a node; give {', '.join((*NODES, FLAT))}")
-    deploy, preprocessing = read_deploy(model, weights), Preprocessing.load(source)
-    labels = [(image, class_in(node, image.subtype)) for image in images]
-    own = [replace(image, label=label) for image, label in labels if label is not None]
-    check_agreement(deploy, preprocessing, preprocessing.branch, own or [replace(images[0], label=0)])
-    if deploy.classes != class_count(node):
-        raise InputError(f"{model}: has {deploy.classes} classes, {node} asks for {class_count(node)}")
-    trained_on = (source if source.is_dir() else source.parent) / "manifest.csv"
-    if split != "train" and trained_on.is_file():
-        check_unseen(images, read_manifest(trained_on))
-    return Network(node, name, deploy, preprocessing, source)
-
-
-def answers(network: Network, images: list[Image], args: argparse.Namespace, bar: tqdm) -> Iterator[Row]:
-    """A network's answer to every image, the mean over its crops."""
-    engine = ENGINES[args.engine](network.deploy, None)
-    crops = network.preprocessing.patches_per_image
-    collected: list[tuple[float, ...]] = []
-    for image, _, probabilities in predict(images, args.root, network.preprocessing, engine, args.batch_size):
-        collected.append(probabilities)
-        if len(collected) == crops:
-            mean = tuple(np.mean(collected, axis=0).tolist())
-            collected.clear()
-            bar.update()
-            split_by = image.extra.get("split_by", "patient" if image.patient else "image")
-            yield Row(image.path, image.group, image.subtype, split_by, network.node, network.name, mean)
-
-
-def trail(args: argparse.Namespace, networks: list[Network], images: int) -> dict[str, object]:
-    """Where the predictions come from; written beside them."""
+def facts(args: argparse.Namespace, networks: list[NodeNetwork], images: int) -> dict[str, object]:
+    """Where the predictions come from."""
     return {
-        "program": "predict_tree",
-        "pyhisto": pyhisto.__version__,
         "manifest_sha256": sha256(args.manifest),
         "split": args.split,
         "images": images,
@@ -111,10 +57,12 @@ def trail(args: argparse.Namespace, networks: list[Network], images: int) -> dic
             {
                 "node": network.node,
                 "name": network.name,
-                "model_sha256": sha256(network.deploy.model),
-                "weights_sha256": sha256(network.deploy.weights),
-                "preprocessing_sha256": sha256(
-                    network.source / FILE_NAME if network.source.is_dir() else network.source
+                **checksums(
+                    {
+                        "model_sha256": network.deploy.model,
+                        "weights_sha256": network.deploy.weights,
+                        "preprocessing_sha256": network.recipe,
+                    }
                 ),
             }
             for network in networks

@@ -10,25 +10,19 @@ from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
-from pyhisto.training.caffe_train import train
-from pyhisto.training.program import card_numbers, exit_if_stopped
+from pyhisto.cli.training import card_numbers, exit_if_stopped
+from pyhisto.training.caffe_train import default_folder, train
 from pyhisto.training.progress import Progress
+from pyhisto.training.run import Run
 
 
 def main() -> None:
     """Train, and print where the trained weights are."""
     args = parse()
     with closing(Progress(args.time_limit * 60 if args.time_limit else None)) as progress:
-        outcome = train(
-            args.solver,
-            progress.watch(),
-            weights=args.weights,
-            snapshot=args.snapshot,
-            restart=args.restart,
-            restart_if_changed=args.restart_if_changed,
-            folder=args.out,
-            cards=args.gpu,
-        )
+        folder = args.out or default_folder(args.solver)
+        asked = Run(args.solver, folder, args.weights, args.restart, args.restart_if_changed)
+        outcome = train(asked, progress.watch(), args.snapshot, args.gpu)
     exit_if_stopped(outcome)
     if outcome.already:
         print("finished already", file=sys.stderr)
@@ -50,7 +44,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--restart-if-changed",
         action="store_true",
-        help="begin anew where the snapshots are of other solver settings, networks, data or weights (else: an error)",
+        help="begin anew if the snapshots are of other solver settings, networks, data or weights (else: an error)",
     )
     parser.add_argument(
         "--gpu",

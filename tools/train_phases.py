@@ -11,13 +11,15 @@ snapshot_prefix do not count. Ctrl-C (or SIGTERM) writes a snapshot; the same co
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from pyhisto.cli import Parser, positive, ratio, run
+from pyhisto import cli
+from pyhisto.cli import Parser, positive, ratio
+from pyhisto.cli.training import add_group_options, add_run_options, groups_of, learning_rate, run_of, train_to_the_end
 from pyhisto.errors import InputError
 from pyhisto.training.lr_finder import read_suggestion
 from pyhisto.training.phases import epoch_iterations, fine, head, save_schedule, write_phase
-from pyhisto.training.program import add_group_options, add_run_options, groups_of, learning_rate, train_to_the_end
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.solver import require_solver_cards
 
@@ -40,7 +42,8 @@ def main() -> None:
             args.solver, groups, phase.shares, weights, args.out / phase.name,
             base_lr=rate, max_iter=schedule.end(phase.cycles), test_interval=epoch,
         )  # fmt: skip
-        weights = train_to_the_end(args, solver, ScheduledSgd(schedule), solver.parent, weights, None)
+        run = replace(run_of(args), solver=solver, folder=solver.parent, weights=weights)
+        weights = train_to_the_end(run, ScheduledSgd(schedule))
     print(weights)
 
 
@@ -61,10 +64,10 @@ def _parser() -> Parser:
     parser.add_argument("--cycle-mult", type=positive, default=2, metavar="N",
                         help="a cycle is so many times as long as the one before (default %(default)s)")  # fmt: skip
     parser.add_argument("--epoch-iterations", type=positive, metavar="N",
-                        help="length of an epoch, where the training images are not in an LMDB")  # fmt: skip
+                        help="length of an epoch, if the training images are not in an LMDB")  # fmt: skip
     add_run_options(parser)
     return parser
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

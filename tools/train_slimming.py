@@ -13,14 +13,14 @@ import math
 from pathlib import Path
 
 from pyhisto.cli import Parser, positive, run
-from pyhisto.training.program import add_run_options, train_to_the_end
+from pyhisto.cli.training import add_run_options, run_of, train_to_the_end
 from pyhisto.training.regularise import Slimming
 
 
 def main() -> None:
     """Train, and print where the weights are."""
     args = _parser().parse_args()
-    print(train_to_the_end(args, args.solver, Slimming(args.lambda_l1), args.out, args.weights, args.iterations))
+    print(train_to_the_end(run_of(args), Slimming(args.lambda_l1), args.iterations))
 
 
 def _parser() -> Parser:

@@ -25,7 +25,7 @@ def on_card(python: str, cards: int) -> str:
 def stop_without_cards(workflow: Any) -> None:
     """Exit with one line if jobs that are to run on this machine need cards that Caffe cannot use here.
 
-    For Snakemake's `onstart`, which comes before the first job, and not in a dry run. Where an executor runs the jobs
+    For Snakemake's `onstart`, which comes before the first job, and not in a dry run. If an executor runs the jobs
     elsewhere nothing is asked: that machine need not have a card, and every program asks where it runs.
     """
     if workflow.non_local_exec:

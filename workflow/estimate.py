@@ -16,11 +16,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import yaml
-from study import BRANCHES, Study, option_words
+from study import Study, option_words
 
 from data_prep.lmdbs.build import record_pixels
 from data_prep.lmdbs.writer import encode_record
@@ -36,7 +36,7 @@ from pyhisto.manifest import Row, read_manifest
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import INTERPOLATIONS, MAX_SIZE, Preprocessing
+from pyhisto.preprocessing.recipe import BRANCHES, INTERPOLATIONS, MAX_SIZE, Cut, Preprocessing
 from pyhisto.proto import read_net, read_solver, to_text
 from pyhisto.training.timing import caffe_time
 
@@ -185,7 +185,7 @@ def count_images(study: Study, folder: Path) -> Images:
     return Images(**split, example=Path(study.tree, rows[0].path))
 
 
-def measure(study: Study, name: Literal["global", "local"], example: Path, folder: Path, gpu: int | None) -> Branch:
+def measure(study: Study, name: Cut, example: Path, folder: Path, gpu: int | None) -> Branch:
     """Time one branch's network and its preprocessing."""
     net = folder / name
     command = [sys.executable, str(ROOT / "prototxt/generate.py"), "inception-sep", "--out", str(net)]

@@ -23,7 +23,7 @@ MICRONS_PER_PIXEL = 0.42
 def load(root: Path) -> DataSet:
     """All photos under `root`, four classes (0 Normal, 1 Benign, 2 InSitu, 3 Invasive), no splits.
 
-    Raises InputError where there is none, where a photo is there twice, and where a name, its folder and the
+    Raises InputError if there is none, a photo is there twice, or a name, its folder and the
     ground-truth file contradict each other.
     """
     names = list(CLASSES.values())

@@ -16,7 +16,7 @@ IMAGES = 58
 
 
 def load(root: Path) -> DataSet:
-    """All images under `root`, no splits. Raises InputError where there is none."""
+    """All images under `root`, no splits. Raises InputError if there is none."""
     files = find_files(root, FILE_NAME, "ytma*_ccd.tif")
     rows = []
     for path, match in files:

@@ -25,7 +25,7 @@ class DataSet:
 def find_files(root: Path, file_name: re.Pattern[str], what: str) -> list[tuple[Path, re.Match[str]]]:
     """(path relative to `root`, match) of every file below it whose whole name matches, in order of the paths.
 
-    Raises InputError where there is none; `what` says in the message what such names look like.
+    Raises InputError if there is none; `what` says in the message what such names look like.
     """
     root = Path(root)
     if not root.is_dir():
@@ -56,7 +56,7 @@ def summary(rows: Iterable[Row]) -> list[str]:
 
 
 def table(rows: Iterable[Row], expected: Mapping[str, Sequence[int]]) -> list[str]:
-    """Images and patients per magnification and class, one line each; with the data set's own number, where known."""
+    """Images and patients per magnification and class, one line each; with the data set's own number, if known."""
     images: Counter[tuple[str, int]] = Counter()
     groups: dict[tuple[str, int], set[str]] = defaultdict(set)
     for row in rows:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from data_prep.datasets import bach, bisque, breakhis
+from data_prep.datasets import bach, bisque, breakhis, folder
 from data_prep.datasets.dataset import DataSet
 from data_prep.datasets.splits import (
     BagBy,
@@ -16,11 +16,11 @@ from data_prep.datasets.splits import (
     pseudo_patients,
     with_test_slides,
 )
-from pyhisto.cli import Parser, positive
+from pyhisto.cli import Parser, natural, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
 
-DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
 MAGNIFICATIONS = [int(magnification) for magnification in breakhis.IMAGES]
 
 
@@ -45,7 +45,13 @@ def add_data_options(parser: Parser) -> None:
     parser.add_argument(
         "--classes", type=int, choices=(2, 4), default=2, help="BACH: benign and cancer, or all four (default 2)"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    patients = parser.add_mutually_exclusive_group()
+    patients.add_argument(
+        "--patient-pattern", metavar="REGEX",
+        help="folder (a tree split/class/image or class/image): its first group finds the patient in an image's path",
+    )  # fmt: skip
+    patients.add_argument("--patients", type=Path, metavar="F", help="folder: CSV with the columns path and patient")
+    parser.add_argument("--seed", type=natural, default=0)
 
 
 def add_manifest_options(parser: Parser) -> None:
@@ -87,6 +93,8 @@ def load_data(arguments: argparse.Namespace) -> DataSet:
         return breakhis.load_eva(arguments.root)
     if arguments.dataset == "bisque":
         return bisque.load(arguments.root)
+    if arguments.dataset == "folder":
+        return folder.load(arguments.root, arguments.patient_pattern, arguments.patients)
     if arguments.dataset == "bach":
         data = bach.load(arguments.root)
         return replace(data, rows=bach.two_classes(data.rows)) if arguments.classes == 2 else data
@@ -135,7 +143,7 @@ def split_data(arguments: argparse.Namespace) -> DataSet:
         rows = _with_validation(rows, arguments)
     elif arguments.dataset == "breakhis-eva":
         pass  # split as it is published
-    elif arguments.manifest is None:
+    elif arguments.manifest is None and not all(row.split for row in rows):
         raise InputError("say how to split: --folds DIR --fold N (BreaKHis), --kfold K --fold N, or --bags B --bag N")
     check_classes(rows)
     check_disjoint(rows)

@@ -26,14 +26,13 @@ from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
 from pyhisto.files import leftovers, whole_folder
+from pyhisto.lmdb_folder import MANIFEST, MEAN, Augmentation, Provenance
 from pyhisto.manifest import MONITOR, SPLITS, Row, check_disjoint, class_counts, manifest_text, resolve, write_manifest
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import BlobProto, write_binary
 
-MEAN_FILE = "mean.binaryproto"
-MANIFEST_FILE = "manifest.csv"
 JOB_RECORDS = 64
 """Records per job, about: with fewer the sums of their pixels would be most of what a worker sends."""
 
@@ -99,25 +98,25 @@ def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Sett
         recipe = replace(
             recipe,
             mean=settings.mean or (blue, green, red),
-            provenance={
-                "seed": settings.seed,
-                "augmentation": {
-                    "kind": settings.augmentation,
-                    "copies": settings.copies,
-                    **({"max_shear": MAX_SHEAR, "zoom": ZOOM} if settings.augmentation == "zhu2019" else {}),
-                },
-                "images": {split: class_counts(chosen) for split, chosen in images.items()},
-                "records": {split: written[split].count for split in images},
-                **({"monitor": settings.monitor} if MONITOR in images else {}),
-                "manifest_sha256": hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
-                "pyhisto": __version__,
-            },
+            provenance=Provenance(
+                seed=settings.seed,
+                augmentation=Augmentation(
+                    settings.copies,
+                    settings.augmentation,
+                    *((MAX_SHEAR, ZOOM) if settings.augmentation == "zhu2019" else ()),
+                ),
+                images={split: class_counts(chosen) for split, chosen in images.items()},
+                records={split: written[split].count for split in images},
+                monitor=settings.monitor if MONITOR in images else None,
+                manifest_sha256=hashlib.sha256(manifest_text(rows).encode()).hexdigest(),
+                pyhisto=__version__,
+            ),
         )
         for split in images:
             recipe.save(folder / split)
-            write_binary(folder / split / MEAN_FILE, mean_blob(total, count))
-            write_manifest(folder / split / MANIFEST_FILE, rows)
-        write_manifest(folder / MANIFEST_FILE, rows)
+            write_binary(folder / split / MEAN, mean_blob(total, count))
+            write_manifest(folder / split / MANIFEST, rows)
+        write_manifest(folder / MANIFEST, rows)
     return recipe
 
 

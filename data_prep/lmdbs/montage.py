@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 
 from data_prep.datasets.splits import shuffled
-from data_prep.lmdbs.writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.preprocessing.images import Image
 
 CELL = 160
@@ -17,9 +18,10 @@ COLUMNS = 8
 
 
 def sample_records(folder: Path, count: int, seed: int) -> list[tuple[str, Image, int]]:
-    """(key, image, label) of `count` random records (all, where there are fewer), in key order."""
-    chosen = set(shuffled([key for key, _ in read_lmdb(folder)], seed, "montage")[:count])
-    records = ((key, record) for key, record in read_lmdb(folder) if key in chosen)
+    """(key, image, label) of `count` random records (all, if there are fewer), in key order."""
+    lmdb = LmdbFolder(folder)
+    chosen = set(shuffled([key for key, _ in lmdb.items()], seed, "montage")[:count])
+    records = ((key, record) for key, record in lmdb.items() if key in chosen)
     return [(key, *decode_record(record, f"{folder}: record {key}")) for key, record in records]
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from data_prep.datasets.splits import monitor
 from data_prep.lmdbs.augment import KINDS, Kind
-from data_prep.lmdbs.build import MANIFEST_FILE, record_pixels
-from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
+from data_prep.lmdbs.build import record_pixels
+from data_prep.lmdbs.writer import decode_record, encode_record
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
+from pyhisto.lmdb_folder import RECIPE, LmdbFolder
 from pyhisto.manifest import LMDBS, MONITOR, Row, read_manifest, resolve
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image
@@ -29,25 +30,23 @@ def verify(folder: Path, root: Path, workers: int) -> int:
     Raises InputError at the first difference: a record too many or too few, another label, another pixel, a manifest
     that is not the one it was built from; and where there is no pycaffe.
     """
-    folder = Path(folder)
-    recipe = Preprocessing.load(folder)
-    built, manifest = recipe.provenance, folder / MANIFEST_FILE
-    try:
-        seed, copies = built["seed"], built["augmentation"]["copies"]
-        kind = built["augmentation"].get("kind", KINDS[0])  # older files do not say it
-        records, checksum = built["records"][folder.name], built["manifest_sha256"]
-    except (KeyError, TypeError):
-        raise InputError(f"{folder}: its preprocessing.json does not say how the LMDB was built") from None
-    if sha256(manifest) != checksum:
+    folder, lmdb = Path(folder), LmdbFolder(Path(folder))
+    recipe, manifest = Preprocessing.load(folder), lmdb.manifest
+    built = recipe.provenance
+    seed, augmentation, records = built.seed, built.augmentation, built.records.get(folder.name)
+    if seed is None or augmentation is None or records is None:
+        raise InputError(f"{folder}: its {RECIPE} does not say how the LMDB was built")
+    if sha256(manifest) != built.manifest_sha256:
         raise InputError(f"{manifest}: not the manifest that the LMDB was built from")
     every = read_manifest(manifest)
     rows = [row for row in every if row.split == folder.name]
     if folder.name == MONITOR:
-        rows = monitor(every, built.get("monitor", 0), seed)
-    copies = copies if folder.name == "train" else 0
-    if kind not in KINDS:
+        rows = monitor(every, built.monitor or 0, seed)
+    copies = augmentation.copies if folder.name == "train" else 0
+    kind = next((known for known in KINDS if known == augmentation.kind), None)
+    if kind is None:
         raise InputError(
-            f"{folder}: its preprocessing.json names the augmentation {kind!r}, not one of {', '.join(KINDS)}"
+            f"{folder}: its {RECIPE} names the augmentation {augmentation.kind!r}, not one of {', '.join(KINDS)}"
         )
     work = partial(_digests, root=root, recipe=recipe, copies=copies, seed=seed, kind=kind)
     for row in rows:
@@ -57,7 +56,7 @@ def verify(folder: Path, root: Path, workers: int) -> int:
         expected.update(digests)
 
     count = 0
-    for (key, _), (pixels, label) in zip(read_lmdb(folder), caffe_records(folder, recipe.size), strict=False):
+    for (key, _), (pixels, label) in zip(lmdb.items(), caffe_records(folder, recipe.size), strict=False):
         if expected.pop(key.partition("_")[2], None) != _digest(pixels, label):
             raise InputError(f"{folder}: record {key} is not what its image gives; build the LMDB again")
         count += 1

@@ -16,7 +16,6 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from pyhisto.errors import InputError
-from pyhisto.lmdb_folder import open_lmdb
 from pyhisto.preprocessing.encoding import Encoding, encode
 from pyhisto.preprocessing.images import Image, decode_image
 from pyhisto.proto import Datum
@@ -120,7 +119,7 @@ def lmdb_bytes(lengths: Iterable[int]) -> int:
 
 
 def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> None:
-    """Append a batch in one transaction; where the map is too small, enlarge it and begin the transaction again."""
+    """Append a batch in one transaction; if the map is too small, enlarge it and begin the transaction again."""
     while True:
         try:
             with environment.begin(write=True) as transaction:
@@ -129,18 +128,3 @@ def _put(environment: lmdb.Environment, batch: list[tuple[bytes, bytes]]) -> Non
             return
         except lmdb.MapFullError:
             environment.set_mapsize(2 * environment.info()["map_size"])
-
-
-def read_lmdb(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every (key, record) of an LMDB, in key order. Raises InputError if there is none, or it is damaged."""
-    with (
-        open_lmdb(Path(folder)) as environment,
-        environment.begin() as transaction,
-        transaction.cursor() as cursor,
-    ):
-        for key, record in cursor:
-            try:
-                name = bytes(key).decode("utf-8")
-            except UnicodeDecodeError:
-                raise InputError(f"{folder}: the key {bytes(key)[:60]!r} is not UTF-8; build the LMDB again") from None
-            yield name, bytes(record)

@@ -32,7 +32,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Annotations:
-    """One slide's regions, in the order of the file: where two overlap, the later one counts."""
+    """One slide's regions, in the order of the file: if two overlap, the later one counts."""
 
     regions: list[Region]
     microns_per_pixel: float | None
@@ -43,7 +43,7 @@ class Annotations:
 def read_annotations(path: Path) -> Annotations:
     """Read an ImageScope XML file.
 
-    A region's label is its Attributes/Attribute@Value, or else its @Text, where that contains `benign`, `in situ` or
+    A region's label is its Attributes/Attribute@Value, or else its @Text, if that contains `benign`, `in situ` or
     `invasive`. Raises InputError for a file that is not such XML, or defines entities.
     """
     try:

@@ -1,30 +1,22 @@
 """Samples from whole slides: read in parts, never a slide at once, so that memory does not grow with the slide."""
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from data_prep.slides.annotations import CLASSES, Region
-from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.slide import Slide
+from pyhisto.preprocessing.tissue import Mask
 
 WIDTH, HEIGHT = 768, 512
 """Of a sample, pixels (the paper's 512 x 768)."""
-MAP_SIDE = 4096
-"""Longest side of a slide's overview, pixels."""
 MAP_ROWS = 32
 """Height of a sample on the maps of tissue and labels, pixels, at most."""
-TILE = 2048
-"""Side of the parts in which a slide is read, pixels."""
-MIN_SATURATION = 20
-"""Of 255; glass has less, whatever Otsu's method says about a slide that is all glass."""
 MIN_COVER = 0.5
 """Part of a sample that must be of its class and tissue."""
 TRIES = 20_000
@@ -32,14 +24,8 @@ TRIES = 20_000
 THOROUGH = 200_000
 """The same, if it is to be found out how many there are."""
 
-SCALES = (0.05, 10.0)
-"""Micrometres per pixel that a slide's level 0 can have. Light resolves no finer than 0.2, and nobody scans below an
-objective of 1x, some 10. What image programs write by default lies outside: 72 to 1200 dots an inch are 353 to 21."""
-
 COLOURS = ((80, 160, 80), (200, 140, 0), (0, 140, 255), (40, 40, 220))
 """Of the classes on the overview, B, G, R."""
-
-Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -49,109 +35,6 @@ class Place:
     label: int
     x: int
     y: int
-
-
-class Slide:
-    """A whole slide through OpenSlide."""
-
-    def __init__(self, path: Path, *otherwise: float | None) -> None:
-        """Open a slide.
-
-        Its micrometres per pixel are what the file says, or, if it says nothing or nothing within SCALES, the first of
-        `otherwise` within them. Raises InputError if there is none, and for a file that OpenSlide cannot read.
-        """
-        import openslide
-
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{path}: no such file")
-        try:
-            self._file = openslide.OpenSlide(path)
-        except (openslide.OpenSlideError, OSError) as error:
-            raise InputError(f"{path}: OpenSlide cannot read it: {error or 'not a slide'}") from None
-        self._error = openslide.OpenSlideError
-        self.width, self.height = self._file.dimensions
-        self.said: str | None = self._file.properties.get(openslide.PROPERTY_NAME_MPP_X)
-        """What the file itself says of its micrometres per pixel, believed or not."""
-        known = [scale for scale in (_number(self.said), *otherwise) if scale is not None and is_scale(scale)]
-        if not known:
-            self.close()
-            says = f"says {self.said}" if self.said else "does not say its"
-            raise InputError(
-                f"{path}: {says} micrometres per pixel (believed: {SCALES[0]:g} to {SCALES[1]:g}); give --slide-mpp"
-            )
-        self.microns_per_pixel = known[0]
-
-    @property
-    def is_believed(self) -> bool:
-        """Whether the scale is the one that the file says."""
-        return self.microns_per_pixel == _number(self.said)
-
-    def read(self, x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Image:
-        """The part of level 0 at (x, y), `width` x `height`, resized to `size` (width, height); outside is white.
-
-        Memory: the part in the level that is just fine enough for `size`.
-        """
-        level = self._file.get_best_level_for_downsample(max(1.0, width / size[0]) * 1.01)
-        factor = self._file.level_downsamples[level]
-        shape = max(1, round(width / factor)), max(1, round(height / factor))
-        try:
-            region = np.asarray(self._file.read_region((x, y), level, shape))
-        except self._error as error:
-            raise InputError(f"{self.path}: damaged at ({x}, {y}): {error}") from None
-        colours = cv2.cvtColor(region, cv2.COLOR_RGBA2BGR)
-        if (alpha := region[:, :, 3:]).min() < 255:  # parts that were not scanned, or lie outside
-            colours = ((colours * alpha.astype(np.uint16) + 255 * (255 - alpha.astype(np.uint16))) // 255).astype(
-                np.uint8
-            )
-        shrinks = shape[0] > size[0] or shape[1] > size[1]
-        resized = cv2.resize(colours, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return np.asarray(resized, np.uint8)
-
-    def overview(self) -> tuple[Image, float]:
-        """The slide, MAP_SIDE pixels long at most, read tile by tile; and the level-0 pixels per pixel of it."""
-        scale = max(1.0, max(self.width, self.height) / MAP_SIDE)
-        # A level of the pyramid that is a little coarser spares reading a much finer one.
-        scale = min((factor for factor in self._file.level_downsamples if scale <= factor <= 2 * scale), default=scale)
-        picture = np.full((math.ceil(self.height / scale), math.ceil(self.width / scale), 3), 255, np.uint8)
-        level = self._file.get_best_level_for_downsample(scale * 1.01)
-        step = max(1, int(TILE * self._file.level_downsamples[level] / scale))
-        for top in range(0, picture.shape[0], step):
-            for left in range(0, picture.shape[1], step):
-                height, width = picture[top : top + step, left : left + step].shape[:2]
-                x, y = round(left * scale), round(top * scale)
-                part = self.read(x, y, round(width * scale), round(height * scale), (width, height))
-                picture[top : top + height, left : left + width] = part
-        return picture, scale
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
-def is_scale(microns_per_pixel: float) -> bool:
-    """Whether a slide can have so many micrometres per pixel: see SCALES."""
-    return SCALES[0] <= microns_per_pixel <= SCALES[1]
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
-
-
-def tissue_mask(picture: Image) -> Mask:
-    """Where an overview shows tissue (1): saturated colours, by Otsu's threshold, smoothed."""
-    saturation = cv2.medianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)[:, :, 1], 7)
-    threshold, _ = cv2.threshold(saturation, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return (saturation > max(threshold, MIN_SATURATION)).astype(np.uint8)
-
-
-def coarser(mask: Mask, factor: float) -> Mask:
-    """A mask of 0 and 1 with `factor` of its pixels per pixel: 1 where at least half of them are."""
-    height, width = (max(1, round(side / factor)) for side in mask.shape)
-    return (cv2.resize(mask * np.uint8(255), (width, height), interpolation=cv2.INTER_AREA) >= 128).astype(np.uint8)
 
 
 def label_map(shape: tuple[int, ...], scale: float, regions: Sequence[Region]) -> Mask:

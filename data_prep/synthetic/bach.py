@@ -140,7 +140,7 @@ def _grown(patient: Patient, kind: str, name: str, difficulty: float, seed: int)
 
 
 def _cellularity(kind: str, name: str, difficulty: float, seed: int) -> float:
-    """The share of epithelium of a patient's tissue where it is of a pathology."""
+    """The share of epithelium in a patient's tissue of a pathology."""
     own = float(stream(seed, "cellularity", name, kind).uniform(*CELLULARITY[kind]))
     if kind in ("Normal", "Benign"):
         own += difficulty * (float(np.mean([CELLULARITY["Normal"], CELLULARITY["Benign"]])) - own)

@@ -10,8 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
 from pyhisto.versions import caffe_build
 
 CPU_ALONE = ("CPU-only Caffe", "this Caffe is built for the CPU alone")
@@ -49,7 +49,7 @@ class CaffeBuild:
 
 
 def find_build() -> CaffeBuild:
-    """Examine the `caffe` program in use. Raises InputError where there is none, or it does not start."""
+    """Examine the `caffe` program in use. Raises InputError if there is none, or it does not start."""
     program = find_caffe()
     # Without a card to see, both kinds fail at once, and no card is touched; only one says that it has no GPU half.
     done = subprocess.run(

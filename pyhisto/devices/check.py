@@ -1,15 +1,11 @@
 """Whether Caffe can use cards here, asked before anything is written: Caffe itself finds out late, and aborts."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 
+from pyhisto.caffe_child import ChildEndedError, has_nccl, run_in_child
 from pyhisto.devices.caffe_build import find_build
 from pyhisto.devices.cards import Card, find_cards
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment
-
-HAS_NCCL = "import caffe; raise SystemExit(0 if getattr(caffe, 'has_nccl', lambda: True)() else 3)"
 
 
 def require_cards(numbers: Sequence[int], asked: str, instead: str) -> None:
@@ -36,7 +32,7 @@ def usable() -> bool:
 def fault(numbers: Sequence[int]) -> tuple[str, str] | None:
     """Why Caffe cannot use the cards of these numbers, and what to do; None: it can.
 
-    Raises InputError where there is no Caffe, or it does not start.
+    Raises InputError if there is no Caffe, or it does not start.
     """
     build = find_build()
     if not build.gpu:
@@ -59,9 +55,11 @@ def fault(numbers: Sequence[int]) -> tuple[str, str] | None:
 
 
 def _has_nccl() -> bool:
-    """False where pycaffe says so; a Caffe too old to be asked may have it."""
-    command = [sys.executable, "-c", HAS_NCCL]
-    return subprocess.run(command, capture_output=True, env=caffe_environment(), check=False).returncode != 3
+    """False if pycaffe says so; a Caffe that cannot be asked may have it."""
+    try:
+        return run_in_child(has_nccl) is not False
+    except ChildEndedError:
+        return True
 
 
 def _listed(cards: Sequence[Card]) -> str:

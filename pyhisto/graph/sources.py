@@ -104,15 +104,13 @@ def _batch(transform: Any, batch_size: int, image: Known) -> Known:
 def first_lmdb_image(folder: Path, transform: Any) -> Known:
     """Channels, height and width of an LMDB's first image as Caffe reads it, before the crop."""
     unreadable = f"no LMDB can be read at '{folder.name}'"
-    if not (folder / "data.mdb").is_file():
-        return unreadable
     import cv2
 
-    from pyhisto.lmdb_folder import open_lmdb
+    from pyhisto.lmdb_folder import LmdbFolder
 
     try:
         with (
-            open_lmdb(folder) as database,
+            LmdbFolder(folder).open() as database,
             database.begin() as transaction,
             transaction.cursor() as cursor,
         ):

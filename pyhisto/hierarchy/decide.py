@@ -24,12 +24,12 @@ def leaf_probabilities(answers: Answers) -> Floats:
 
 
 def by_product(answers: Answers) -> NDArray[np.int64]:
-    """The leaf of largest probability, shape (n,); the lower number where two are equal."""
+    """The leaf of largest probability, shape (n,); the lower number if two are equal."""
     return np.asarray(leaf_probabilities(answers).argmax(axis=1))
 
 
 def by_path(answers: Answers) -> NDArray[np.int64]:
-    """The leaf at the end of the path of more probable answers, shape (n,); class 0 where both are equal."""
+    """The leaf at the end of the path of more probable answers, shape (n,); class 0 if both are equal."""
     root = answers[CARCI.name].argmax(axis=1)
     below = np.stack([answers[node.name].argmax(axis=1) for node in BELOW], axis=1)
     # LEAVES come in the order of the tree: two of the root's class 0, two of its class 1.

@@ -84,7 +84,7 @@ class NodeScore:
 class SystemScore:
     """A system's decisions on a set of images.
 
-    An image of which only carcinoma is known (BISQUE's malignant) is right where the leaf is a carcinoma.
+    An image of which only carcinoma is known (BISQUE's malignant) is right if the leaf is a carcinoma.
     """
 
     system: System
@@ -96,7 +96,7 @@ class SystemScore:
     """The leaf of each image, shape (n,)."""
     correct: NDArray[np.bool_]
     labels: Ints
-    """The leaf that each image is, shape (n,); -1 where only carcinoma is known."""
+    """The leaf that each image is, shape (n,); -1 if only carcinoma is known."""
     patients: Ints
 
     @property
@@ -156,7 +156,7 @@ class SystemScore:
 
 
 def parse_system(name: str, parts: Sequence[str]) -> System:
-    """A system from `NODE=MEMBER,...` texts. Raises InputError where a node is missing, unknown or given twice."""
+    """A system from `NODE=MEMBER,...` texts. Raises InputError if a node is missing, unknown or given twice."""
     members: dict[str, tuple[tuple[str, ...], ...]] = {}
     for part in parts:
         node, _, text = part.partition("=")
@@ -174,8 +174,8 @@ def parse_system(name: str, parts: Sequence[str]) -> System:
 def choose(system: System, validation: Predictions | None) -> tuple[dict[str, tuple[str, ...]], list[Choice]]:
     """Who answers at each node, and the choices that led to it.
 
-    The better candidate is right more often on its node's validation images; where two are equal, the one of smaller
-    mean loss. Raises InputError where there is a choice, and nothing to decide it by.
+    The better candidate is right more often on its node's validation images; if two are equal, the one of smaller
+    mean loss. Raises InputError if there is a choice, and nothing to decide it by.
     """
     models, choices = {}, []
     for node, members in system.members.items():
@@ -193,7 +193,7 @@ def choose(system: System, validation: Predictions | None) -> tuple[dict[str, tu
 def evaluate(
     system: System, models: Mapping[str, tuple[str, ...]], predictions: Predictions, routing: str
 ) -> SystemScore:
-    """Decide every image by the chosen models. Raises InputError where a model has no predictions."""
+    """Decide every image by the chosen models. Raises InputError if a model has no predictions."""
     answers = {
         node: model_sum([_answers(predictions, node, model, system.name) for model in names])
         for node, names in models.items()

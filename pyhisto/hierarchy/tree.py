@@ -53,7 +53,7 @@ BELOW = (NORBE, INVIS)
 
 
 def class_in(node: str, pathology: str) -> int | None:
-    """The class of a pathology for a node, or for FLAT; None where it has none."""
+    """The class of a pathology for a node, or for FLAT; None if it has none."""
     if node == FLAT:
         return LEAVES.index(pathology) if pathology in LEAVES else None
     return NODES[node].classes.get(pathology)

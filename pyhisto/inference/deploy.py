@@ -23,7 +23,7 @@ class Deploy:
     shape: Shape
     """channels, height, width."""
     output: str
-    """The blob of the probabilities, N x classes; the last Softmax where there are several."""
+    """The blob of the probabilities, N x classes; the last Softmax if there are several."""
     output_layer: str
     classes: int
     python_layers: tuple[str, ...]
@@ -33,8 +33,8 @@ class Deploy:
 def read_deploy(model: Path, weights: Path) -> Deploy:
     """Read and check a deploy prototxt and its weights.
 
-    Raises InputError where the network is not one of images in, probabilities out; where a layer's weights are absent
-    (Caffe would leave them at their initial values, silently) or differ in shape; where a file is damaged.
+    Raises InputError if the network is not one of images in, probabilities out; if a layer's weights are absent
+    (Caffe would leave them at their initial values, silently) or differ in shape; if a file is damaged.
     """
     net = read_net(model, lenient=True)
     graph = Graph.build(net, source=model)

@@ -47,18 +47,23 @@ def check_agreement(deploy: Deploy, preprocessing: Preprocessing, branch: str, r
     """Raise InputError where network, preprocessing, branch and images do not belong together."""
     if preprocessing.branch != branch:
         raise InputError(f"the preprocessing is that of the {preprocessing.branch} branch, not the {branch} one")
+    check_shape(deploy, preprocessing)
+    trained = preprocessing.provenance.images.get("train", {})
+    if trained and len(trained) != deploy.classes:
+        raise InputError(f"{deploy.model}: has {deploy.classes} classes, the training data {len(trained)}")
+    highest = max(row.label for row in rows)
+    if highest >= deploy.classes:
+        raise InputError(f"{deploy.model}: has {deploy.classes} classes, but the manifest has class {highest}")
+
+
+def check_shape(deploy: Deploy, preprocessing: Preprocessing) -> None:
+    """Raise InputError unless the network takes what the preprocessing makes."""
     wanted = (3, preprocessing.size, preprocessing.size)
     if deploy.shape != wanted:
         raise InputError(
             f"{deploy.model}: its input is {_times(deploy.shape)}, the preprocessing makes {_times(wanted)}; "
             "generate the network with that --input-size, or give the --preprocessing it was trained with"
         )
-    trained = preprocessing.provenance.get("images", {}).get("train", {})
-    if trained and len(trained) != deploy.classes:
-        raise InputError(f"{deploy.model}: has {deploy.classes} classes, the training data {len(trained)}")
-    highest = max(row.label for row in rows)
-    if highest >= deploy.classes:
-        raise InputError(f"{deploy.model}: has {deploy.classes} classes, but the manifest has class {highest}")
 
 
 def check_unseen(rows: Iterable[Row], training: Iterable[Row]) -> None:

@@ -9,10 +9,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from pyhisto.errors import InputError
-from pyhisto.files import read_object
 from pyhisto.graph.sources import first_lmdb_image
 from pyhisto.graph.types import Shape
-from pyhisto.lmdb_folder import count_records, open_lmdb
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.proto import Datum
 
 MAX_LABELS = 5_000  # records whose labels are looked at, evenly spread: a label stands inside its image's record
@@ -29,8 +28,8 @@ class DataSource:
     read_labels: Callable[[], frozenset[int]]
     image: Shape | None = None
     """Channels, height, width of the first record, before the crop."""
-    recipe: dict[str, Any] | None = None
-    """The preprocessing.json beside the records."""
+    mean: tuple[float, float, float] | None = None
+    """B, G, R, by the preprocessing.json beside the records."""
 
     @cached_property
     def labels(self) -> frozenset[int]:
@@ -54,23 +53,22 @@ def batch_size(layer: Any) -> int:
 
 
 def _read_lmdb(layer: Any, folder: Path) -> DataSource | None:
-    if not (folder / "data.mdb").is_file():
-        return None
+    lmdb = LmdbFolder(folder)
     try:
-        records = count_records(folder)
+        records = lmdb.records()
     except InputError:
         return None
     step = -(-records // MAX_LABELS)
     image = first_lmdb_image(folder, layer.transform_param)
     known = None if isinstance(image, str) else image
-    recipe = _read_recipe(folder / "preprocessing.json")
-    return DataSource(layer.data_param.source, records, step <= 1, partial(_lmdb_labels, folder, step), known, recipe)
+    labels = partial(_lmdb_labels, lmdb, step)
+    return DataSource(layer.data_param.source, records, step <= 1, labels, known, _mean(lmdb))
 
 
-def _lmdb_labels(folder: Path, step: int) -> frozenset[int]:
+def _lmdb_labels(lmdb: LmdbFolder, step: int) -> frozenset[int]:
     labels = set()
     try:
-        with open_lmdb(folder) as database, database.begin() as transaction:
+        with lmdb.open() as database, database.begin() as transaction:
             cursor = transaction.cursor()
             for index, _ in enumerate(cursor.iternext(values=False)):
                 if index % step == 0:
@@ -80,9 +78,9 @@ def _lmdb_labels(folder: Path, step: int) -> frozenset[int]:
     return frozenset(labels)
 
 
-def _read_recipe(file: Path) -> dict[str, Any] | None:
+def _mean(lmdb: LmdbFolder) -> tuple[float, float, float] | None:
     try:
-        return read_object(file)
+        return lmdb.mean
     except InputError:
         return None
 

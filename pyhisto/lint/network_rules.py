@@ -210,8 +210,8 @@ def _mean_file(network: NetworkFile, layer: Any, where: Message, source: DataSou
 
 
 def _mean_values(layer: Any, where: Message, source: DataSource) -> Iterator[Trap]:
-    prepared = (source.recipe or {}).get("mean")
-    if not isinstance(prepared, list) or not all(isinstance(level, int | float) for level in prepared):
+    prepared = source.mean
+    if prepared is None:
         return
     written = list(layer.transform_param.mean_value) or [0.0]
     if len(written) == 1:

@@ -24,7 +24,7 @@ def prove(exported: Export, weights: Net, source: object) -> Proof | None:
         return None
     _check_memory(exported, source)
     tensors = {name: exported.tensors[name] for name in exported.network.outputs}
-    run_onnx = runner(_with_outputs(exported.model, list(tensors.values())))
+    run_onnx = runner(with_outputs(exported.model, list(tensors.values())))
 
     def made(inputs: Tensors) -> Tensors:
         found = run_onnx(inputs, list(tensors.values()))
@@ -53,7 +53,7 @@ def _check_memory(exported: Export, source: object) -> None:
         )
 
 
-def _with_outputs(model: Any, tensors: list[str]) -> Any:
+def with_outputs(model: Any, tensors: list[str]) -> Any:
     """A copy of the model that gives further tensors as outputs, their types left to the runtime."""
     onnx = load("onnx")
     probe = onnx.ModelProto()

@@ -6,7 +6,7 @@ are JPEG it is encoded as they are, and decoded.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import read_json, write_text
+from pyhisto.lmdb_folder import RECIPE, Provenance
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.encoding import ENCODINGS, Encoding, as_read
 from pyhisto.preprocessing.images import Image
@@ -38,18 +39,17 @@ from pyhisto.preprocessing.patches import (
 )
 from pyhisto.preprocessing.stain import Stain
 
-Branch: TypeAlias = Literal["global", "local", "window", "random", "centre", "crops"]
-BRANCHES: tuple[Branch, ...] = ("global", "local")
+Cut: TypeAlias = Literal["global", "local", "window", "random", "centre", "crops"]
+BRANCHES: tuple[Cut, ...] = ("global", "local")
 """The paper's hybrid: the whole image, and 15 patches."""
-CUTS: tuple[Branch, ...] = get_args(Branch)
-"""Those; the two ways of cutting of ref. [11], sliding window and random patches; and Kone & Boulmane's: the central
-square, or three squares side by side."""
+CUTS: tuple[Cut, ...] = get_args(Cut)
+"""How an image can be cut into network inputs: as the paper's two branches do; as ref. [11] does, by a sliding window
+or at random; or as Kone & Boulmane do, the central square, or three squares side by side."""
 
 Interpolation: TypeAlias = Literal["linear", "area"]
 INTERPOLATIONS: dict[Interpolation, int] = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 """`linear` is what Caffe's convert_imageset does; `area` averages when it shrinks, which small inputs need."""
 
-FILE_NAME = "preprocessing.json"
 MAX_SIZE = 4096
 MAX_PATCH = 128
 """Largest patch that is cut out of the FRAME of the branches window and random."""
@@ -59,15 +59,16 @@ MAX_PATCH = 128
 class Preprocessing:
     """From an image (H x W x 3, uint8, BGR) to what the network gets."""
 
-    branch: Branch
+    branch: Cut
+    """How an image is cut; in the file, and on the command line, it is called the branch."""
     size: int = 224
     """Side of the network's input, pixels."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Subtracted per channel, B, G, R, from values 0..255; no scaling."""
     stain: Stain | None = None
     interpolation: Interpolation = "linear"
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """Where it comes from (seed, counts per class, manifest's SHA-256 ...): kept in the file, not used here."""
+    provenance: Provenance = field(default_factory=Provenance)
+    """What it comes from: kept in the file, not used here."""
     random_patches: int = RANDOM_PATCHES
     """How many patches of an image the branch random cuts."""
     record: Encoding = "raw"
@@ -77,7 +78,7 @@ class Preprocessing:
     def load(cls, path: Path) -> "Preprocessing":
         """Read a preprocessing.json, or the one in a folder."""
         path = Path(path)
-        path = path / FILE_NAME if path.is_dir() else path
+        path = path / RECIPE if path.is_dir() else path
         return cls._from_json(read_json(path), str(path))
 
     @classmethod
@@ -85,7 +86,7 @@ class Preprocessing:
         if not isinstance(value, dict):
             raise InputError(f"{where}: not a JSON object; is it a preprocessing.json?")
         branch, size, mean = value.get("branch"), value.get("size"), value.get("mean")
-        interpolation, provenance = value.get("interpolation"), value.get("provenance", {})
+        interpolation, said = value.get("interpolation"), value.get("provenance", {})
         patches = value.get("random_patches", RANDOM_PATCHES)
         if branch not in CUTS:
             raise InputError(f"{where}: branch is {branch!r}, not one of {', '.join(CUTS)}")
@@ -101,9 +102,8 @@ class Preprocessing:
             raise InputError(
                 f"{where}: random_patches is {patches!r}, not a whole number from 1 to {MAX_RANDOM_PATCHES}"
             )
-        if not isinstance(provenance, dict):
-            raise InputError(f"{where}: provenance is not an object")
-        record = value.get("record", provenance.get("record", "raw"))  # older files say it there
+        provenance = Provenance.from_json(said, where)
+        record = value.get("record", said.get("record", "raw"))  # older files say it there
         if record not in ENCODINGS:
             raise InputError(f"{where}: record is {record!r}, not one of {', '.join(ENCODINGS)}")
         if not isinstance(mean, list) or [_is_number(level) for level in mean] != [True] * 3:
@@ -115,7 +115,7 @@ class Preprocessing:
     def save(self, path: Path) -> None:
         """Write a preprocessing.json (into a folder: under that name), whole or not at all."""
         path = Path(path)
-        write_text(path / FILE_NAME if path.is_dir() else path, json.dumps(self.to_json(), indent=2) + "\n")
+        write_text(path / RECIPE if path.is_dir() else path, json.dumps(self.to_json(), indent=2) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         """What `load` reads."""
@@ -128,7 +128,7 @@ class Preprocessing:
             "record": self.record,
             "stain": None if self.stain is None else self.stain.to_json(),
             **({"random_patches": self.random_patches} if self.branch == "random" else {}),
-            "provenance": dict(self.provenance),
+            "provenance": self.provenance.to_json(),
         }
 
     def inputs(self, image: Image) -> list[tuple[str, Image]]:

@@ -32,7 +32,13 @@ class Reinhard:
     def __call__(self, image: Image) -> Image:
         """Normalise one image."""
         lab = _to_lab(image, self.method)
-        mean, std = _statistics(lab)
+        return self._moved(lab, *_statistics(lab))
+
+    def of_source(self, mean: NDArray[np.float64], std: NDArray[np.float64]) -> "ReinhardOfSource":
+        """The same transfer for parts of a larger picture, by its statistics, not by each part's own."""
+        return ReinhardOfSource(self, mean, std)
+
+    def _moved(self, lab: NDArray[Any], mean: NDArray[np.float64], std: NDArray[np.float64]) -> Image:
         gain = np.where(std < MIN_STD, 1.0, np.asarray(self.std) / np.maximum(std, MIN_STD))
         offset = np.where(std < MIN_STD, 0.0, np.asarray(self.mean) - gain * mean)
         if self.method == "reinhard":
@@ -47,6 +53,43 @@ class Reinhard:
     def to_json(self) -> dict[str, Any]:
         """The method, its target and where that comes from."""
         return {"method": self.method, "mean": list(self.mean), "std": list(self.std), "source": self.source}
+
+
+@dataclass(frozen=True)
+class ReinhardOfSource:
+    """A transfer whose source's statistics are given."""
+
+    transfer: Reinhard
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    @property
+    def method(self) -> Method:
+        """The transfer's."""
+        return self.transfer.method
+
+    @property
+    def source(self) -> str:
+        """Where the target comes from, in words."""
+        return self.transfer.source
+
+    def __call__(self, image: Image) -> Image:
+        """Normalise a part."""
+        return self.transfer._moved(_to_lab(image, self.method), self.mean, self.std)
+
+    def to_json(self) -> dict[str, Any]:
+        """The transfer's, and what it takes the source for."""
+        return {**self.transfer.to_json(), "source_mean": self.mean.tolist(), "source_std": self.std.tolist()}
+
+
+def pooled(parts: Sequence[Image], masks: Sequence[NDArray[np.uint8]], method: Method) -> NDArray[np.float64]:
+    """Mean and standard deviation per Lab channel over the marked pixels of all parts together, 2 x 3."""
+    count, total, squares = 0, np.zeros(3), np.zeros(3)
+    for part, mask in zip(parts, masks, strict=True):
+        pixels = _to_lab(part, method)[mask > 0].astype(np.float64)
+        count, total, squares = count + len(pixels), total + pixels.sum(axis=0), squares + (pixels**2).sum(axis=0)
+    mean = total / max(1, count)
+    return np.array([mean, np.sqrt(np.maximum(squares / max(1, count) - mean**2, 0))])
 
 
 def measure(image: Image, method: Method) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from pyhisto.files import sha256
 from pyhisto.graph import Graph, Node, check_weights
 from pyhisto.layers import activation_statistics as statistics
 from pyhisto.layers.sep_layer import is_sep, limit_samples, stage
-from pyhisto.lmdb_folder import count_records
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.parallel import WorkerDiedError, ordered_map
 from pyhisto.proto import Net, read_net, read_weights, to_text
 from pyhisto.pruning.importance import Importance
@@ -168,7 +168,7 @@ def _gate(sep: Node) -> Node:
 
 def _records(model: Path, source: str) -> int:
     try:
-        records = count_records(Path(source))
+        records = LmdbFolder(Path(source)).records()
     except InputError as error:
         raise InputError(f"{model}: its LMDB {error} (paths count from the working folder)") from None
     if records == 0:

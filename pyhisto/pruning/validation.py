@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pyhisto import pycaffe
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, Node, Shape, check_weights
-from pyhisto.lmdb_folder import count_records
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.proto import Array, Net, NetParameter, layer_blobs, to_text
 from pyhisto.pruning.sensitivity import Score
 
@@ -43,7 +43,7 @@ class Validation:
         if lacking:
             raise InputError(f"{source}: the weights hold none for its layer '{lacking[0]}'; are they of this network?")
         try:
-            there = count_records(Path(data.layer.data_param.source))
+            there = LmdbFolder(Path(data.layer.data_param.source)).records()
         except InputError as error:
             raise InputError(f"{source}: its LMDB {error} (paths count from the working folder)") from None
         if not there:

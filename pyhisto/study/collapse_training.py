@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from pyhisto import pycaffe
 from pyhisto.files import write_text
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.nets.builder import AUTHORS_MEAN
-from pyhisto.nets.files import LmdbFolder, network_files
+from pyhisto.nets.files import even_batch_size, network_files
 from pyhisto.nets.patch_cnn import PatchCNN, Variant
 from pyhisto.nets.solvers import SPANHOL_2016
 
@@ -120,14 +121,15 @@ def _study_form(caffe: Any, folder: Path, settings: CollapseSettings, pooling: s
 
 def _write_form(folder: Path, settings: CollapseSettings, pooling: str, decay: float) -> tuple[Path, int]:
     """Write the form's prototxts; returns the solver's path, and how many batches the validation patches are."""
-    train, val = LmdbFolder(settings.train_lmdb), LmdbFolder(settings.val_lmdb)
+    train, val = LmdbFolder(Path(settings.train_lmdb)), LmdbFolder(Path(settings.val_lmdb))
     variant, learns = POOLINGS[pooling]
-    network = PatchCNN(variant, settings.patch, mean=train.mean() or AUTHORS_MEAN)
-    val_batch = val.even_batch_size(settings.batch_size)
-    net = network.train_val(train.source, val.source, settings.batch_size, val_batch)
+    network = PatchCNN(variant, settings.patch, mean=train.mean or AUTHORS_MEAN)
+    records = val.records()
+    val_batch = even_batch_size(records, settings.batch_size)
+    net = network.train_val(settings.train_lmdb, settings.val_lmdb, settings.batch_size, val_batch)
     if not learns:
         next(layer for layer in net.layer if layer.name == "fc1").propagate_down.append(False)
-    passes = math.ceil(val.records(default=val_batch) / val_batch)
+    passes = math.ceil(records / val_batch)
     solver = replace(
         SPANHOL_2016, stepsize=0, weight_decay=decay, max_iter=settings.iterations, test_interval=10**9, display=0,
         snapshot=0, random_seed=settings.seed, solver_mode="CPU",

@@ -21,8 +21,9 @@ from pyhisto.evaluation.predictions import BRANCHES
 from pyhisto.evaluation.voting import LAMBDA
 from pyhisto.files import read_object
 from pyhisto.learning_curve import Point, read_points
+from pyhisto.lmdb_folder import RECIPE
 from pyhisto.manifest import Row, read_manifest
-from pyhisto.preprocessing.recipe import FILE_NAME, Preprocessing
+from pyhisto.preprocessing.recipe import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _find_experiments(folder: Path, levels: Experiment, names: Sequence[str]) ->
 
 def _read_stains(folder: Path) -> dict[str, str]:
     """Branch -> its stain normalisation, in words."""
-    recipes = {name: folder / "recipe" / name / FILE_NAME for name in BRANCHES}
+    recipes = {name: folder / "recipe" / name / RECIPE for name in BRANCHES}
     stains = {name: Preprocessing.load(path).stain for name, path in recipes.items() if path.is_file()}
     return {name: f"{stain.method} to {stain.source}" if stain else "none" for name, stain in stains.items()}
 

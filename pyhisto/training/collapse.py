@@ -13,7 +13,7 @@ COLLAPSED_TESTS = 3
 class Collapse:
     """Notices, once, a network that names one class for every image: its test accuracy stays that class's share.
 
-    Where the classes' shares are not known, an accuracy that does not move at all is taken for that.
+    If the classes' shares are not known, an accuracy that does not move at all is taken for that.
     """
 
     def __init__(self, solver: Solver, note: Callable[[str], None]) -> None:

@@ -32,7 +32,7 @@ Shares: TypeAlias = Mapping[str, float]
 def groups_by_pattern(net: Net, patterns: Mapping[str, Iterable[str]], source: object) -> Groups:
     """The groups by patterns of layer names: `*`, `?` and `[ab]`, as in a shell, or a layer's very name.
 
-    Raises InputError where a pattern matches no layer, or a layer is matched for two groups.
+    Raises InputError if a pattern matches no layer, or a layer is matched for two groups.
     """
     names = list(dict.fromkeys(layer.name for layer, _ in layers_in_phase(net, TRAIN, source=source)))
     groups: dict[str, str] = {}

@@ -1,8 +1,8 @@
 """The learning rate range test (Smith 2017) as Kone & Boulmane 2018 use it, section 2.2, with fastai 0.7's numbers.
 
 The rate rises by the same factor in every iteration. The loss is smoothed by an exponential mean of 0.98 with bias
-correction; the run ends where it is above 4 times the best that came after the first 10 iterations, or is no number.
-The loss starts to diverge where the smoothed loss is lowest; a tenth of that rate is suggested.
+correction; the run ends as soon as it is above 4 times the best that came after the first 10 iterations, or is no
+number. The loss starts to diverge where the smoothed loss is lowest; a tenth of that rate is suggested.
 
 Nothing that was learned on the way is kept: the weights that a training starts from stay as they are.
 """
@@ -20,8 +20,8 @@ from pyhisto.errors import InputError
 from pyhisto.files import read_object, sha256, whole_file, whole_files, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import to_text
-from pyhisto.training.caffe_train import Watch
 from pyhisto.training.record import WEIGHTS
+from pyhisto.training.run import Watch
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp
 from pyhisto.training.solver import check_solver, require_solver_cards
@@ -85,7 +85,7 @@ def follow(losses: Iterable[float]) -> Iterator[tuple[float, float]]:
 def find_rate(solver_path: Path, ramp: Ramp, watch: Watch, folder: Path, weights: Path | None = None) -> Curve:
     """Train along the ramp, and write what was found into `folder`: lr.json, lr.png, and Caffe's solver.prototxt.
 
-    Raises InputError where the input is at fault, or nothing can be suggested.
+    Raises InputError if the input is at fault, or nothing can be suggested.
     """
     require_solver_cards(solver_path)
     if ramp.iterations <= 2 * SETTLED:

@@ -12,10 +12,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
-from pyhisto.files import read_json, whole_file, write_text
+from pyhisto.files import whole_file, write_text
 from pyhisto.graph import layers_in_phase
-from pyhisto.lmdb_folder import count_records
-from pyhisto.preprocessing.recipe import FILE_NAME
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.proto import TRAIN, Net, read_net, read_solver, to_text
 from pyhisto.training.groups import FIRST, LAST, MIDDLE, Groups, Shares, with_shares
 from pyhisto.training.schedules import WarmRestarts
@@ -98,16 +97,16 @@ def epoch_iterations(solver_path: Path) -> int:
     for layer, _ in layers_in_phase(net, TRAIN, source=file):
         if layer.type == "Data" and layer.data_param.backend == layer.data_param.LMDB:
             batch = layer.data_param.batch_size * read_solver(solver_path).iter_size
-            return -(-training_images(Path(layer.data_param.source)) // int(batch))
+            return -(-training_images(LmdbFolder(Path(layer.data_param.source))) // int(batch))
     raise InputError(f"{file}: trains on no LMDB, so that the length of an epoch is not known; give it in iterations")
 
 
-def training_images(lmdb: Path) -> int:
+def training_images(lmdb: LmdbFolder) -> int:
     """How many images an LMDB was made of, by the preprocessing.json in it; its records, if it does not say that."""
-    records = count_records(lmdb)
+    records = lmdb.records()
     try:
-        images = sum(map(int, read_json(lmdb / FILE_NAME)["provenance"]["images"][lmdb.name].values()))
-    except (InputError, KeyError, TypeError, ValueError, AttributeError):
+        images = sum(lmdb.provenance.images.get(lmdb.path.name, {}).values())
+    except InputError:
         return records
     return images if 0 < images <= records else records
 

@@ -6,10 +6,10 @@ import time
 from tqdm import tqdm
 
 from pyhisto.learning_curve import Point
-from pyhisto.training.caffe_train import Watch
+from pyhisto.training.run import Watch
 
 LINE_EVERY = 15.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines if there is no terminal."""
 
 
 class Progress:

@@ -4,7 +4,7 @@ Loss = L + lambda * sum |gamma| over the Scale layers behind BatchNorm. The subg
 added to gamma's gradient before the solver clips, decays and updates. Channels whose gamma ends near zero do little;
 tools/prune.py --criterion slimming cuts them.
 
-The penalty moves a gamma by at most lambda * (sum of the learning rates) / (1 - momentum). Where that is far below
+The penalty moves a gamma by at most lambda * (sum of the learning rates) / (1 - momentum). If that is far below
 gamma's start, usually 1, channels do not come apart: [26] trains long; a short run wants a larger lambda.
 """
 
@@ -17,7 +17,7 @@ from pyhisto.errors import InputError
 from pyhisto.training.solver_loop import Method, Net
 
 SMALL = 0.01
-"""Of the largest |gamma|: below it a channel is counted as small where the progress is shown."""
+"""Of the largest |gamma|: below it a channel is counted as small in the progress that is shown."""
 
 
 class Slimming(Method):
@@ -36,7 +36,7 @@ class Slimming(Method):
         return {"lambda_l1": self._lambda}
 
     def attach(self, net: Net, solver: Any) -> None:
-        """Find the gammas. Raises InputError where there are none."""
+        """Find the gammas. Raises InputError if there are none."""
         self._passes = solver.iter_size
         self._gammas = [net.params[layer][0] for layer in scales_behind_batch_norm(net)]
         if not self._gammas:

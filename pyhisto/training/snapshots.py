@@ -67,7 +67,7 @@ def read_snapshot(state: Path) -> Snapshot:
 
 
 def check_finite(blobs: dict[str, list[Array]], path: Path) -> None:
-    """Raise InputError where a weight is NaN or infinite."""
+    """Raise InputError if a weight is NaN or infinite."""
     for name, arrays in blobs.items():
         if not all(np.isfinite(array).all() for array in arrays):
             raise InputError(f"{path}: layer '{name}' holds nan or inf: the training had diverged")

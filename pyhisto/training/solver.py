@@ -8,10 +8,8 @@ from typing import Any
 
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.files import read_json, sha256
 from pyhisto.graph import layers_in_phase
-from pyhisto.lmdb_folder import count_records
-from pyhisto.manifest import LMDBS
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.proto import TEST, TRAIN, Net, SolverParameter, read_net, read_solver
 
 NOT_LEARNED_FROM = (
@@ -72,12 +70,13 @@ def check_solver(path: Path) -> Solver:
         for layer in net.layer:
             _check_sources(layer, file)
             if layer.type == "Data":
-                depends_on[f"the data {layer.data_param.source}"] = _data_sha256(Path(layer.data_param.source))
+                data = LmdbFolder(Path(layer.data_param.source))
+                depends_on[f"the data {layer.data_param.source}"] = data.sha256()
+                if _is_for_test(layer) and solver.test_iter:
+                    shares, slack = _shares(data, solver.test_iter[0] * layer.data_param.batch_size)
+                    tested_on = _split(data)
             if layer.type == "Accuracy" and layer.top:
                 accuracy = layer.top[0]
-            if layer.type == "Data" and _is_for_test(layer) and solver.test_iter:
-                shares, slack = _shares(layer.data_param, solver.test_iter[0])
-                tested_on = _split(Path(layer.data_param.source))
         if file != path:
             nets.append(file)
             depends_on[f"the network {file}"] = _sha256(net.SerializeToString(deterministic=True))
@@ -139,7 +138,7 @@ def _check_sources(layer: Any, net: Path) -> None:
     where = f"{net}: layer '{layer.name}'"
     if layer.type == "Data":
         source = Path(layer.data_param.source)
-        if layer.data_param.backend == layer.data_param.LMDB and not (source / "data.mdb").is_file():
+        if layer.data_param.backend == layer.data_param.LMDB and not LmdbFolder(source).exists:
             raise InputError(f"{where}: there is no LMDB at {source}; build it, or see that {WHERE}")
     for parameters in ("image_data_param", "hdf5_data_param", "window_data_param"):
         if layer.HasField(parameters) and not Path(getattr(layer, parameters).source).is_file():
@@ -157,15 +156,6 @@ def _settings_sha256(solver: Any) -> str:
     return _sha256(learned_from.SerializeToString(deterministic=True))
 
 
-def _data_sha256(folder: Path) -> str:
-    """Of an LMDB: of its preprocessing.json, which names manifest, seed and recipe; else of its size in bytes."""
-    recipe = folder / "preprocessing.json"
-    if recipe.is_file():
-        return sha256(recipe)
-    database = folder / "data.mdb"
-    return _sha256(str(database.stat().st_size if database.is_file() else None).encode())
-
-
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -174,26 +164,18 @@ def _is_for_test(layer: Any) -> bool:
     return not layer.include or any(not rule.HasField("phase") or rule.phase == TEST for rule in layer.include)
 
 
-def _shares(data: Any, iterations: int) -> tuple[tuple[float, ...], float]:
-    """The classes' shares of an LMDB by the preprocessing.json in it, and how far a test over it may be off them."""
-    folder = Path(data.source)
+def _shares(data: LmdbFolder, read: int) -> tuple[tuple[float, ...], float]:
+    """The classes' shares of an LMDB's images, and how far a test that reads so many records may be off them."""
     try:
-        counts = [int(count) for count in _images_by_split(folder)[folder.name].values()]
-        records = count_records(folder)
-        read = iterations * int(data.batch_size)
-        return tuple(count / sum(counts) for count in counts), (read % records) / read
-    except (InputError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, OverflowError):
-        return (), 0.0  # not built by data_prep: a warning less
+        shares, records = data.shares(), data.records()
+    except InputError:
+        return (), 0.0  # a damaged preprocessing.json: a warning less
+    return (shares, (read % records) / read) if shares and records and read else ((), 0.0)
 
 
-def _split(folder: Path) -> str | None:
-    """Which of LMDBS an LMDB is: data_prep names its folder so; None where it is not data_prep's."""
+def _split(data: LmdbFolder) -> str | None:
+    """Which split of its images an LMDB holds, if it says so."""
     try:
-        return folder.name if folder.name in LMDBS and folder.name in _images_by_split(folder) else None
-    except (InputError, KeyError, TypeError):
+        return data.split
+    except InputError:
         return None
-
-
-def _images_by_split(folder: Path) -> Any:
-    """Split -> class -> images, by the preprocessing.json in an LMDB's folder."""
-    return read_json(folder / "preprocessing.json")["provenance"]["images"]

@@ -1,6 +1,6 @@
 """Training in pycaffe, for methods that act between the forward pass, the gradient and the update.
 
-One iteration of Caffe's solver (solver.cpp, Solver::Step) is: test where it is time, `on_start`, forward and backward
+One iteration of Caffe's solver (solver.cpp, Solver::Step) is: test if it is time, `on_start`, forward and backward
 (iter_size times), `on_gradients_ready`, ApplyUpdate (clipping, weight decay and momentum, on the weights that the net
 then holds), snapshot. A `Method` hangs on the two callbacks. Testing and snapshots are done here and not by the solver:
 the solver would test the weights that it updates, which need not be the weights that a method deploys.
@@ -13,31 +13,27 @@ random numbers of an iteration (dropout) depend on the seed and the iteration al
 import json
 import math
 import shutil
-import signal
-import subprocess
-import sys
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from pyhisto import pycaffe, watched
+from pyhisto import caffe_child, pycaffe, watched
+from pyhisto.caffe_child import ChildEndedError, run_in_child
 from pyhisto.errors import InputError
 from pyhisto.files import exclusive, whole_file, write_text
-from pyhisto.glog import failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
-from pyhisto.training.caffe_program import caffe_environment
-from pyhisto.training.caffe_train import Outcome, Watch
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.record import Record
+from pyhisto.training.run import Outcome, Run, Watch
+from pyhisto.training.signals import catch_stop
 from pyhisto.training.snapshots import Snapshot, newest_whole
 from pyhisto.training.solver import Solver, check_solver, require_solver_cards, solver_cards
 
@@ -52,21 +48,12 @@ ENDED = ("Caffe ended the training", "correct what it complains of, and run the 
 NEVER = 2**31 - 1
 """A test_interval for the solver itself; with test nets it must be above 0."""
 
-PROBE = """
-import sys
-import caffe
-for card in sys.argv[2:]:
-    caffe.set_device(int(card))
-    caffe.set_mode_gpu()
-caffe.get_solver(sys.argv[1])
-"""
-
 
 class Method(Protocol):
     """What is done to a network while it trains. The defaults do nothing."""
 
     name: str
-    """Names the snapshots, and the settings where an error speaks of them."""
+    """Names the snapshots, and the settings in what errors say."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -77,7 +64,7 @@ class Method(Protocol):
         return None
 
     def attach(self, net: Net, solver: Any) -> None:
-        """Called once: the training net and its SolverParameter. Raises InputError where they do not do."""
+        """Called once: the training net and its SolverParameter. Raises InputError if they do not do."""
 
     def begin(self, net: Net) -> None:
         """The net holds the weights to start from."""
@@ -104,7 +91,7 @@ class Method(Protocol):
         return nullcontext()
 
     def rate(self, iteration: int) -> float | None:
-        """The learning rate of an iteration, where the method and not the solver decides it."""
+        """The learning rate of an iteration, if the method and not the solver decides it."""
         return None
 
     def status(self, net: Net) -> str:
@@ -112,55 +99,32 @@ class Method(Protocol):
         return ""
 
 
-def train(
-    solver_path: Path,
-    method: Method,
-    watch: Watch,
-    folder: Path,
-    *,
-    weights: Path | None = None,
-    iterations: int | None = None,
-    restart: bool = False,
-    restart_if_changed: bool = False,
-) -> Outcome:
-    """Train until the solver's max_iter (or `iterations`), from the newest whole snapshot where there is one.
+def train(run: Run, method: Method, watch: Watch, iterations: int | None = None) -> Outcome:
+    """Train until the solver's max_iter (or `iterations`).
 
-    Writes into `folder`: model.caffemodel (what the method deploys), metrics.jsonl, learning_curve.png, run.json,
-    solver.prototxt (as Caffe got it) and snapshots/. A solver without random_seed gets 0. `weights`, `restart` and
-    `restart_if_changed` mean what they mean to `caffe_train.train`.
+    Writes into the run's folder: model.caffemodel (what the method deploys), metrics.jsonl, learning_curve.png,
+    run.json, solver.prototxt (as Caffe got it) and snapshots/. A solver without random_seed gets 0.
 
-    Raises InputError where the input is at fault, Caffe refuses it, or the loss becomes NaN or infinite. SIGINT and
+    Raises InputError if the input is at fault, Caffe refuses it, or the loss becomes NaN or infinite. SIGINT and
     SIGTERM write a snapshot and end.
     """
-    require_solver_cards(solver_path)
-    with exclusive(folder, watch.note):
-        return _train(solver_path, method, watch, folder, weights, iterations, restart, restart_if_changed)
-
-
-def _train(
-    solver_path: Path,
-    method: Method,
-    watch: Watch,
-    folder: Path,
-    weights: Path | None,
-    iterations: int | None,
-    restart: bool,
-    restart_if_changed: bool,
-) -> Outcome:
-    message = own_solver(solver_path, iterations, Path(folder) / SNAPSHOTS / method.name)
-    method.configure(message, solver_path)
-    checked = _checked(solver_path, message, method)
-    record = Record(folder, checked, weights)
-    snapshots = Path(message.snapshot_prefix).parent
-    if snapshots.is_dir() and (restart or (restart_if_changed and record.changed())):
-        shutil.rmtree(snapshots)
-        watch.note(f"removed {snapshots}")
-    start = newest_whole(message.snapshot_prefix, watch.note)
-    if start is not None and (changed := record.changed()):
-        raise InputError(f"{solver_path}: {changed} changed since {snapshots} was made: --restart begins anew")
-    snapshots.mkdir(parents=True, exist_ok=True)
-    write_text(folder / SOLVER, to_text(message))
-    return _Loop(folder / SOLVER, message, checked, method, record, watch).run(start, weights)
+    require_solver_cards(run.solver)
+    with exclusive(run.folder, watch.note):
+        message = own_solver(run.solver, iterations, run.folder / SNAPSHOTS / method.name)
+        method.configure(message, run.solver)
+        checked = _checked(run.solver, message, method)
+        record = Record(run.folder, checked, run.weights)
+        snapshots = Path(message.snapshot_prefix).parent
+        if snapshots.is_dir() and (run.restart or (run.restart_if_changed and record.changed())):
+            shutil.rmtree(snapshots)
+            watch.note(f"removed {snapshots}")
+        start = newest_whole(message.snapshot_prefix, watch.note)
+        if start is not None and (changed := record.changed()):
+            raise InputError(f"{run.solver}: {changed} changed since {snapshots} was made: --restart begins anew")
+        snapshots.mkdir(parents=True, exist_ok=True)
+        own = run.folder / SOLVER
+        write_text(own, to_text(message))
+        return _Loop(own, message, checked, method, record, watch).run(start, run.weights)
 
 
 class _Loop:
@@ -212,7 +176,7 @@ class _Loop:
     def _train(self, end: int) -> None:
         """Iterate to the end, or to a signal."""
         first = self._solver.iter
-        with _signals() as received:
+        with catch_stop() as received:
             while True:
                 iteration = self._solver.iter
                 if self._is_test(iteration):
@@ -292,7 +256,7 @@ class _Loop:
 def load_weights(net: Net, path: Path) -> None:
     """Put a caffemodel's blobs into the layers of the same names.
 
-    Unlike Caffe's own copying, which aborts, raises InputError where shapes differ, and where no layer is common.
+    Unlike Caffe's own copying, which aborts, raises InputError if shapes differ, or no layer is common.
     """
     stored = layer_blobs(read_weights(path))
     if not stored.keys() & net.params.keys():
@@ -335,10 +299,14 @@ def _checked(path: Path, message: Any, method: Method) -> Solver:
 
 
 def open_solver(path: Path, message: Any) -> Any:
-    """Caffe's solver for the file `path`, which holds `message`. Raises InputError where Caffe refuses it."""
+    """Caffe's solver for the file `path`, which holds `message`. Raises InputError if Caffe refuses it."""
     caffe = pycaffe.load()
-    _probe(path, message)
-    for card in solver_cards(message):
+    cards = solver_cards(message)
+    try:  # in a process of its own first: what Caffe refuses, it refuses by aborting
+        run_in_child(caffe_child.open_solver, str(path), list(cards))
+    except ChildEndedError as error:
+        raise InputError(f"{path}: Caffe refuses it: {error}") from None
+    for card in cards:
         caffe.set_device(card)
         caffe.set_mode_gpu()
     with pycaffe.runs(path):
@@ -349,7 +317,7 @@ def hang_on(method: Method, solver: Any) -> None:
     """Have the solver call the method in each iteration.
 
     Caffe never frees its callbacks, so that these must not hold the solver or its net: Data layers of one name and
-    source share one reader in a process, which waits for ever where a second net is made while there is a first.
+    source share one reader in a process, which waits for ever if a second net is made while there is a first.
     """
     reference = weakref.ref(solver)
 
@@ -371,34 +339,6 @@ def step(solver: Any, seed: int) -> float:
     return _loss(solver.net)
 
 
-def _probe(path: Path, message: Any) -> None:
-    """Make the solver in a process of its own first: what Caffe refuses, it refuses by aborting. Raises InputError."""
-    command = [sys.executable, "-c", PROBE, str(path), *map(str, solver_cards(message))]
-    done = subprocess.run(command, capture_output=True, text=True, env=caffe_environment(), check=False)
-    if done.returncode:
-        raise InputError(f"{path}: Caffe refuses it: {failure(done.stderr.splitlines())}")
-
-
 def _loss(net: Net) -> float:
     """The weighted losses of the last forward pass, summed."""
     return float(sum(net.blob_loss_weights[name] * net.blobs[name].data.sum() for name in net.outputs))
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Yields a list that SIGINT and SIGTERM, while it lasts, put themselves into; a second one acts as before."""
-    received: list[int] = []
-
-    def receive(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        restore()

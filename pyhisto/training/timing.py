@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
 
 LAYER = re.compile(r"\]\s+(\S.*?)\s+(forward|backward): ([0-9.e+-]+) ms\.")
 TOTAL = re.compile(r"\] Average (Forward|Backward) pass: ([0-9.e+-]+) ms\.")
@@ -30,7 +30,7 @@ class Timing:
 
 
 def caffe_time(model: Path, batch: int, iterations: int, gpu: int | None = None) -> Timing:
-    """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError where Caffe refuses it."""
+    """Run `caffe time` on a deploy prototxt, on the CPU or on a GPU. Raises InputError if Caffe refuses it."""
     command = [str(find_caffe()), "time", "--model", str(model), "--iterations", str(iterations)]
     if gpu is not None:
         require_cards((gpu,), f"--gpu {gpu}", "leave out --gpu")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_prep.lmdbs.writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.proto import to_text
 
@@ -31,8 +32,8 @@ def lmdbs(root: Path, tree: Path, tmp_path: Path) -> Path:
 
 def test_same_keys_and_the_images_magnification(lmdbs: Path) -> None:
     for split in ("train", "val", "test"):
-        records = [key for key, _ in read_lmdb(lmdbs / split)]
-        labels = {key: decode_record(record)[1] for key, record in read_lmdb(lmdbs / split / "magnification")}
+        records = [key for key, _ in LmdbFolder(lmdbs / split).items()]
+        labels = {key: decode_record(record)[1] for key, record in LmdbFolder(lmdbs / split / "magnification").items()}
         assert list(labels) == records
         assert {label for label in labels.values()} == {0, 1}
         assert all(label == ("-100-" in key) for key, label in labels.items())
@@ -47,7 +48,7 @@ def test_caffe_reads_both_labels_in_step(lmdbs: Path, tmp_path: Path) -> None:
     train = str(lmdbs / "train")
     model.write_text(to_text(network.train_val(train, train, 3, 3)))
     net = caffe.Net(str(model), caffe.TRAIN)
-    keys = [key for key, _ in read_lmdb(lmdbs / "train")]
+    keys = [key for key, _ in LmdbFolder(lmdbs / "train").items()]
     # 4 training patients (a half of each class validates): one of each class, 2 + 1 images, 2 copies.
     assert len(keys) == 2 * (2 + 1) * 2
     for first in range(0, 2 * len(keys), 3):  # round twice

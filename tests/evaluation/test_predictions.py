@@ -74,7 +74,7 @@ GOOD = "a.png,p1,1,global,m,,0.25,0.75\n"
         (HEADER + "a.png,p1,1,local,m,,0.25,0.75\n", "patch '' in the local branch"),
         (HEADER + "a.png,p1,1,global,,,0.25,0.75\n", "no model's name"),
         (HEADER + GOOD + GOOD, "a.png, global branch, model m: predicted twice"),
-        (HEADER + GOOD + "a.png,p2,1,local,m,11,0.25,0.75\n", "a.png is patient p2, class 1 here, but patient p1"),
+        (HEADER + GOOD + "a.png,p2,1,local,m,11,0.25,0.75\n", "a.png is patient p2, label 1 here, but patient p1"),
         (HEADER + GOOD + "b.png,p1,1,local,m,11,0.25,0.75\n", "missing, as are 1 more"),
         (HEADER + 'a.png,"p1\n', "not valid CSV"),
     ],

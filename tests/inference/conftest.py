@@ -1,4 +1,4 @@
-"""Networks with weights, made without Caffe, and a small set of images."""
+"""Networks with weights, made without Caffe, small sets of images, and a bundle."""
 
 import subprocess
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_images import spotted
 from networks import IMAGE_NET
 
 from pyhisto.graph import Graph
+from pyhisto.inference.bundling import About, Source, make_bundle
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import NetParameter, read_net, set_blob, write_weights
@@ -68,3 +70,62 @@ def images(tmp_path: Path) -> Path:
         (tmp_path / branch).mkdir()
         Preprocessing(branch, size=16, mean=(120.5, 100.25, 110.0)).save(tmp_path / branch)
     return tmp_path
+
+
+ABOUT = About("toy", "telling made images apart", ("plain", "spotted"), 0.6, 0.5, "Made images", "CC0", "anything")
+
+
+def pooled_network(folder: Path, seed: int, classes: int = 2) -> tuple[Path, Path]:
+    """The small network, pooled over its whole map, so that it has evidence maps; and its weights."""
+    folder.mkdir(parents=True)
+    text = IMAGE_NET.replace("kernel_size: 4 stride: 4", "global_pooling: true")
+    (folder / "deploy.prototxt").write_text(text.replace("num_output: 2", f"num_output: {classes}"))
+    write_random_weights(folder / "deploy.prototxt", folder / "w.caffemodel", seed)
+    return folder / "deploy.prototxt", folder / "w.caffemodel"
+
+
+@pytest.fixture(scope="session")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of train, val and test; for both branches and two members a network and what an LMDB's folder holds."""
+    folder = tmp_path_factory.mktemp("training")
+    rows = []
+    (folder / "images").mkdir()
+    for number in range(24):
+        name, split = f"images/{number:02d}.png", ("train", "val", "test")[number // 2 % 3]
+        cv2.imwrite(str(folder / name), spotted(number, 40 * (number % 2)))
+        rows.append(Row(name, number % 2, patient=f"p{number}", split=split))
+    for member in ("one", "two"):
+        for index, branch in enumerate(("global", "local")):
+            pooled_network(folder / member / branch, 10 * len(member) + index + (member == "two"))
+            (folder / member / branch / "lmdb").mkdir()
+            Preprocessing(branch, size=16, mean=(180.0, 130.0, 200.0), record="jpeg444").save(
+                folder / member / branch / "lmdb"
+            )  # fmt: skip
+            write_manifest(folder / member / branch / "lmdb/manifest.csv", rows)
+    return folder
+
+
+def sources(training: Path, *members: str) -> list[Source]:
+    """The networks of these members."""
+    return [
+        Source(branch, place / "deploy.prototxt", place / "w.caffemodel", place / "lmdb")
+        for member in members
+        for branch in ("global", "local")
+        for place in [training / member / branch]
+    ]
+
+
+@pytest.fixture(scope="session")
+def bundle(training: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of two branches and one member."""
+    out = tmp_path_factory.mktemp("bundles") / "toy"
+    make_bundle(sources(training, "one"), training, ABOUT, 1, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def bag(training: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of two branches and two members."""
+    out = tmp_path_factory.mktemp("bundles") / "bag"
+    make_bundle(sources(training, "one", "two"), training, ABOUT, 1, out)
+    return out

@@ -14,6 +14,7 @@ from pyhisto.evaluation.predictions import read_predictions
 from pyhisto.files import sha256
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import opencv_engine
+from pyhisto.lmdb_folder import Provenance
 from pyhisto.manifest import read_manifest, write_manifest
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.patches import IDS
@@ -148,7 +149,7 @@ def test_what_does_not_belong_together(root: Path, images: Path, small: Pair) ->
     wrong_size = predict(root, images, small, "global")
     assert wrong_size.returncode == 2
     assert "its input is 3 x 16 x 16, the preprocessing makes 3 x 32 x 32" in wrong_size.stderr
-    four = {"images": {"train": {"0": 5, "1": 5, "2": 5, "3": 5}}}
+    four = Provenance(images={"train": {0: 5, 1: 5, 2: 5, 3: 5}})
     Preprocessing("global", size=16, provenance=four).save(images / "global" / "preprocessing.json")
     classes = predict(root, images, small, "global")
     assert classes.returncode == 2 and "has 2 classes, the training data 4" in classes.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pyhisto.errors import InputError
+from pyhisto.lmdb_folder import Provenance
 from pyhisto.preprocessing.encoding import ENCODINGS, decode, encode
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.macenko import Macenko
@@ -141,7 +142,7 @@ def test_a_network_sees_the_pixels_that_are_left_of_a_jpeg_record() -> None:
 
 
 def test_the_record_of_an_older_file(tmp_path: Path) -> None:
-    older = Preprocessing("global", provenance={"record": "jpeg"}).to_json()
+    older = Preprocessing("global", provenance=Provenance(others={"record": "jpeg"})).to_json()
     del older["record"]
     (tmp_path / "p.json").write_text(json.dumps(older))
     assert Preprocessing.load(tmp_path / "p.json").record == "jpeg"
@@ -156,7 +157,9 @@ def test_the_record_of_an_older_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_saved_is_loaded(tmp_path: Path, stain: Stain | None) -> None:
-    recipe = Preprocessing("local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", {"seed": 3}, record="jpeg444")
+    recipe = Preprocessing(
+        "local", 64, (200.123456789, 1 / 3, 7.0), stain, "area", Provenance(seed=3), record="jpeg444"
+    )
     recipe.save(tmp_path)
     assert Preprocessing.load(tmp_path) == recipe
     assert Preprocessing.load(tmp_path / "preprocessing.json") == recipe

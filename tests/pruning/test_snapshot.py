@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from networks import RandomNetwork, save
 
+from pyhisto.caffe_program import caffe_environment
 from pyhisto.errors import InputError
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import Datum, read_net, read_weights, to_text, write_weights
@@ -22,7 +23,6 @@ from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import convert, pruned_weights
 from pyhisto.pruning.surgery import mask_blob, rewrite_weights
 from pyhisto.solver_state import read_state, write_state
-from pyhisto.training.caffe_program import caffe_environment
 
 SOLVER = """net: "{net}" base_lr: 0.002 lr_policy: "fixed" max_iter: {last} weight_decay: 0.001 display: 1
 snapshot_prefix: "{prefix}" random_seed: 7 solver_mode: CPU type: "{kind}" {more} snapshot_format: {format}

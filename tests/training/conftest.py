@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,10 +74,10 @@ class Toy:
     def command(self, *arguments: object) -> list[str]:
         return [sys.executable, str(self.program), "--solver", "solver.prototxt", *map(str, arguments)]
 
-    def train(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    def train(self, *arguments: object, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run tools/train.py to its end."""
         return subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False, **options
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False, env=env
         )
 
 

@@ -16,6 +16,7 @@ from silent import SILENT
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_net, read_weights, to_text
 from pyhisto.training.phases import NETWORK, epoch_iterations, fine, head, write_phase
+from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.solver_loop import train
 
@@ -118,7 +119,9 @@ def test_stopping_backward_passes_changes_no_bytes(toy: Any, in_toy: Any, pretra
     for phase in (head(1), fine(0.5, 1, 1, 1)):
         written = write_phase(solver, groups, phase.shares, pretrained, Path(phase.name), max_iter=8)
         for out in ("with", "without"):
-            train(written, ScheduledSgd(phase.schedule(0.1, 8)), SILENT, Path(phase.name) / out, weights=pretrained)
+            train(
+                Run(written, Path(phase.name) / out, weights=pretrained), ScheduledSgd(phase.schedule(0.1, 8)), SILENT
+            )
             net = read_net(Path(phase.name) / NETWORK)
             assert any(layer.propagate_down for layer in net.layer) == (out == "with")
             for layer in net.layer:
@@ -134,7 +137,7 @@ def test_the_middle_layers_take_a_share_of_a_step(toy: Any, in_toy: Any, pretrai
     for share in (0.25, 0.5):
         phase = fine(share, 1, 1, 1)
         written = write_phase(Path("solver.prototxt"), groups, phase.shares, pretrained, Path(str(share)), max_iter=1)
-        train(written, ScheduledSgd(phase.schedule(0.1, 8)), SILENT, Path(str(share)), weights=pretrained)
+        train(Run(written, Path(str(share)), weights=pretrained), ScheduledSgd(phase.schedule(0.1, 8)), SILENT)
         start, end = (layer_blobs(read_weights(path)) for path in (pretrained, Path(str(share), "model.caffemodel")))
         moved[share] = {name: end[name][0] - start[name][0] for name in ("conv1", "conv2", "ip")}
     assert np.abs(moved[0.5]["conv2"]).max() > 1e-3 and not moved[0.5]["conv1"].any()

@@ -18,6 +18,7 @@ from silent import SILENT
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
+from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp, WarmRestarts
 from pyhisto.training.solver_loop import Method, train
@@ -95,7 +96,7 @@ def test_equals_numpy(toy: Hdf5Toy) -> None:
     schedule = WarmRestarts(0.2, cycle=16, mult=2)  # restarts at 16 and 48
     # The solver's own policy and rate do not count.
     solver, weights = toy.write(LAYERS, two_layers(), max_iter="100", stepsize="7", base_lr="5")
-    train(solver, ScheduledSgd(schedule), SILENT, toy.folder / "out", weights=weights)
+    train(Run(solver, toy.folder / "out", weights=weights), ScheduledSgd(schedule), SILENT)
     trained = layer_blobs(read_weights(toy.folder / "out/model.caffemodel"))
     expected, expected_losses = numpy_sgd(toy, schedule, 100)
     for name, arrays in expected.items():
@@ -143,7 +144,7 @@ def test_equals_caffe_where_caffe_has_the_policy(toy: Hdf5Toy) -> None:
     policy = {"lr_policy": '"exp"', "base_lr": "0.01", "gamma": str(20 ** (1 / 30)), "weight_decay": "0.1"}
     solver, weights = toy.write(SHARED, start, max_iter="30", **policy)
     for method in (ScheduledSgd(ramp), Plain()):
-        train(solver, method, SILENT, toy.folder / method.name, weights=weights)
+        train(Run(solver, toy.folder / method.name, weights=weights), method, SILENT)
     ours, theirs = (layer_blobs(read_weights(toy.folder / name / "model.caffemodel")) for name in ("sgd", "plain"))
     for name in ("ip1", "ip2"):
         np.testing.assert_allclose(ours[name][0], theirs[name][0], rtol=0, atol=2e-6)
@@ -165,13 +166,13 @@ def test_equals_caffe_where_caffe_has_the_policy(toy: Hdf5Toy) -> None:
 def test_solvers_that_a_schedule_is_not_for(toy: Hdf5Toy, change: dict[str, str], message: str) -> None:
     solver, weights = toy.write(LAYERS, two_layers(), **change)
     with pytest.raises(InputError, match=message):
-        train(solver, ScheduledSgd(WarmRestarts(0.1, 5)), SILENT, toy.folder / "out", weights=weights)
+        train(Run(solver, toy.folder / "out", weights=weights), ScheduledSgd(WarmRestarts(0.1, 5)), SILENT)
 
 
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from pyhisto.training.caffe_train import Watch
+from pyhisto.training.run import Run, Watch
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import WarmRestarts
 from pyhisto.training.solver_loop import train
@@ -181,7 +182,7 @@ def point(point):
         os.kill(os.getpid(), signal.SIGKILL)
 
 watch = Watch(lambda first, total: None, point, lambda text: print(text, file=sys.stderr))
-train(Path(sys.argv[1]), ScheduledSgd(WarmRestarts(0.1, 16, 2)), watch, Path(sys.argv[2]))
+train(Run(Path(sys.argv[1]), Path(sys.argv[2])), ScheduledSgd(WarmRestarts(0.1, 16, 2)), watch)
 """
 
 

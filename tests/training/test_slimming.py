@@ -15,6 +15,7 @@ from silent import SILENT
 from pyhisto.errors import InputError
 from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.training.regularise import Slimming
+from pyhisto.training.run import Run
 from pyhisto.training.solver_loop import train
 
 EPS = 0.001
@@ -90,7 +91,7 @@ PARAMETERS = (("gamma", "scale", 0), ("beta", "scale", 1), ("w", "ip2", 0), ("b"
 @pytest.mark.caffe
 def test_equals_numpy(toy: Hdf5Toy) -> None:
     solver, weights = toy.write(LAYERS, start())
-    train(solver, Slimming(0.03), SILENT, toy.folder / "out", weights=weights)
+    train(Run(solver, toy.folder / "out", weights=weights), Slimming(0.03), SILENT)
     trained = layer_blobs(read_weights(toy.folder / "out/model.caffemodel"))
     expected, expected_losses = numpy_slimming(toy, 0.03, 50)
     for name, layer, blob in PARAMETERS:
@@ -104,7 +105,7 @@ def test_gammas_shrink(toy: Hdf5Toy) -> None:
     means = []
     for penalty in (0.0, 0.01, 0.1):
         out = toy.folder / str(penalty)
-        train(solver, Slimming(penalty), SILENT, out, weights=weights)
+        train(Run(solver, out, weights=weights), Slimming(penalty), SILENT)
         means.append(np.abs(layer_blobs(read_weights(out / "model.caffemodel"))["scale"][0]).mean())
     assert means[0] > means[1] > means[2]
 
@@ -112,7 +113,7 @@ def test_gammas_shrink(toy: Hdf5Toy) -> None:
 @pytest.mark.caffe
 def test_a_scale_behind_a_batch_norm_that_others_read_too(toy: Hdf5Toy) -> None:
     solver, weights = toy.write(TWICE_READ, start())
-    train(solver, Slimming(10.0), SILENT, toy.folder / "out", weights=weights, iterations=1)
+    train(Run(solver, toy.folder / "out", weights=weights), Slimming(10.0), SILENT, iterations=1)
     moved = layer_blobs(read_weights(toy.folder / "out/model.caffemodel"))["scale"][0] - start()["scale"][0]
     # One step of 0.2 * 10 towards zero and beyond, by which the loss's gradient is small; none where gamma is 0.
     np.testing.assert_allclose(moved, [-2, 2, -2, -2, 0, 2], atol=0.3)
@@ -123,7 +124,7 @@ def test_nothing_to_slim(toy: Hdf5Toy) -> None:
     layers = 'layer { name: "ip2" type: "InnerProduct" bottom: "x" top: "ip2" inner_product_param { num_output: 3 } }'
     solver, _ = toy.write(layers, {})
     with pytest.raises(InputError, match="has no BatchNorm with a Scale behind it"):
-        train(solver, Slimming(0.1), SILENT, toy.folder / "out")
+        train(Run(solver, toy.folder / "out"), Slimming(0.1), SILENT)
 
 
 @pytest.mark.caffe

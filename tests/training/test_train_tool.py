@@ -18,9 +18,9 @@ import lmdb
 import numpy as np
 import pytest
 
+from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import Datum, layer_blobs, read_weights
-from pyhisto.training.caffe_program import caffe_environment, find_caffe
 
 pytestmark = pytest.mark.caffe
 
@@ -375,7 +375,7 @@ def test_ten_times_kill_9_at_random_moments(toy: Any) -> None:
 
 
 def test_caffe_missing(toy: Any) -> None:
-    program = "import sys, pyhisto.training.caffe_program as p; sys.executable = '/nowhere/python'; p.find_caffe()"
+    program = "import sys, pyhisto.caffe_program as p; sys.executable = '/nowhere/python'; p.find_caffe()"
     environment = {**os.environ, "PATH": "/nowhere"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
     assert "InputError: Caffe is missing" in done.stderr and "make setup" in done.stderr

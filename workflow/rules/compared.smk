@@ -13,11 +13,6 @@ if "collapse" in COMPARED:
 METHOD_FILES = ["colour/method.json", "colour/predictions.csv"]
 
 
-def write_json(path, content):
-    """A small file that a rule writes itself."""
-    Path(path).write_text(json.dumps(content) + "\n")
-
-
 # Hand-crafted features, described once for all experiments.
 
 HAND_CRAFTED = COMPARED.get("spanhol2015", {"descriptors": []})
@@ -165,11 +160,16 @@ if "spanhol2016" in COMPARED:
     rule spanhol2016:
         output:
             f"{METHOD}/spanhol2016/method.json",
-        run:
-            content = {"label": "Spanhol 2016 [11]"}
-            if len(PATCH_MODELS) > 1:  # Zhu et al. take the Max rule for it
-                content |= {"fusions": ["sum", "product", "max"], "selected": "Max fusion"}
-            write_json(output[0], content)
+        params:
+            facts=json.dumps(
+                {
+                    "label": "Spanhol 2016 [11]",
+                    # Zhu et al. take the Max rule for it.
+                    **({"fusions": ["sum", "product", "max"], "selected": "Max fusion"} if len(PATCH_MODELS) > 1 else {}),
+                }
+            ),
+        shell:
+            "{PYTHON} tools/write_facts.py --facts {params.facts:q} --out {output:q}"
 
 
 # Bayramoglu et al. 2016 [17]: one network for all magnifications of a fold, predicted at each.
@@ -273,13 +273,19 @@ if "bayramoglu2016" in COMPARED:
         shell:
             "{PYTHON} tools/cost.py --model {input:q}/deploy.prototxt --json > {output:q}"
 
+    def bayramoglu_facts(wildcards):
+        """What the report is told of the method."""
+        width = TOGETHER["network"].get("width", 1)
+        narrow = f", width {width:g}" if width != 1 else ""
+        return json.dumps({"label": f"Bayramoglu 2016 [17], {wildcards.task} task{narrow}"})
+
     rule bayramoglu2016:
         output:
             f"{BY_TASK}/method.json",
-        run:
-            width = TOGETHER["network"].get("width", 1)
-            narrow = f", width {width:g}" if width != 1 else ""
-            write_json(output[0], {"label": f"Bayramoglu 2016 [17], {wildcards.task} task{narrow}"})
+        params:
+            facts=bayramoglu_facts,
+        shell:
+            "{PYTHON} tools/write_facts.py --facts {params.facts:q} --out {output:q}"
 
 
 # Why the re-run of [11] by Zhu et al. named one class: on the patches of one of its models in the first experiment.

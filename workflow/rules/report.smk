@@ -42,17 +42,24 @@ rule examples:
 METHODS = {"slimming": "network slimming", "l1": "channel pruning by L1 norm", "random": "channel pruning at random"}
 
 
+def stage_facts(wildcards):
+    """What the report is told of a stage."""
+    settings = COMPRESSIONS.get(wildcards.stage, {})
+    kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
+    if settings.get("criterion", "sep") != "sep":
+        kept["method"] = METHODS[settings["criterion"]]
+    if settings.get("method") == "DNS" and settings.get("of", "before") != "before":
+        kept["method"] = "channel pruning + DNS"
+    return json.dumps({"label": wildcards.stage, **kept})
+
+
 rule stage:
     output:
         f"{EXPERIMENT}/{{stage}}/stage.json",
-    run:
-        settings = COMPRESSIONS.get(wildcards.stage, {})
-        kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
-        if settings.get("criterion", "sep") != "sep":
-            kept["method"] = METHODS[settings["criterion"]]
-        if settings.get("method") == "DNS" and settings.get("of", "before") != "before":
-            kept["method"] = "channel pruning + DNS"
-        Path(output[0]).write_text(json.dumps({"label": wildcards.stage, **kept}) + "\n")
+    params:
+        facts=stage_facts,
+    shell:
+        "{PYTHON} tools/write_facts.py --facts {params.facts:q} --out {output:q}"
 
 
 # Data set -> what it is called, and who counts as a patient.
@@ -79,49 +86,44 @@ RESULT_FILES = [
 RESULT_FILES += [name for branch in BRANCHES for name in importances(branch)]
 
 
+def run_facts(wildcards):
+    """What the report is told of the whole run."""
+    kind = "synthetic images" if study.synthetic else "BACH slides" if study.slides else KINDS[study.data_set][0]
+    parts = [
+        f"{level}{'s'[: len(numbers) > 1]} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()
+    ]
+    facts = {
+        "title": config["title"],
+        "data": ", ".join([kind, *parts]),
+        "synthetic": bool(study.synthetic),
+        "dataset": "synthetic" if study.synthetic else "bach" if study.slides else study.data_set,
+        "patients": (
+            "patients made up by the generator" if study.synthetic else study.patients or KINDS[study.data_set][1]
+        ),
+        "stages": STAGES,
+        **({"classes": config["classes"]} if "classes" in config else {}),
+        "root": study.tree,
+        "lambda": config["lambda"],
+        "width": config["network"].get("width", 1.0),
+        "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
+        "settings": {
+            "data": study.data_used,
+            **{name: config[name] for name in ("lmdb", "network", "solver", "compressions", "compared") if name in config},
+        },
+    }
+    return json.dumps(facts)
+
+
 rule settings:
     input:
         RESULT_FILES,
         COMPARED_FILES,  # so that the seconds are complete
     output:
         f"{RESULTS}/run.json",
-    run:
-        seconds = {}
-        for path in sorted(Path(RESULTS).rglob("seconds/**/*.tsv")):
-            words = [part for part in path.relative_to(RESULTS).with_suffix("").parts if part != "seconds"]
-            seconds[" ".join(words).replace("_", " ")] = float(path.read_text().splitlines()[1].split("\t")[0])
-        kind = "synthetic images" if study.synthetic else "BACH slides" if study.slides else KINDS[study.data_set][0]
-        parts = [
-            f"{level}{'s'[: len(numbers) > 1]} {' '.join(map(str, numbers))}" for level, (_, numbers) in study.levels.items()
-        ]
-        content = {
-            "title": config["title"],
-            "data": ", ".join([kind, *parts]),
-            "synthetic": bool(study.synthetic),
-            "dataset": "synthetic" if study.synthetic else "bach" if study.slides else study.data_set,
-            "patients": (
-                "patients made up by the generator"
-                if study.synthetic
-                else study.patients or KINDS[study.data_set][1]
-            ),
-            "stages": STAGES,
-            **({"classes": config["classes"]} if "classes" in config else {}),
-            "root": study.tree,
-            "lambda": config["lambda"],
-            "width": config["network"].get("width", 1.0),
-            "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
-            "seconds": seconds,
-            "settings": {
-                "data": study.data_used,
-                **{
-                    name: config[name]
-                    for name in ("lmdb", "network", "solver", "compressions", "compared")
-                    if name in config
-                },
-            },
-            "versions": versions(),
-        }
-        Path(output[0]).write_text(json.dumps(content, indent=1) + "\n")
+    params:
+        facts=run_facts,
+    shell:
+        "{PYTHON} tools/write_facts.py --facts {params.facts:q} --seconds {RESULTS:q} --versions --out {output:q}"
 
 
 # The same method under another protocol, if that was run: the report shows both.

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from data_prep import build_lmdb
 from data_prep.lmdbs.augment import augmentations
 from data_prep.lmdbs.verify import caffe_records
-from data_prep.lmdbs.writer import decode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.manifest import Row, read_manifest, write_manifest
 from pyhisto.preprocessing.encoding import ENCODINGS
 from pyhisto.preprocessing.images import read_image
@@ -71,7 +72,7 @@ def test_every_record_is_what_the_steps_give(tree: Path, tmp_path: Path) -> None
         recipe = Preprocessing.load(out / split)
         paths = {path for path, row in rows.items() if row.split == split}
         seen = set()
-        for key, record in read_lmdb(out / split):
+        for key, record in LmdbFolder(out / split).items():
             match = KEY.fullmatch(key)
             assert match
             image = recipe.normalise(read_image(tree / "BreaKHis_v1" / match[2]))
@@ -87,7 +88,7 @@ def test_every_record_is_what_the_steps_give(tree: Path, tmp_path: Path) -> None
 def test_prediction_sees_what_the_lmdb_holds(tree: Path, tmp_path: Path, encoding: str) -> None:
     out = build(tree, tmp_path / "out", "--branch", "global", "--record", encoding)
     recipe = Preprocessing.load(out / "test")
-    for key, record in read_lmdb(out / "test"):
+    for key, record in LmdbFolder(out / "test").items():
         path = key.split("_", 1)[1].removesuffix("_")
         ((_, pixels),) = recipe.inputs(read_image(tree / "BreaKHis_v1" / path))
         assert np.array_equal(pixels, decode_record(record)[0])
@@ -95,13 +96,13 @@ def test_prediction_sees_what_the_lmdb_holds(tree: Path, tmp_path: Path, encodin
 
 def test_training_records_are_shuffled_and_keys_count_up(tree: Path, tmp_path: Path) -> None:
     out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 2)
-    keys = [key for key, _ in read_lmdb(out / "train")]
+    keys = [key for key, _ in LmdbFolder(out / "train").items()]
     assert [int(key[:10]) for key in keys] == list(range(2 * 2 * 2 * 15))  # patients, images, copies, patches
-    labels = [decode_record(record)[1] for _, record in read_lmdb(out / "train")]
+    labels = [decode_record(record)[1] for _, record in LmdbFolder(out / "train").items()]
     changes = sum(a != b for a, b in pairwise(labels))
     assert changes > 40  # of 119; class-sorted it would be 1; about half is expected
-    assert [key[11:] for key, _ in read_lmdb(out / "test")] == sorted(
-        (key[11:] for key, _ in read_lmdb(out / "test")), key=lambda key: (key[:-2], IDS.index(key[-2:]))
+    assert [key[11:] for key, _ in LmdbFolder(out / "test").items()] == sorted(
+        (key[11:] for key, _ in LmdbFolder(out / "test").items()), key=lambda key: (key[:-2], IDS.index(key[-2:]))
     )
 
 
@@ -109,7 +110,7 @@ def test_training_records_are_shuffled_and_keys_count_up(tree: Path, tmp_path: P
 def test_mean_is_the_mean_of_the_training_records(tree: Path, tmp_path: Path, encoding: str, apart: float) -> None:
     """Of JPEG: before they are encoded, which moves single pixels by levels and the mean by a fraction of one."""
     out = build(tree, tmp_path / "out", "--branch", "global", "--record", encoding)
-    images = np.array([decode_record(record)[0] for _, record in read_lmdb(out / "train")], np.float64)
+    images = np.array([decode_record(record)[0] for _, record in LmdbFolder(out / "train").items()], np.float64)
     for split in ("train", "val", "test"):
         mean = blob_array(read_binary(out / split / "mean.binaryproto", BlobProto))
         assert mean.shape == (1, 3, 16, 16)
@@ -183,7 +184,7 @@ def test_without_validation_a_monitor_takes_no_training_patient_away(root: Path,
     assert sorted(path.name for path in out.iterdir()) == ["manifest.csv", "monitor", "test", "train"]
     rows = read_manifest(out / "manifest.csv")
     assert {row.patient for row in rows if row.split == "train"} == {"14-1", "14-2", "15-4", "15-5"}
-    records = dict(read_lmdb(out / "monitor"))
+    records = dict(LmdbFolder(out / "monitor").items())
     shown = [decode_record(record) for record in records.values()]
     assert sorted(label for _, label in shown) == [0, 0, 1, 1]
     trained = {Path(row.path).name: row for row in rows if row.split == "train"}
@@ -255,7 +256,7 @@ def test_caffe_reads_the_same_pixels_and_the_same_mean(tree: Path, tmp_path: Pat
     import caffe
 
     out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 1, "--record", encoding)
-    ours = [decode_record(record) for _, record in read_lmdb(out / "train")]
+    ours = [decode_record(record) for _, record in LmdbFolder(out / "train").items()]
     for (image, label), (caffe_s_image, caffe_s_label) in zip(ours, caffe_records(out / "train", 16), strict=False):
         assert np.array_equal(image, caffe_s_image)
         assert label == caffe_s_label
@@ -282,7 +283,7 @@ def test_convert_imageset_gives_the_same_pixels(tree: Path, tmp_path: Path) -> N
     size = ["-resize_height", "16", "-resize_width", "16"]
     place = [f"{tree / 'BreaKHis_v1'}/", tmp_path / "list.txt", tmp_path / "caffe_s"]
     subprocess.run([str(program), *size, *map(str, place)], check=True, capture_output=True)
-    ours, caffe_s = (list(read_lmdb(folder)) for folder in (out / "test", tmp_path / "caffe_s"))
+    ours, caffe_s = (list(LmdbFolder(folder).items()) for folder in (out / "test", tmp_path / "caffe_s"))
     for (_, one), (_, other) in zip(ours, caffe_s, strict=True):
         assert np.array_equal(decode_record(one)[0], decode_record(other)[0])
         assert decode_record(one)[1] == decode_record(other)[1]
@@ -310,7 +311,7 @@ def test_caffe_trains_on_what_a_prediction_sees(tree: Path, tmp_path: Path, enco
     """The Data layer with the recipe's mean against `Preprocessing.blob` of the image file: equal to the last bit."""
     out = build(tree, tmp_path / "out", "--branch", "local", "--augment", 0, "--record", encoding)
     recipe = Preprocessing.load(out / "test")
-    paths = dict.fromkeys(KEY.fullmatch(key)[2] for key, _ in read_lmdb(out / "test"))  # type: ignore[index]
+    paths = dict.fromkeys(KEY.fullmatch(key)[2] for key, _ in LmdbFolder(out / "test").items())  # type: ignore[index]
     ours = [recipe.blob([p for _, p in recipe.inputs(read_image(tree / "BreaKHis_v1" / path))]) for path in paths]
     assert np.array_equal(first_batch(out / "test", recipe, 15 * len(ours)), np.concatenate(ours))
 
@@ -331,7 +332,7 @@ def test_caffe_trains_on_what_a_prediction_sees_of_real_images(
     run_here("build_lmdb.py", *from_manifest, *settings)
     recipe = Preprocessing.load(tmp_path / "out/train")
     seen = {(path, patch): pixels for path in paths for patch, pixels in recipe.inputs(read_image(shared_data / path))}
-    keys = [key.partition("_")[2].rpartition("_") for key, _ in read_lmdb(tmp_path / "out/train")]
+    keys = [key.partition("_")[2].rpartition("_") for key, _ in LmdbFolder(tmp_path / "out/train").items()]
     ours = recipe.blob([seen[path, patch] for path, _, patch in keys])
     assert np.array_equal(first_batch(tmp_path / "out/train", recipe, len(keys)), ours)
 
@@ -341,6 +342,6 @@ def test_squares_and_a_mean_from_elsewhere(tree: Path, tmp_path: Path) -> None:
     recipe = Preprocessing.load(out / "val")
     assert recipe.mean == (103.53, 116.28, 123.675)
     rows = {row.path: row for row in read_manifest(out / "manifest.csv")}
-    keys = [KEY_OF_CROPS.fullmatch(key) for key, _ in read_lmdb(out / "val")]
+    keys = [KEY_OF_CROPS.fullmatch(key) for key, _ in LmdbFolder(out / "val").items()]
     assert len(keys) == 3 * sum(row.split == "val" for row in rows.values())
     assert {match[2] for match in keys if match} == {"left", "centre", "right"}

@@ -14,8 +14,9 @@ import pytest
 
 from data_prep.lmdbs.montage import CAPTION, CELL, draw_montage, sample_records
 from data_prep.lmdbs.verify import verify
-from data_prep.lmdbs.writer import decode_record, encode_record, read_lmdb
+from data_prep.lmdbs.writer import decode_record, encode_record
 from pyhisto.errors import InputError
+from pyhisto.lmdb_folder import LmdbFolder
 
 
 def command(root: Path, tree: Path, out: Path, *arguments: str) -> list[str]:
@@ -105,7 +106,7 @@ def test_verify_accepts_what_was_built_and_finds_what_was_altered(root: Path, tr
     images = tree / "BreaKHis_v1"
     # 2 training patients x 2 images x 2 copies x 15 patches
     assert verify(out / "train", images, 1) == 120
-    (key, record), *_ = read_lmdb(out / "val")
+    (key, record), *_ = LmdbFolder(out / "val").items()
     pixels, label = decode_record(record)
     darker = pixels.copy()
     darker[:8, :8] //= 2

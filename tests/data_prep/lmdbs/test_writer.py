@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.lmdbs import writer as lmdb_writer
-from data_prep.lmdbs.writer import Spool, decode_record, encode_record, lmdb_bytes, read_lmdb
+from data_prep.lmdbs.writer import Spool, decode_record, encode_record, lmdb_bytes
 from pyhisto.errors import InputError
+from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.preprocessing.encoding import ENCODINGS, Encoding, as_read
 from pyhisto.preprocessing.images import Image
 
@@ -41,7 +42,7 @@ def test_order_of_arrival_does_not_matter(
     rng.shuffle(items)
     assert write(folder / "b", items) == first
     expected = [(f"{rank:010d}_{name}", record) for rank, (name, record) in enumerate(records)]
-    assert list(read_lmdb(folder / "a/db")) == expected
+    assert list(LmdbFolder(folder / "a/db").items()) == expected
 
 
 def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lmdb_writer, "BATCH", 1 << 15)
     records = [(rank, "x_", bytes([rank]) * 20_000) for rank in range(60)]  # 1.2 MB
     size = len(write(tmp_path / "a", records))
-    assert [record for _, record in read_lmdb(tmp_path / "a/db")] == [record for _, _, record in records]
+    assert [record for _, record in LmdbFolder(tmp_path / "a/db").items()] == [record for _, _, record in records]
     # The estimate leaves out the tree's own pages: a few of 4096.
     assert 0 <= size - lmdb_bytes(len(record) for _, _, record in records) <= 8 * 4096
 
@@ -72,7 +73,7 @@ def test_key_too_long(tmp_path: Path) -> None:
 
 def test_no_lmdb(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no LMDB"):
-        list(read_lmdb(tmp_path))
+        list(LmdbFolder(tmp_path).items())
     (tmp_path / "data.mdb").write_bytes(b"x" * 20_000)
     with pytest.raises(InputError, match="not an LMDB, or damaged"):
-        list(read_lmdb(tmp_path))
+        list(LmdbFolder(tmp_path).items())

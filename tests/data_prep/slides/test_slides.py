@@ -15,10 +15,12 @@ import pytest
 import tifffile
 
 from data_prep.slides.annotations import Region
-from data_prep.slides.slide import HEIGHT, WIDTH, Slide, choose_places, coarser, label_map, tissue_mask
+from data_prep.slides.slide import HEIGHT, WIDTH, choose_places, label_map
 from pyhisto.errors import InputError
 from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.slide import Slide
+from pyhisto.preprocessing.tissue import coarser, tissue_mask
 
 
 def box(label: int, left: int, top: int, right: int, bottom: int) -> Region:

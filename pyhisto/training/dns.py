@@ -6,7 +6,7 @@ and momentum, being the solver's, act on W too. Biases, Scale and BatchNorm are 
 
 With t = max(mu + c_rate * sigma, 0), mu and sigma being those of |W| in the layer at the start,
 
-    T: 1 -> 0 where |W| <= 0.9 t,    0 -> 1 where |W| > 1.1 t,    else as it is,
+    T: 1 -> 0 if |W| <= 0.9 t,    0 -> 1 if |W| > 1.1 t,    else as it is,
 
 with probability (1 + gamma * iteration)^-power in each iteration before iter_stop. T starts as ones, and the first
 iteration always updates it.
@@ -94,7 +94,7 @@ class DynamicNetworkSurgery:
         return None
 
     def attach(self, net: Net, solver: Any) -> None:
-        """Find the layers. Raises InputError where one is asked for that has no such weights, or there is none."""
+        """Find the layers. Raises InputError if one is asked for that has no such weights, or there is none."""
         self._network = solver.net or solver.train_net or "the solver's network"
         types = dict(zip(net._layer_names, (layer.type for layer in net.layers), strict=True))
         found, seen = [], set()
@@ -112,7 +112,7 @@ class DynamicNetworkSurgery:
             raise InputError(f"{self._network}: has no convolution or inner product whose weights could be cut")
 
     def begin(self, net: Net) -> None:
-        """Take the thresholds from the weights. Raises InputError where one would cut a whole layer."""
+        """Take the thresholds from the weights. Raises InputError if one would cut a whole layer."""
         for name, weights in self._weights(net):
             self.thresholds[name] = t = threshold(weights, self._settings)
             self.masks[name] = np.ones(weights.shape, bool)
@@ -122,7 +122,7 @@ class DynamicNetworkSurgery:
                 )
 
     def load(self, net: Net, path: Path) -> None:
-        """Read masks and thresholds. Raises InputError where they are not of this network."""
+        """Read masks and thresholds. Raises InputError if they are not of this network."""
         try:
             with np.load(path, allow_pickle=False) as stored:
                 thresholds = stored["thresholds"]

@@ -16,9 +16,9 @@ from silent import SILENT
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
-from pyhisto.pruning.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
 from pyhisto.pruning.sparse import read_sparse
-from pyhisto.training.caffe_train import Outcome
+from pyhisto.training.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
+from pyhisto.training.run import Outcome, Run
 from pyhisto.training.solver_loop import train
 
 LAYERS = """
@@ -116,7 +116,7 @@ def test_equals_numpy(toy: Hdf5Toy) -> None:
     solver, weights = toy.write(LAYERS, two_layers())
     surgery = DynamicNetworkSurgery(settings)
     out = toy.folder / "out"
-    assert train(solver, surgery, SILENT, out, weights=weights).snapshot.iteration == 50
+    assert train(Run(solver, out, weights=weights), surgery, SILENT).snapshot.iteration == 50
     dense, masks, trained, tests, returned = numpy_dns(toy, settings, 50)
     assert returned and 0 < sum(mask.sum() for mask in masks.values()) < 72
     snapshot = layer_blobs(read_weights(out / "snapshots/dns_iter_50.caffemodel"))
@@ -145,7 +145,7 @@ def test_only_the_layers_asked_for_are_cut(toy: Hdf5Toy) -> None:
 
 
 def run(solver: Path, surgery: DynamicNetworkSurgery, out: Path, weights: Path) -> Outcome:
-    return train(solver, surgery, SILENT, out, weights=weights, iterations=5)
+    return train(Run(solver, out, weights=weights), surgery, SILENT, iterations=5)
 
 
 @pytest.mark.caffe

@@ -1,4 +1,4 @@
-"""What the training programs share: options, progress, the word where a run was stopped."""
+"""What the training programs share: options, progress, what is said if a run was stopped."""
 
 import argparse
 import math
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pyhisto.cli import Parser, natural
 from pyhisto.errors import InputError
-from pyhisto.training.caffe_train import Outcome
 from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
 from pyhisto.training.phases import read_training_net
 from pyhisto.training.progress import Progress
+from pyhisto.training.run import Outcome, Run
 from pyhisto.training.solver_loop import MODEL, Method, train
 
 
@@ -19,28 +19,28 @@ def add_run_options(parser: Parser) -> None:
     """--restart, --restart-if-changed and --out."""
     parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
     parser.add_argument("--restart-if-changed", action="store_true",
-                        help="begin anew where they are of other settings, networks, data or weights")  # fmt: skip
+                        help="begin anew if they are of other settings, networks, data or weights")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
 
 
-def train_to_the_end(
-    args: argparse.Namespace, solver: Path, method: Method, folder: Path, weights: Path | None, iterations: int | None
-) -> Path:
-    """Train over `solver_loop` with the options of `add_run_options`, showing progress; the trained weights.
+def run_of(args: argparse.Namespace) -> Run:
+    """What `add_run_options` was given, for args.solver and args.weights."""
+    return Run(args.solver, args.out, args.weights, args.restart, args.restart_if_changed)
 
-    Where a signal stopped the training, says so and exits with 130.
+
+def train_to_the_end(run: Run, method: Method, iterations: int | None = None) -> Path:
+    """Train over `solver_loop`, showing progress; the trained weights.
+
+    If a signal stopped the training, says so and exits with 130.
     """
     with closing(Progress()) as progress:
-        outcome = train(
-            solver, method, progress.watch(), folder, weights=weights, iterations=iterations,
-            restart=args.restart, restart_if_changed=args.restart_if_changed,
-        )  # fmt: skip
+        outcome = train(run, method, progress.watch(), iterations)
     exit_if_stopped(outcome)
-    return folder / MODEL
+    return run.folder / MODEL
 
 
 def exit_if_stopped(outcome: Outcome) -> None:
-    """Where a signal stopped the training: say so, and exit with 130."""
+    """If a signal stopped the training: say so, and exit with 130."""
     if outcome.stopped:
         print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)
         sys.exit(130)

@@ -1,0 +1,153 @@
+"""New images, without labels, through a bundle: findings, one an image, as data; pages are made elsewhere."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from pyhisto.errors import InputError
+from pyhisto.inference import condition
+from pyhisto.inference.condition import Condition
+from pyhisto.inference.drawing import thumbnail
+from pyhisto.inference.model import Inputs, Model, Outcome, Preparation
+from pyhisto.parallel import with_progress
+from pyhisto.preprocessing.images import Image, read_image
+from pyhisto.preprocessing.slide import SLIDE_SUFFIXES, is_slide
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+CHUNK = 16
+"""Images that go through the networks together."""
+LIKE = 1.1
+"""Proportions of an image may differ from the training images' by that factor, and its size by SIZES, unflagged."""
+SIZES = 2.0
+KEPT = 384
+"""Longer side of the picture that is kept of an image, pixels."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image, read and cut."""
+
+    path: Path
+    width: int
+    height: int
+    picture: Image
+    """The image, KEPT pixels long."""
+    condition: Condition
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of one image."""
+
+    path: Path
+    width: int
+    height: int
+    picture: Image
+    condition: Condition
+    flags: list[str]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An image that could not be read, and why."""
+
+    path: Path
+    fault: str
+
+
+def find_files(places: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The images and the whole slides that files, folders (searched through) and globs name, each once, in order.
+
+    Raises InputError for what names nothing.
+    """
+    images: dict[Path, None] = {}
+    slides: dict[Path, None] = {}
+    for place in places:
+        path = Path(place)
+        if path.is_dir():
+            wanted = (*IMAGE_SUFFIXES, *SLIDE_SUFFIXES)
+            found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in wanted and file.is_file()]
+        elif path.is_file():
+            found = [path]
+        else:
+            found = [Path(name) for name in sorted(glob.glob(place, recursive=True)) if Path(name).is_file()]
+        if not found:
+            raise InputError(f"{place}: no such file, or no image in it ({' '.join(IMAGE_SUFFIXES)}, or a whole slide)")
+        for file in found:
+            (slides if is_slide(file) else images).setdefault(file)
+    return list(images), list(slides)
+
+
+def diagnose(
+    paths: Sequence[Path], model: Model, workers: int = 1, allow_unreadable: bool = False
+) -> Iterator[Finding | Unreadable]:
+    """The findings of images, in their order; reading and preparing overlap with the networks if `workers` > 1.
+
+    Raises InputError for an image that cannot be read, unless `allow_unreadable`.
+    """
+    work = partial(prepare_file, preparation=model.preparation)
+    prepared = with_progress("diagnose", work, paths, workers)
+    while chunk := list(islice(prepared, CHUNK)):
+        images = [one for one in chunk if isinstance(one, Prepared)]
+        findings = iter(conclude(images, model))
+        for one in chunk:
+            if isinstance(one, Unreadable):
+                if not allow_unreadable:
+                    raise InputError(f"{one.fault} (--allow-unreadable goes on without it)")
+                yield one
+            else:
+                yield next(findings)
+
+
+def conclude(images: Sequence[Prepared], model: Model) -> list[Finding]:
+    """What the networks say of prepared images."""
+    if not images:
+        return []
+    outcomes = model([image.inputs for image in images])
+    reference = model.bundle.description.reference
+    return [
+        Finding(
+            image.path,
+            image.width,
+            image.height,
+            image.picture,
+            image.condition,
+            shape_flags((image.width, image.height), model.bundle.description.image) + reference.flags(image.condition),
+            outcome,
+        )
+        for image, outcome in zip(images, outcomes, strict=True)
+    ]
+
+
+def shape_flags(size: tuple[int, int], usual: tuple[int, int]) -> list[str]:
+    """What is unusual about an image's width and height, beside those of the training images."""
+    (width, height), (wide, high) = size, usual
+    words = f"{width} x {height}, training images {wide} x {high}"
+    stretch = (width / height) / (wide / high)
+    if not 1 / LIKE <= stretch <= LIKE:
+        return [f"of another shape than the training images, so that it is shown distorted ({words})"]
+    if not 1 / SIZES <= width / wide <= SIZES:
+        return [f"of another size than the training images, so that its scale may differ ({words})"]
+    return []
+
+
+def prepare_file(path: Path, preparation: Preparation) -> Prepared | Unreadable:
+    """Read and prepare one file."""
+    try:
+        image = read_image(path)
+    except InputError as error:
+        return Unreadable(path, str(error))
+    return prepare_image(path, image, preparation)
+
+
+def prepare_image(path: Path, image: Image, preparation: Preparation) -> Prepared:
+    """Prepare an image that was read; `path` is what it is called."""
+    inputs = preparation(image)
+    shown = [pixels for _, pixels in inputs[preparation.finest]]
+    height, width = image.shape[:2]
+    return Prepared(path, width, height, thumbnail(image, KEPT), condition.measure(image, shown), inputs)
