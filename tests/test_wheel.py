@@ -14,7 +14,7 @@ from pyhisto.proto import NetParameter, parse_text
 
 pytestmark = pytest.mark.slow
 
-PROGRAMS = ("tools", "prototxt")
+IN_THE_PACKAGE = ("tools", "prototxt", "models")
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,13 @@ def run(command: Path, *arguments: object, folder: Path) -> subprocess.Completed
 
 def test_it_holds_the_programs_the_data_and_the_licences(root: Path, wheel: Path) -> None:
     tracked = subprocess.run(
-        ["git", "ls-files", "pyhisto", "data_prep", "tools/*.py", "prototxt/*.py"], cwd=root, capture_output=True,
-        text=True, check=True,
-    )  # fmt: skip
-    expected = {f"pyhisto/{name}" if name.startswith(PROGRAMS) else name for name in tracked.stdout.split()}
+        ["git", "ls-files", "pyhisto", "data_prep", "tools/*.py", "prototxt/*.py", "models/pcam"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = {f"pyhisto/{name}" if name.startswith(IN_THE_PACKAGE) else name for name in tracked.stdout.split()}
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))

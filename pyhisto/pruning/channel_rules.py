@@ -60,8 +60,8 @@ def _size_of_weights(reader: Node) -> int | None:
         return None
     first, second = params[0][0], params[0][1] if len(params[0]) > 1 else None
     match reader.type:
-        case "Convolution" if second is not None:
-            return second * int(layer.convolution_param.group)
+        case "Convolution" if second is not None and 0 < (group := int(layer.convolution_param.group)) <= first:
+            return second * group
         case "InnerProduct" if reader.bottoms[0].producer.type == "Flatten":
             return first if layer.inner_product_param.transpose else second
         case "Deconvolution" | "BatchNorm" | "ConvolutionDepthwise" | "DepthwiseConv" | "DepthwiseConvolution":

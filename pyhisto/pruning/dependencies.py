@@ -158,7 +158,7 @@ class _Analysis:
         for node in graph.nodes:
             if node.type == "Scale" and len(node.bottoms) == 2:
                 features, gate = node.bottoms
-            elif node.type == "Axpy":
+            elif node.type == "Axpy" and not node.foreign:
                 gate, features = node.bottoms[0], node.bottoms[1]
             else:
                 continue

@@ -113,6 +113,8 @@ def rewrite_prototxt(document: Document, graphs: Sequence[tuple[Graph, dict[Blob
 
 
 def _rewrite_layer(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
+    if node.foreign:  # all that it makes is kept, whatever its type is called
+        return
     match node.type:
         case "Convolution" | "Deconvolution" | "ConvolutionDepthwise" | "DepthwiseConv" | "DepthwiseConvolution":
             parameter = node.layer.convolution_param
