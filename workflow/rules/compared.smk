@@ -277,7 +277,7 @@ if "bayramoglu2016" in COMPARED:
         """What the report is told of the method."""
         width = TOGETHER["network"].get("width", 1)
         narrow = f", width {width:g}" if width != 1 else ""
-        return json.dumps({"label": f"Bayramoglu 2016 [17], {wildcards.task} task{narrow}"})
+        return json.dumps({"label": f"Levi & Hassner 2015, for [17], {wildcards.task} task{narrow}"})
 
     rule bayramoglu2016:
         output:
