@@ -140,13 +140,14 @@ class ConvolutionSteps {
   std::unique_ptr<Step> forward_, backward_data_, backward_weights_;
 };
 
-Shape FloatConvolutionLayer::shape(const Blobs<float>& bottom, const Blobs<float>& top) const {
+// As Reshape found it: a pooling in place has since given the top its own shape.
+Shape FloatConvolutionLayer::shape(const Blobs<float>& bottom) const {
   const int h = channel_axis_ + 1, w = h + 1;
   const int *kernel = kernel_shape_.cpu_data(), *stride = stride_.cpu_data();
   const int *pad = pad_.cpu_data(), *dilation = dilation_.cpu_data();
-  return {num_,      group_,    channels_ / group_, num_output_ / group_, bottom[0]->shape(h), bottom[0]->shape(w), top[0]->shape(h),
-          top[0]->shape(w), kernel[0], kernel[1],    stride[0],            stride[1],           pad[0],              pad[1],
-          dilation[0],      dilation[1]};
+  return {num_,      group_,    channels_ / group_,  num_output_ / group_, bottom[0]->shape(h), bottom[0]->shape(w),
+          output_shape_[0], output_shape_[1], kernel[0], kernel[1], stride[0], stride[1],
+          pad[0],    pad[1],    dilation[0],         dilation[1]};
 }
 
 ConvolutionSteps& FloatConvolutionLayer::steps(const Shape& shape) {
@@ -172,7 +173,7 @@ void FloatConvolutionLayer::Forward_cpu(const Blobs<float>& bottom, const Blobs<
   }
   forget_old_steps();
   const OneThread one;
-  const Shape whole = shape(bottom, top);
+  const Shape whole = shape(bottom);
   const Shares shares(whole);
   const float* weights = blobs_[0]->cpu_data();
   const float* bias = bias_term_ ? blobs_[1]->cpu_data() : nullptr;
@@ -204,7 +205,7 @@ void FloatConvolutionLayer::Backward_cpu(const Blobs<float>& top, const std::vec
   }
   forget_old_steps();
   const OneThread one;
-  const Shape whole = shape(bottom, top);
+  const Shape whole = shape(bottom);
   const float* weights = blobs_[0]->cpu_data();
   float* weight_diff = param_propagate_down_[0] ? blobs_[0]->mutable_cpu_diff() : nullptr;
   float* bias_diff = bias_term_ && param_propagate_down_[1] ? blobs_[1]->mutable_cpu_diff() : nullptr;

@@ -48,7 +48,7 @@ class FloatConvolutionLayer : public caffe::ConvolutionLayer<float> {
   void Backward_cpu(const Blobs<float>& top, const std::vector<bool>& down, const Blobs<float>& bottom) override;
 
  private:
-  ConvolutionShape shape(const Blobs<float>& bottom, const Blobs<float>& top) const;
+  ConvolutionShape shape(const Blobs<float>& bottom) const;
   ConvolutionSteps& steps(const ConvolutionShape& shape);
   bool left_to_caffe() const;
   void forget_old_steps();
