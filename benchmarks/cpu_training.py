@@ -100,7 +100,7 @@ def _prediction(folder: Path, args: argparse.Namespace) -> None:
         model, _ = prune_at_random(place, batch, 0.5)
         files = {
             "full": (model, place / "random.caffemodel"),
-            "pruned": (place / "pruned" / model.name, place / "pruned" / "model.caffemodel"),
+            "pruned": (place / "pruned" / model.name, place / "pruned" / "random.caffemodel"),
         }
         commands = {}
         for network, paths in files.items():

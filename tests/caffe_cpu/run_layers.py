@@ -85,7 +85,7 @@ def convolution(rng: np.random.Generator, shape: list[int]) -> str:
 
 
 def convolution_3x3(rng: np.random.Generator, shape: list[int]) -> str:
-    """What is computed by Winograd's products, if it is large enough."""
+    """What may be computed by Winograd's products."""
     shape[1:] = [int(rng.integers(16, 49)), *map(int, rng.integers(3, 40, 2))]
     return (
         f'type: "Convolution" top: "out" convolution_param {{ num_output: {rng.integers(16, 49)} kernel_size: 3 '

@@ -2,6 +2,9 @@
 #ifndef PYHISTO_CPU_LAYERS_HPP_
 #define PYHISTO_CPU_LAYERS_HPP_
 
+#include <map>
+#include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "caffe/layers/batch_norm_layer.hpp"
@@ -34,19 +37,28 @@ PYHISTO_LAYER(ScaleLayer);
 #undef PYHISTO_LAYER
 
 struct ConvolutionShape;
+class ConvolutionSteps;
 
-template <typename Dtype>
-class ConvolutionLayer : public caffe::ConvolutionLayer<Dtype> {
+class FloatConvolutionLayer : public caffe::ConvolutionLayer<float> {
  public:
-  using caffe::ConvolutionLayer<Dtype>::ConvolutionLayer;
+  using caffe::ConvolutionLayer<float>::ConvolutionLayer;
 
  protected:
-  void Forward_cpu(const Blobs<Dtype>& bottom, const Blobs<Dtype>& top) override;
-  void Backward_cpu(const Blobs<Dtype>& top, const std::vector<bool>& down, const Blobs<Dtype>& bottom) override;
+  void Forward_cpu(const Blobs<float>& bottom, const Blobs<float>& top) override;
+  void Backward_cpu(const Blobs<float>& top, const std::vector<bool>& down, const Blobs<float>& bottom) override;
 
  private:
-  ConvolutionShape shape(const Blobs<Dtype>& bottom, const Blobs<Dtype>& top);
+  ConvolutionShape shape(const Blobs<float>& bottom) const;
+  ConvolutionSteps& steps(const ConvolutionShape& shape);
+  bool left_to_caffe() const;
+  void forget_old_steps();
+
+  std::map<std::vector<long>, std::shared_ptr<ConvolutionSteps>> steps_;  // by the numbers of a shape
 };
+
+// oneDNN has no numbers of double precision.
+template <typename Dtype>
+using ConvolutionLayer = std::conditional_t<std::is_same<Dtype, float>::value, FloatConvolutionLayer, caffe::ConvolutionLayer<Dtype>>;
 
 }  // namespace pyhisto
 

@@ -20,12 +20,18 @@ void run_parts(int parts, const std::function<void(int)>& part);
 // The bounds of part `index` when `count` things are shared among `parts`.
 inline std::size_t bound(std::size_t count, int parts, int index) { return count * index / parts; }
 
-// Calls body(begin, end) for ranges that together are [0, count). `cost`: about how many numbers one thing touches; what is
-// too little to be worth a second thread stays in one range. Only for things that do not depend on one another.
+// Into how many parts `count` things are best shared: one a thread, but what is too little to be worth a second thread stays
+// together. `cost`: about how many numbers one thing touches.
+inline int parts_worth(std::size_t count, std::size_t cost) {
+  const std::size_t worth = std::max<std::size_t>(1, count * cost / 32768);
+  return static_cast<int>(std::min<std::size_t>({static_cast<std::size_t>(thread_count()), worth, std::max<std::size_t>(1, count)}));
+}
+
+// Calls body(begin, end) for ranges that together are [0, count), in parts_worth(count, cost) parts. Only for things that do
+// not depend on one another.
 template <typename Body>
 void for_ranges(std::size_t count, std::size_t cost, const Body& body) {
-  const std::size_t worth = std::max<std::size_t>(1, count * cost / 32768);
-  const int parts = static_cast<int>(std::min<std::size_t>({static_cast<std::size_t>(thread_count()), worth, std::max<std::size_t>(1, count)}));
+  const int parts = parts_worth(count, cost);
   if (parts == 1) {
     body(std::size_t(0), count);
     return;
