@@ -1,6 +1,7 @@
 # Images, manifests, LMDBs.
 
-TREE = study.tree
+# What follows --root on a command line.
+TREE = [study.tree, *(["--follow-links"] if study.follow_links else [])]
 
 if study.synthetic:
 
@@ -61,7 +62,7 @@ VAL = study.validation
 
 def building(lmdb, manifest, cut, settings):
     """The command that builds an LMDB; $WORKERS processes do it."""
-    words = ["data_prep/build_lmdb.py", "--manifest", manifest, "--root", TREE, "--branch", cut, "--splits", "train", "val"]
+    words = ["data_prep/build_lmdb.py", "--manifest", manifest, "--root", *TREE, "--branch", cut, "--splits", "train", "val"]
     return f"{PYTHON} {shlex.join([*words, *option_words(settings), '--out', lmdb])} --workers $WORKERS"
 
 

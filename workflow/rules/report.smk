@@ -103,6 +103,7 @@ def run_facts(wildcards):
         "stages": STAGES,
         **({"classes": config["classes"]} if "classes" in config else {}),
         "root": study.tree,
+        "follow_links": study.follow_links,
         "lambda": config["lambda"],
         "width": config["network"].get("width", 1.0),
         "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
