@@ -9,6 +9,10 @@ SMALL_DATA = f"--manifest manifest.csv --root {ROOT} --preprocessing small --bra
 LMDB = ("lmdb/*/data.mdb", "lmdb/*/preprocessing.json", "lmdb/*/manifest.csv", "lmdb/*/mean.binaryproto")
 NET = ("net/*.prototxt",)
 WEIGHTS = ("net.caffemodel", "net.caffemodel.h5")
+MEASURED = (
+    "--model net/deploy.prototxt --also net/train_val.prototxt --weights net.caffemodel --criterion l1 --shares 0.5 "
+    "--records 4"
+)
 TRAINING = ("net/solver.prototxt", "net/train_val.prototxt", *LMDB)
 
 
@@ -253,17 +257,15 @@ PROGRAMS = (
     Program("tools/report.py", "--results results", ("results/**/*.*",), "results/report.html", 2),
     Program(
         "tools/sensitivity.py",
-        "--model net/deploy.prototxt --also net/train_val.prototxt --weights net.caffemodel --criterion l1 --shares 0.5 "
-        "--records 4 --out measured2",
+        f"{MEASURED} --out measured2",
         ("net/deploy.prototxt", *TRAINING[1:], "net.caffemodel"),
         None,
         2,
     ),
     Program(
         "tools/sensitivity.py",
-        "--model net/deploy.prototxt --also net/train_val.prototxt --weights net.caffemodel --criterion l1 --shares 0.5 "
-        "--records 4 --out measured",
-        ("measured/measured.jsonl",),
+        f"{MEASURED} --out measured",
+        ("measured/measured.jsonl", "lmdb/val/data.mdb"),
         None,
         2,
     ),
