@@ -23,7 +23,7 @@ WHOLE = ""
 """The patch of the global branch: the whole image."""
 
 
-class Row(NamedTuple):
+class PredictionRow(NamedTuple):
     """One forward pass."""
 
     image: str
@@ -68,7 +68,7 @@ class Predictions:
         return tuple(sorted({*self.whole, *self.local}))
 
 
-def write_predictions(path: Path, rows: Iterable[Row], classes: int) -> None:
+def write_predictions(path: Path, rows: Iterable[PredictionRow], classes: int) -> None:
     """Write a predictions file, whole or not at all; 9 significant digits, which give back every float32 exactly."""
     write_rows(path, LAYOUT, rows, classes)
 
