@@ -10,7 +10,7 @@ are the classes' probabilities.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pyhisto.manifest import is_label
 from pyhisto.predictions import Fields, Floats, Layout, number_names, read_files, write_rows
 
-BRANCHES = ("global", "local")
+BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
 WHOLE = ""
 """The patch of the global branch: the whole image."""
 
