@@ -182,7 +182,7 @@ def read_results(folder: Path) -> Results:
     return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
 
 
-LEVELS = {"fold": r"fold(\w+)", "magnification": r"(\d+)X", "bag": r"bag(\w+)", "seed": r"seed(\w+)"}
+LEVELS = {"magnification": r"(\d+)X", "fold": r"fold(\w+)", "bag": r"bag(\w+)", "seed": r"seed(\w+)"}
 """Attribute of Experiment -> the folders that stand for it."""
 
 OF_IMAGES = ("lmdb", "recipe")
@@ -192,8 +192,8 @@ OF_IMAGES = ("lmdb", "recipe")
 def _find_experiments(folder: Path, levels: Experiment, names: Sequence[str]) -> Iterator[Experiment]:
     """The experiments in a folder, whose own levels are known, and in its folders that stand for further levels.
 
-    Stages come in the order of `names`, then those that are not among them. Images that a folder does not name are those
-    of the folder above.
+    Stages come in the order of `names`, then those that are not among them. Images that a folder does not name are
+    those of the folder above.
     """
 
     def order(path: Path) -> tuple[int, list[tuple[int, int | str]]]:
