@@ -12,9 +12,9 @@ import tifffile
 from made_up import write_stage
 from networks import IMAGE_NET, random_weights
 
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.graph import Graph
-from pyhisto.hierarchy.predictions import Row as TreeRow
+from pyhisto.hierarchy.predictions import NodePredictionRow
 from pyhisto.hierarchy.predictions import write_predictions as write_tree_predictions
 from pyhisto.nets.resnext import ResNeXt
 from pyhisto.preprocessing.images import read_image
@@ -97,7 +97,7 @@ def _write_small(folder: Path) -> None:
 
 def _write_predictions(folder: Path) -> None:
     rows = [
-        Row(f"i{number}", f"p{number // 2}", number % 2, branch, "m", patch, (0.25, 0.75))
+        PredictionRow(f"i{number}", f"p{number // 2}", number % 2, branch, "m", patch, (0.25, 0.75))
         for branch, patches in (("global", ("",)), ("local", ("11", "12")))
         for patch in patches
         for number in range(8)
@@ -105,7 +105,7 @@ def _write_predictions(folder: Path) -> None:
     write_predictions(folder / "predictions.csv", rows, 2)
     (folder / "predictions.json").write_text('{"program": "predict"}')
     tree = [
-        TreeRow(f"{kind}{number}.tif", f"p{number}", kind, "patient", node, "m", numbers)
+        NodePredictionRow(f"{kind}{number}.tif", f"p{number}", kind, "patient", node, "m", numbers)
         for kind in ("Normal", "Benign", "InSitu", "Invasive")
         for number in range(2)
         for node, numbers in (("Carci", (0.25, 0.75)), ("NorBe", (0.5, 0.5)), ("InvIs", (0.9, 0.1)),
