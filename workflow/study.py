@@ -245,8 +245,8 @@ def _check(config: Any) -> None:
         numbers = config.get(name, [])
         if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
             raise InputError(f"the config's {name}: {str(numbers)[:60]!r} is not a list of whole numbers, as [1, 2]")
-    branches = config.get("branches", BRANCHES)
-    if not branches or not set(branches) <= set(BRANCHES):
+    branches = config.get("branches", list(BRANCHES))
+    if not isinstance(branches, list) or not branches or not set(branches) <= set(BRANCHES):
         raise InputError(f"the config's branches: {str(branches)[:60]!r} is not a list of global and local")
     at_once = config.get("experiments-at-once", 2)
     if type(at_once) is not int or at_once < 1:

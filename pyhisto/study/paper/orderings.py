@@ -141,8 +141,8 @@ def _differences(pairs: Sequence[tuple[Side, Side]]) -> tuple[float, float, Inte
         return None
     mine, theirs = (np.concatenate([each[side] for each in found]) for side in (1, 2))
     _, patients = np.unique([patient for one, *_ in found for patient in one.patient_of], return_inverse=True)
-    seeds = [one.experiment.seed for one, *_ in found for _ in one.images]
-    trainings = None if None in seeds else np.unique(seeds, return_inverse=True)[1]
+    seeds = [seed for one, *_ in found if (seed := one.experiment.seed) is not None for _ in one.images]
+    trainings = np.unique(seeds, return_inverse=True)[1] if len(seeds) == len(mine) else None
     interval = difference_interval(mine.astype(int) - theirs, patients, trainings=trainings)
     return float(mine.mean()), float(theirs.mean()), interval
 
