@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pyhisto.graph.fork_types import is_scale_and_shift
 from pyhisto.graph.types import convolution_window
 from pyhisto.onnx.layer import Layer, OnnxError
 from pyhisto.onnx.writer import Writer, floats, integers
@@ -22,6 +23,17 @@ def depthwise_convolution(layer: Layer, writer: Writer) -> list[str]:
         "dilations": window.dilation, "group": channels,
     }  # fmt: skip
     return [writer.add("Conv", bottom, *layer.blobs, **geometry) for bottom in layer.inputs]
+
+
+def bn(layer: Layer, writer: Writer) -> list[str]:
+    """SegNet's scale and shift; or slope, bias, mean and variance, as BatchNormalization takes them."""
+    parameters, blobs = layer.proto.bn_param, [blob.ravel() for blob in layer.blobs]
+    if not is_scale_and_shift(layer.proto):
+        return [writer.add("BatchNormalization", *layer.inputs, *blobs, epsilon=parameters.eps)]
+    if parameters.bn_mode != parameters.INFERENCE:
+        raise OnnxError("it normalises by the statistics of each batch; set bn_mode: INFERENCE")
+    scale, shift = (blob.reshape(-1, *[1] * (len(layer.bottoms[0]) - 2)) for blob in blobs)
+    return [writer.add("Add", writer.add("Mul", *layer.inputs, scale), shift)]
 
 
 def normalize(layer: Layer, writer: Writer) -> list[str]:
@@ -114,6 +126,7 @@ def _resized(writer: Writer, tensor: str, layer: Layer, **how: str) -> str:
 
 FORK_FUNCTIONS: dict[str, Callable[[Layer, Writer], list[str]]] = {
     "Axpy": axpy,
+    "BN": bn,
     "ConvolutionDepthwise": depthwise_convolution,
     "CropCenter": crop_center,
     "DepthwiseConv": depthwise_convolution,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from pyhisto.graph import Node, Shape
-from pyhisto.graph.fork_types import DEPTHWISE
+from pyhisto.graph.fork_types import DEPTHWISE, is_scale_and_shift
 from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proto import LayerParameter
 
@@ -37,6 +37,14 @@ def _axpy(layer: Any, shape: Shape) -> list[LayerParameter]:
         LayerParameter(name=scaled, type="Scale", bottom=[x, flat], top=[scaled], scale_param={"axis": 0}),
         LayerParameter(name=layer.name, type="Eltwise", bottom=[scaled, y], top=[top]),
     ]  # fmt: skip
+
+
+def _bn(layer: Any, shape: Shape) -> list[LayerParameter]:
+    """SegNet's, once it has learned, is a Scale; the four blobs of the others are spread over two layers of Caffe's."""
+    if not is_scale_and_shift(layer) or layer.bn_param.bn_mode != layer.bn_param.INFERENCE:
+        return []
+    return [LayerParameter(name=layer.name, type="Scale", bottom=layer.bottom, top=layer.top,
+                           scale_param={"bias_term": True})]  # fmt: skip
 
 
 def _depthwise(layer: Any, shape: Shape) -> list[LayerParameter]:
@@ -168,6 +176,7 @@ def _hard_swish(layer: Any, shape: Shape) -> list[LayerParameter]:
 STAND_INS: dict[str, StandIn] = {
     **dict.fromkeys(sorted(DEPTHWISE), _depthwise),
     "Axpy": _axpy,
+    "BN": _bn,
     "CropCenter": _crop_center,
     "HardSwish": _hard_swish,
     "Interp": _interp,

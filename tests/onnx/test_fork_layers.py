@@ -55,9 +55,17 @@ def lengths(x: Values, axes: tuple[int, ...]) -> Values:
     return np.sqrt((x**2).sum(axes, keepdims=True) + 1e-10)
 
 
+def batch_normalised(x: Values, weights: list[Values]) -> Values:
+    slope, bias, mean, variance = (each.reshape(-1, 1, 1) for each in weights)
+    return slope * (x - mean) / np.sqrt(variance + 1e-5) + bias
+
+
 KERNEL = "convolution_param { num_output: 6 kernel_size: 3 pad: 1 }"
 CASES: list[tuple[str, Callable[[Values, list[Values]], Values]]] = [
     *((layer(kind, KERNEL), depthwise) for kind in ("ConvolutionDepthwise", "DepthwiseConv", "DepthwiseConvolution")),
+    (layer("BN", "bn_param { frozen: true }"), batch_normalised),
+    (layer("BN", "bn_param { bn_mode: INFERENCE }"),
+     lambda x, w: x * w[0].reshape(-1, 1, 1) + w[1].reshape(-1, 1, 1)),
     (layer("CropCenter", "crop_center_param { crop_size: [0, 0, 2, 1] }"), lambda x, _: x[:, :, 2:-2, 1:-1]),
     (layer("HardSwish"), lambda x, _: x * clipped(x + 3) / 6),
     (layer("Interp", "interp_param { height: 5 width: 20 }"), lambda x, _: bilinear(x, 5, 20)),
@@ -95,7 +103,7 @@ def test_axpy(factor: str) -> None:
 
 @pytest.mark.caffe
 def test_the_proof_runs_them_in_the_engines_words() -> None:
-    """Caffe runs what can be said in its own layers; OpenCV has the others, but refuses to normalise whole images."""
+    """Caffe runs what can be said in its own layers; of the others OpenCV has all but two."""
     proved, unproved = {}, []
     for body, _ in CASES:
         graph = graph_of(net(body, a=IMAGES))
@@ -106,7 +114,7 @@ def test_the_proof_runs_them_in_the_engines_words() -> None:
             continue
         assert proof.largest_difference < 1e-5, body
         proved[graph.nodes[-1].type] = proof.engine
-    assert unproved == [layer("Normalize")]
+    assert unproved == [layer("BN", "bn_param { frozen: true }"), layer("Normalize")]
     assert {kind for kind, engine in proved.items() if engine == "opencv"} == {"Interp", "Mish", "Normalize"}
 
 
@@ -117,6 +125,7 @@ def test_every_type_is_tried() -> None:
 @pytest.mark.parametrize(
     ("complaint", "body"),
     [
+        ("set bn_mode: INFERENCE", layer("BN", "bn_param { scale_filler { value: 1 } }")),
         ("pooling's mask", layer("Upsample", "upsample_param { scale: 2 }", "a b")),
         ("set pad_beg and pad_end to 0", layer("Interp", "interp_param { height: 5 width: 5 pad_beg: 1 }")),
         ("does not fit the public definition", layer("ReLU6", bottoms="a b")),
