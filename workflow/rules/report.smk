@@ -2,6 +2,7 @@
 
 
 rule cost:
+    localrule: True
     input:
         net=f"{PLACE}/net",
         model=f"{PLACE}/model.caffemodel",
@@ -9,6 +10,10 @@ rule cost:
         f"{PLACE}/cost.json",
     shell:
         "{PYTHON} tools/cost.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --json > {output:q}"
+
+
+# A study on a busy machine may do without: nothing else may run while networks are timed.
+TIMED = config.get("times", True)
 
 
 rule times:
@@ -25,14 +30,14 @@ rule times:
 
 rule examples:
     input:
-        f"{EXPERIMENTS[0]}/recipe/{{branch}}/preprocessing.json",
+        f"{EVERY_IMAGES[0]}/recipe/{{branch}}/preprocessing.json",
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
     params:
-        lmdb=f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        lmdb=f"{EVERY_IMAGES[0]}/lmdb/{{branch}}",
         build=lambda wildcards: unless_there(
-            f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}",
-            building(f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}", f"{EXPERIMENTS[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
+            f"{EVERY_IMAGES[0]}/lmdb/{wildcards.branch}",
+            building(f"{EVERY_IMAGES[0]}/lmdb/{wildcards.branch}", f"{EVERY_IMAGES[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
         ),
     shell:
         "export WORKERS={threads}; {params.build} && {PYTHON} data_prep/show_lmdb.py --lmdb {params.lmdb:q}/train --out {output:q}"
@@ -54,6 +59,7 @@ def stage_facts(wildcards):
 
 
 rule stage:
+    localrule: True
     output:
         f"{EXPERIMENT}/{{stage}}/stage.json",
     params:
@@ -68,7 +74,15 @@ KINDS = {
     "breakhis-eva": ("BreaKHis, the task of kaiko-ai/eva", "BreaKHis patients, by slide number"),
     "bach": ("BACH photos", "No patients are known: each photo counts as one"),
     "bisque": ("BISQUE", "BISQUE's tissue microarrays count as patients"),
+    "folder": (
+        study.data.get("name", "images of a folder"),
+        "Patients as the config finds them in the images' paths"
+        if {"patients", "patient-pattern"} & set(study.data)
+        else "No patients are known: each image counts as one",
+    ),
 }
+
+SETTINGS = ("lmdb", "network", "solver", "retraining", "importance", "pruning", "compressions", "compared")
 
 RESULT_FILES = [
     f"{experiment}/{stage}/{name}"
@@ -79,7 +93,7 @@ RESULT_FILES = [
         *(
             f"{branch}/{name}"
             for branch in BRANCHES
-            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json")
+            for name in ("metrics.jsonl", "predictions.csv", "cost.json", *(["time.json"] if TIMED else []))
         ),
     )
 ]
@@ -104,18 +118,19 @@ def run_facts(wildcards):
         **({"classes": config["classes"]} if "classes" in config else {}),
         "root": study.tree,
         "follow_links": study.follow_links,
-        "lambda": config["lambda"],
+        **({"lambda": config["lambda"]} if "lambda" in config else {}),
         "width": config["network"].get("width", 1.0),
         "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
         "settings": {
             "data": study.data_used,
-            **{name: config[name] for name in ("lmdb", "network", "solver", "compressions", "compared") if name in config},
+            **{name: config[name] for name in SETTINGS if name in config},
         },
     }
     return json.dumps(facts)
 
 
 rule settings:
+    localrule: True
     input:
         RESULT_FILES,
         COMPARED_FILES,  # so that the seconds are complete
