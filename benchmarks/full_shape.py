@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--asleep", action="store_true", help="jobs make their files, and do nothing else")
     args = parser.parse_args()
     args.out.mkdir(exist_ok=True)
-    if not (args.out / TREE).exists():
+    if not args.asleep and not (args.out / TREE).exists():
         print(f"{make_images(breakhis.read_fold(args.folds, 1), args.out / TREE)} images made", flush=True)
     for name in ("tools", "data_prep", "prototxt"):
         if not (args.out / name).is_symlink():
@@ -105,7 +105,7 @@ def shrink(config: dict[str, Any]) -> dict[str, Any]:
 
 def watched(command: Sequence[str], folder: Path, log: str, limit: float = math.inf) -> str:
     """Run a command in a folder, kill it and its children after `limit` seconds; its time and memory in words."""
-    began, most = time.monotonic(), 0
+    began, most, before = time.monotonic(), 0, resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(folder / log, "a", encoding="utf-8") as said:
         process = subprocess.Popen(command, cwd=folder, start_new_session=True, stdout=said, stderr=said)
     while process.poll() is None:
@@ -118,9 +118,12 @@ def watched(command: Sequence[str], folder: Path, log: str, limit: float = math.
         time.sleep(0.5)
     if process.returncode:
         sys.exit(f"Snakemake ended with exit status {process.returncode}; see {folder / log}")
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    seconds = time.monotonic() - began
-    return f"{seconds:.0f} s; Snakemake {most / 1000:.0f} MB, the largest process so far {largest / 1000:.0f} MB"
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return (
+        f"{seconds:.0f} s, {processor:.0f} s of processor; "
+        f"Snakemake {most / 1000:.0f} MB, the largest process so far {after.ru_maxrss / 1000:.0f} MB"
+    )
 
 
 def contents(results: Path) -> Iterator[str]:

@@ -6,12 +6,13 @@ from typing import Any
 TOLD = "PYHISTO_CORES"
 """The environment variable by which jobs that run elsewhere, and read the Snakefile again, are told the same number."""
 ELSEWHERE = 8
-"""What the largest job asks for, if jobs run elsewhere and --cores does not say otherwise."""
+"""What the largest job asks for, if jobs run elsewhere and --max-threads does not say otherwise."""
 
 
 def cores(workflow: Any) -> int:
     """The cores of this machine that --cores gives; on a cluster, those that one job may ask for."""
-    return int(os.environ.setdefault(TOLD, str(workflow.resource_settings.cores or ELSEWHERE)))
+    given = workflow.resource_settings
+    return int(os.environ.setdefault(TOLD, str(given.cores or given.max_threads or ELSEWHERE)))
 
 
 def few(count: int) -> int:

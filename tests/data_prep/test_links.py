@@ -43,7 +43,7 @@ def test_a_farm_of_links_is_the_data_set_if_links_are_followed(
     for name, images, flag in (("own", tree / "BreaKHis_v1", ()), ("farm", farm, ("--follow-links",))):
         checked = run(root, "check_data.py", images, *split, *flag, "--workers", 1)
         assert checked.returncode == 0, checked.stderr
-        lmdb = tmp_path / name
+        lmdb = tmp_path / f"{name}_lmdb"
         built = run(
             root,
             "build_lmdb.py",

@@ -1,4 +1,4 @@
-"""workflow/profiles/slurm on a SLURM of one node: the tiny config through its queue, with a job cancelled on the way."""
+"""workflow/profiles/slurm on a SLURM of one node: the tiny config through its queue, one job cancelled on the way."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def test_a_cancelled_training_is_queued_again_and_the_run_ends_whole(
         "--configfile", "workflow/config/tiny.yaml",
         # This SLURM keeps no accounts; a small machine; no time to wait.
         "--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2",
-        "--default-resources", "mem_mb=500", "runtime=60",
+        "--default-resources", "mem_mb=500", "runtime=60", "--max-threads", str(os.cpu_count()),
     ]  # fmt: skip
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=slurm, stdout=log, stderr=log)
