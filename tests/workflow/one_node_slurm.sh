@@ -2,7 +2,7 @@
 # A SLURM of one node, this machine, without systemd: to try the profile workflow/profiles/slurm where there is no cluster.
 #
 #   apt-get install slurm-wlm munge
-#   one_node_slurm.sh start DIR     # an empty folder; then: export SLURM_CONF=DIR/slurm.conf
+#   one_node_slurm.sh start DIR     # an empty folder; then: export SLURM_CONF=DIR/slurm.conf PATH=DIR/bin:$PATH
 #   one_node_slurm.sh stop DIR      # ends its jobs, too
 #
 # Whoever starts it owns it, and only they can submit. DIR holds its settings, logs (*.log) and sockets.
@@ -22,7 +22,7 @@ start() {
         command -v $program >/dev/null || fail "no $program: apt-get install slurm-wlm munge"
     done
     [ -z "$(ls -A "$folder" 2>/dev/null)" ] || fail "$folder is not empty: give another folder"
-    mkdir -p "$folder/state" "$folder/spool"
+    mkdir -p "$folder/state" "$folder/spool" "$folder/bin"
     chmod 755 "$folder"
     (umask 077 && head -c 1024 /dev/urandom > "$folder/munge.key")
     local host cores memory
@@ -54,6 +54,9 @@ SelectTypeParameters=CR_CPU
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores RealMemory=$memory State=UNKNOWN
 PartitionName=all Nodes=$host Default=YES MaxTime=INFINITE State=UP
 END
+    # Snakemake's plugin calls srun in a job without the variable that says where the settings are.
+    printf '#!/bin/sh\nSLURM_CONF=%q exec %q "$@"\n' "$SLURM_CONF" "$(command -v srun)" > "$folder/bin/srun"
+    chmod +x "$folder/bin/srun"
     # Without --force munged refuses a socket in a folder that is not open to all: this one is for its owner alone.
     munged --force --key-file="$folder/munge.key" --socket="$folder/munge.socket" --pid-file="$folder/munged.pid" \
         --seed-file="$folder/munge.seed" --log-file="$folder/munged.log" 2>> "$folder/munged.log"

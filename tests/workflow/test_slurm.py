@@ -31,7 +31,7 @@ def slurm(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     script = root / "tests" / "workflow" / "one_node_slurm.sh"
     subprocess.run([script, "start", folder], check=True)
     try:
-        yield {**os.environ, "PATH": path, "SLURM_CONF": str(folder / "slurm.conf")}
+        yield {**os.environ, "PATH": f"{folder / 'bin'}:{path}", "SLURM_CONF": str(folder / "slurm.conf")}
     finally:
         subprocess.run([script, "stop", folder], check=True)
 
