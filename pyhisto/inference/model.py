@@ -12,7 +12,7 @@ from pyhisto.errors import InputError
 from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
 from pyhisto.inference.engines import AUTO, ENGINES, Engine, fastest_engine, onnx_file_engine
-from pyhisto.inference.evidence import Head, contributions, find_head
+from pyhisto.inference.evidence import Head, contributions, find_head, occlusion
 from pyhisto.lmdb_folder import Provenance
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -120,6 +120,19 @@ class Model:
         """The outcomes of prepared images, together: batches run over the borders of images."""
         runs = [self._run(number, images) for number in range(len(self.engines))]
         return [self._outcome([run[index] for run in runs], images[index]) for index in range(len(images))]
+
+    def occlusion(self, image: Inputs) -> dict[str, Floats]:
+        """The slow control of an image's evidence: branch -> patches x classes x height x width, means over the members.
+
+        Takes a forward pass a position. The model has to be one with `evidence`.
+        """
+        found: dict[str, list[Floats]] = {}
+        networks = zip(self.bundle.networks, self.engines, self.heads, self.preparation.of_network, strict=True)
+        for network, engine, head, own in networks:
+            assert head is not None
+            batch = network.preprocessing.blob([pixels for _, pixels in image[own]])
+            found.setdefault(network.branch, []).append(occlusion(engine, head, batch, self.batch_size))
+        return {branch: np.mean(maps, axis=0) for branch, maps in found.items()}
 
     def _run(self, number: int, images: Sequence[Inputs]) -> list[tuple[Floats, Floats]]:
         """Of each image by one network: probabilities, patches x classes; and maps, patches x classes x h x w."""

@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose
 
 from pyhisto.bundle import open_bundle
 from pyhisto.inference.diagnosis import Finding, diagnose, find_files, shape_flags
+from pyhisto.inference.evidence import rank_correlation
 from pyhisto.inference.findings import evidence_map
 from pyhisto.inference.model import Model
 
@@ -76,6 +77,27 @@ def test_the_map_of_an_image_adds_up_to_its_mean_score(bundle: Path, folder: Pat
             scores = np.log(probabilities[:, 1] / probabilities[:, 0])
             # With two classes the margin is the difference of the scores: the log odds.
             assert values.sum() + bias == pytest.approx(scores.mean(), abs=1e-4)
+
+
+def test_the_slow_control_stands_beside_the_map(root: Path, bundle: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(root, folder / "a.png", "--bundle", bundle, "--occlusion", "--out", out)
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads((out / "diagnosis.json").read_text())["images"]
+    page = (out / "diagnosis.html").read_text()
+    with open_bundle(bundle) as opened:
+        model = Model(opened, evidence=True)
+        (found,) = diagnose([folder / "a.png"], model)
+        assert isinstance(found, Finding)
+        for branch, grid in (("global", (12, 12)), ("local", (36, 60))):
+            said = image["evidence"][branch]
+            assert_allclose(said["map"], evidence_map(found, branch, 1)[0], atol=1e-6)
+            assert np.shape(said["occlusion"]) == np.shape(said["map"]) == grid
+            assert said["rank_correlation"] == pytest.approx(
+                rank_correlation(np.array(said["map"]), np.array(said["occlusion"])), abs=1e-3
+            )
+            assert f"rank correlation with the map {said['rank_correlation']:.2f}" in page
+    assert page.count('class="map"') == 4
 
 
 def test_sorted_by_uncertainty(root: Path, bag: Path, folder: Path, tmp_path: Path) -> None:

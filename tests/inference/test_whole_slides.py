@@ -121,7 +121,8 @@ def test_what_is_written_about_a_slide(root: Path, bundle: Path, slide: Path, tm
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"made"}
     with open(folder / "tiles.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["minx", "miny", "width", "height", "prob_plain", "prob_spotted"]
+    assert list(rows[0]) == ["minx", "miny", "width", "height", "prob_plain", "prob_spotted", "model"]
+    assert all(re.fullmatch("toy [0-9a-f]{12}, for research only", row["model"]) for row in rows)
     read = json.loads((folder / "tiles.geojson").read_text())
     collection = FeatureCollection.model_validate(read)
     assert len(collection.features) == len(rows) > 20
