@@ -90,7 +90,8 @@ def diagnose(
 ) -> Iterator[Finding | Unreadable]:
     """The findings of images, in their order; reading and preparing overlap with the networks if `workers` > 1.
 
-    With `occlude`, evidence has its slow control beside it. Raises InputError for an image that cannot be read, unless `allow_unreadable`.
+    With `occlude`, evidence has its slow control beside it. Raises InputError for an image that cannot be read, unless
+    `allow_unreadable`.
     """
     work = partial(prepare_file, preparation=model.preparation)
     prepared = with_progress("diagnose", work, paths, workers)

@@ -122,7 +122,7 @@ class Model:
         return [self._outcome([run[index] for run in runs], images[index]) for index in range(len(images))]
 
     def occlusion(self, image: Inputs) -> dict[str, Floats]:
-        """The slow control of an image's evidence: branch -> patches x classes x height x width, means over the members.
+        """The slow control of an image's evidence: branch -> patches x classes x height x width, the members' mean.
 
         Takes a forward pass a position. The model has to be one with `evidence`.
         """
