@@ -75,7 +75,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--evidence", action="store_true", help="draw what speaks for and against, by position")
     parser.add_argument(
         "--occlusion", action="store_true",
-        help="and its control, a forward pass a position: how far the score falls if that is covered",
+        help="and its slow control: how far the score falls if a position shows another part of the image",
     )  # fmt: skip
     parser.add_argument(
         "--sort",

@@ -170,7 +170,10 @@ def _maps(finding: Finding, branch: str, shown: int, name: str) -> list[dict[str
     drawn = [_drawn(finding, f"{branch} branch: for and against {name}", values, sums)]
     if branch in finding.occlusion:
         covered, correlation = occlusion_map(finding, branch, shown)
-        control = f"how far the score falls if a position is covered; rank correlation with the map {correlation:.2f}"
+        control = (
+            "how far the score falls if a position shows another part of the image; rank correlation with the map "
+            f"{correlation:.2f}"
+        )
         drawn.append(_drawn(finding, f"{branch} branch, control: for and against {name}", covered, control))
     return drawn
 

@@ -124,14 +124,14 @@ class Model:
     def occlusion(self, image: Inputs) -> dict[str, Floats]:
         """The slow control of an image's evidence: branch -> patches x classes x height x width, the members' mean.
 
-        Takes a forward pass a position. The model has to be one with `evidence`.
+        Takes some forward passes a position. The model has to be one with `evidence`.
         """
         found: dict[str, list[Floats]] = {}
         networks = zip(self.bundle.networks, self.engines, self.heads, self.preparation.of_network, strict=True)
         for network, engine, head, own in networks:
             assert head is not None
             batch = network.preprocessing.blob([pixels for _, pixels in image[own]])
-            found.setdefault(network.branch, []).append(occlusion(engine, head, batch, self.batch_size))
+            found.setdefault(network.branch, []).append(occlusion(engine, head, batch))
         return {branch: np.mean(maps, axis=0) for branch, maps in found.items()}
 
     def _run(self, number: int, images: Sequence[Inputs]) -> list[tuple[Floats, Floats]]:

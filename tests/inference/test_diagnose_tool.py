@@ -14,7 +14,7 @@ import pytest
 from made_images import spotted
 from numpy.testing import assert_allclose
 
-from pyhisto.bundle import open_bundle
+from pyhisto.bundle import open_bundle, write_sums
 from pyhisto.inference.diagnosis import Finding, diagnose, find_files, shape_flags
 from pyhisto.inference.evidence import rank_correlation
 from pyhisto.inference.findings import evidence_map
@@ -125,12 +125,20 @@ def test_bad_input_is_one_line(root: Path, bundle: Path, folder: Path, tmp_path:
     cut = tmp_path / "cut.tif"
     cut.write_bytes(whole[: len(whole) // 2])
     broken = Path(shutil.copytree(bundle, tmp_path / "broken"))
-    (broken / "global/deploy.prototxt").write_text("x")
+    weights = bytearray((broken / "global/model.caffemodel").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (broken / "global/model.caffemodel").write_bytes(weights)
+    more = Path(shutil.copytree(bundle, tmp_path / "more"))
+    description = json.loads((more / "bundle.json").read_text())
+    description["classes"].append("a third")
+    (more / "bundle.json").write_text(json.dumps(description))
+    write_sums(more)
     for arguments, complaint in (
         ([folder], "text.png: not an image, or its header is damaged"),
         ([cut], "cut.tif"),
         ([tmp_path / "nowhere*"], "no such file, or no image in it"),
-        ([folder / "a.png", "--bundle", broken], "global/deploy.prototxt has changed since the bundle was made"),
+        ([folder / "a.png", "--bundle", broken], "global/model.caffemodel has changed since the bundle was made"),
+        ([folder / "a.png", "--bundle", more], "has 2 classes, the bundle names 3"),
         ([folder / "a.png", "--bundle", tmp_path / "no"], "no: "),
         ([folder / "a.png", "--bundle", folder], "holds no SHA256SUMS"),
         ([folder / "a.png", "--gpu", "99"], "--gpu"),

@@ -123,7 +123,8 @@ def test_pages_of_images_and_slides_are_readable(root: Path, bundle: Path, tmp_p
     (tmp_path / "a.png").write_bytes(png(spotted(1, 30)))
     options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "tile": (256, 256), "metadata": None}
     with tifffile.TiffWriter(tmp_path / "slide.tif") as writer:
-        image = spotted(2, 90, (480, 640))[..., ::-1]
+        image = spotted(2, 90, (480, 640))[..., ::-1].copy()
+        image[:, :240] = 244  # glass
         for factor in (1, 2):
             part = np.ascontiguousarray(image[::factor, ::factor])
             writer.write(part, photometric="rgb", subfiletype=int(factor > 1), **options)
