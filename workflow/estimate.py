@@ -36,7 +36,7 @@ from pyhisto.manifest import Row, read_manifest
 from pyhisto.preprocessing import encoding
 from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import BRANCHES, INTERPOLATIONS, MAX_SIZE, Cut, Preprocessing
+from pyhisto.preprocessing.recipe import INTERPOLATIONS, MAX_SIZE, Cut, Preprocessing
 from pyhisto.proto import read_net, read_solver, to_text
 from pyhisto.training.timing import caffe_time
 
@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = count_images(study, Path(folder))
         branches: dict[str, Branch] = {
-            name: measure(study, name, images.example, Path(folder), arguments.gpu) for name in BRANCHES
+            name: measure(study, name, images.example, Path(folder), arguments.gpu) for name in study.branches
         }
     print(
         f"{sum(jobs.values())} jobs left; {len(study.experiments)} experiment(s) of about {images.train} training, ",
@@ -98,13 +98,14 @@ def main() -> None:
     print(f"{images.val} validation and {images.test} test images")
     estimated = costs(study, images, branches)
     rows = [(rule, jobs[rule], *cost) for rule, cost in estimated.items() if jobs.get(rule)]
-    print(f"{'step':12}{'jobs':>7}{'each, global':>15}{'each, local':>15}{'all':>12}{'disk':>10}")
+    heads = "".join(f"{f'each, {branch}':>15}" for branch in study.branches)
+    print(f"{'step':12}{'jobs':>7}{heads}{'all':>12}{'disk':>10}")
     total, disk = 0.0, 0.0
     for rule, count, seconds, size in rows:
-        every = count / len(BRANCHES) * sum(seconds.values())
-        left = count / len(BRANCHES) * sum(size.values())
+        every = count / len(study.branches) * sum(seconds.values())
+        left = count / len(study.branches) * sum(size.values())
         total, disk = total + every, disk + left
-        each = "".join(f"{duration(seconds[branch]):>15}" for branch in BRANCHES)
+        each = "".join(f"{duration(seconds[branch]):>15}" for branch in study.branches)
         print(f"{rule:12}{count:7}{each}{duration(every):>12}{gigabytes(left):>10}")
     others = ", ".join(f"{rule} {count}" for rule, count in jobs.items() if rule not in estimated)
     if others:
@@ -129,21 +130,26 @@ def costs(
         "slimming": [iterations(s["slimming"]) for s in study.compressions.values() if "slimming" in s],
         "surgery": [iterations(s) for s in study.compressions.values() if s.get("method") == "DNS"],
     }
+    retrainings = sum(s.get("loops", 1) for s in study.compressions.values() if s.get("method") != "DNS")
     for name, branch in branches.items():
         records = {
             "train": images.train * copies * branch.patches,
             "val": images.val * branch.patches,
             "test": images.test * branch.patches,
         }
+        later = whole_number(study.config.get("retraining", {}), "max-iter", branch.iterations)
+        first = branch.iterations * branch.iteration + branch.tests * records["val"] * branch.forward
+        mean_length = (1 + retrainings * later / branch.iterations) / (1 + retrainings)
+        samples = study.config.get("importance", {}).get("samples", records["train"])
         seconds = {
             "lmdb": branch.preparing * (images.train * copies + images.val + images.test),
-            "train": branch.iterations * branch.iteration + branch.tests * records["val"] * branch.forward,
-            "importance": records["train"] * branch.forward,
+            "train": mean_length * first,
+            "importance": min(samples, records["train"]) * branch.forward,
             "predict": records["test"] * branch.forward + images.test * branch.preparing,
         }
         for rule, lengths in other.items():
             share = sum(lengths) / len(lengths) / branch.iterations if lengths else 0
-            seconds[rule] = share * seconds["train"]
+            seconds[rule] = share * first
         size = {"lmdb": sum(records.values()) * branch.record}
         size |= dict.fromkeys(("train", "slimming", "surgery"), (branch.snapshots * STATE + 1) * branch.caffemodel)
         for rule, (each_seconds, each_size) in found.items():
