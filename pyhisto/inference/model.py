@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,18 @@ class Preparation:
     """For every network of the bundle, which of the recipes is its own."""
 
     def __call__(self, image: Image) -> Inputs:
-        """The network inputs of an image."""
-        return [recipe.inputs(image) for recipe in self.recipes]
+        """The network inputs of an image, as `Preprocessing.inputs` gives them."""
+        normalised = {first: self.recipes[first].normalise(image) for first in set(self._same_stain)}
+        return [
+            recipe.inputs_of_normalised(normalised[first])
+            for recipe, first in zip(self.recipes, self._same_stain, strict=True)
+        ]
+
+    @cached_property
+    def _same_stain(self) -> tuple[int, ...]:
+        """For every recipe the first of the same normalisation, through which an image then goes once."""
+        stains = [None if recipe.stain is None else json.dumps(recipe.stain.to_json()) for recipe in self.recipes]
+        return tuple(map(stains.index, stains))
 
     @property
     def finest(self) -> int:
