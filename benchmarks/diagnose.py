@@ -8,6 +8,7 @@ work on the machine distorts, and of the seconds of processor, all processes tog
 
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ from pyhisto.inference.tiles import blocks, read_tiles
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.slide import Slide
 
-KEPT = 2000
+KEPT = 320
 """Network inputs by which the engines are measured alone."""
 
 
@@ -88,11 +89,17 @@ class Spent:
     wall: float
     processor: float
 
+    def __str__(self) -> str:
+        return f"{1000 * self.wall:.2f} ms, {1000 * self.processor:.2f} of processor"
+
 
 def compare(name: str, unit: str, rounds: int, whole: Callable[[], int], engines: Callable[[], int]) -> None:
     """Measure both in turns, and print the medians."""
     engines()
-    pairs = [(spend(whole), spend(engines)) for _ in range(rounds)]
+    pairs = []
+    for number in range(1, rounds + 1):
+        pairs.append((spend(whole), spend(engines)))
+        print(f"{name}, round {number}: whole {pairs[-1][0]}, engines {pairs[-1][1]}", file=sys.stderr, flush=True)
     rates = [statistics.median(1 / pair[side].wall for pair in pairs) for side in (0, 1)]
     costs = [statistics.median(1000 * pair[side].processor for pair in pairs) for side in (0, 1)]
     by_clock = sorted(pair[1].wall / pair[0].wall for pair in pairs)
