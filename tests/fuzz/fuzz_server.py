@@ -1,7 +1,7 @@
 """A process with every import made, that runs one program after the other, each in a fork of itself.
 
-Reads one JSON object a line, {"program", "arguments", "folder", "seconds"}, and answers with one: how it ended. A program
-gets so many seconds, and `MEMORY` bytes of address space beyond what the imports take.
+Reads one JSON object a line, {"program", "arguments", "folder", "seconds"}, and answers with one: how it ended. A
+program gets so many seconds, and `MEMORY` bytes of address space beyond what the imports take.
 """
 
 import gc
