@@ -15,8 +15,6 @@ fail() { echo "one_node_slurm.sh: $*" >&2; exit 2; }
 
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'; }
 
-running() { [ -s "$folder/$1.pid" ] && kill -0 "$(cat "$folder/$1.pid")" 2>/dev/null; }
-
 start() {
     for program in munged slurmctld slurmd sbatch; do
         command -v $program >/dev/null || fail "no $program: apt-get install slurm-wlm munge"
@@ -72,13 +70,15 @@ END
 
 stop() {
     scancel --user "$(id -un)" 2>/dev/null || true
+    local daemon pid
     for daemon in slurmd slurmctld munged; do
-        ! running $daemon || kill "$(cat "$folder/$daemon.pid")"
+        pid=$(cat "$folder/$daemon.pid" 2>/dev/null) || continue
+        kill "$pid" 2>/dev/null || continue
         for _ in $(seq 40); do
-            running $daemon || break
+            kill -0 "$pid" 2>/dev/null || continue 2
             sleep 0.25
         done
-        ! running $daemon || kill -9 "$(cat "$folder/$daemon.pid")"
+        kill -9 "$pid" 2>/dev/null || true
     done
 }
 

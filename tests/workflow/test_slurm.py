@@ -39,8 +39,13 @@ def slurm(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 def jobs(slurm: dict[str, str]) -> list[tuple[str, str, str]]:
     """(id, state, comment) of all jobs that there were, in their order."""
     command = ["squeue", "--noheader", "--states=all", "--sort=i", "--format=%i|%T|%k"]
-    listed = subprocess.run(command, env=slurm, capture_output=True, text=True, check=True).stdout
-    return [(number, state, comment) for number, state, comment in (line.split("|") for line in listed.splitlines())]
+    for _ in range(10):  # on a busy machine the controller does not answer each time
+        listed = subprocess.run(command, env=slurm, capture_output=True, text=True, check=False)
+        if listed.returncode == 0:
+            lines = (line.split("|") for line in listed.stdout.splitlines())
+            return [(number, state, comment) for number, state, comment in lines]
+        time.sleep(1)
+    raise AssertionError(listed.stderr)
 
 
 def test_a_cancelled_training_is_queued_again_and_the_run_ends_whole(
@@ -58,13 +63,16 @@ def test_a_cancelled_training_is_queued_again_and_the_run_ends_whole(
     with open(tmp_path / "log", "w", encoding="utf-8") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=slurm, stdout=log, stderr=log)
     cancelled = ""
-    while process.poll() is None and not cancelled:
-        running = [number for number, state, comment in jobs(slurm) if state == "RUNNING" and TRAINING in comment]
-        if running and list(tmp_path.glob("runs/tiny/fold1/100X/before/*/training")):
-            cancelled = running[0]
-            subprocess.run(["scancel", cancelled], env=slurm, check=True)
-        time.sleep(0.2)
-    assert process.wait() == 0, (tmp_path / "log").read_text()[-4000:]
+    try:
+        while process.poll() is None and not cancelled:
+            running = [number for number, state, comment in jobs(slurm) if state == "RUNNING" and TRAINING in comment]
+            if running and list(tmp_path.glob("runs/tiny/fold1/100X/before/*/training")):
+                cancelled = running[0]
+                subprocess.run(["scancel", cancelled], env=slurm, check=True)
+            time.sleep(0.2)
+        assert process.wait() == 0, (tmp_path / "log").read_text()[-4000:]
+    finally:
+        process.kill()
 
     ended = jobs(slurm)
     by_state = {state: [number for number, one, _ in ended if one == state] for _, state, _ in ended}
