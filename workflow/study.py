@@ -150,6 +150,21 @@ class Study:
         return MONITOR if whole and not self.config.get("bags") else "val"
 
     @property
+    def prunings(self) -> list[str]:
+        """The compressions that cut channels; the others are Dynamic Network Surgery."""
+        return [name for name, settings in self.compressions.items() if settings.get("method") != "DNS"]
+
+    @property
+    def loops(self) -> list[str]:
+        """The stages that are a loop of a pruning: the last of them bears its name, those before lie in loops/."""
+        numbers = {name: self.compressions[name].get("loops", 1) for name in self.prunings}
+        return [
+            name if loop == loops else f"loops/{name}_{loop}"
+            for name, loops in numbers.items()
+            for loop in range(1, loops + 1)
+        ]
+
+    @property
     def tree(self) -> str:
         """The folder that the manifests' paths count from."""
         if self.synthetic:

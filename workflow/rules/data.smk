@@ -89,6 +89,7 @@ def removed(experiment, branch):
 def learners(experiment, branch):
     """What is made with an experiment's LMDB of a branch."""
     made = [f"{experiment}/{stage}/{branch}/model.caffemodel" for stage in STAGES]
+    made += [f"{experiment}/{loop}/{branch}/steps/recalibrated.csv" for loop in LOOPS]
     if experiment == EXPERIMENTS[0]:
         made += [*importances(branch), f"{RESULTS}/examples/training_records_{branch}.png"]
     return made
