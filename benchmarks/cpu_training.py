@@ -3,11 +3,12 @@
 
 The contestants take turns, each in a process of its own, so that a busy machine hits all alike; what counts is the
 ratio of a round's times. Trained is the paper's full network, at the paper's batch of 10 images of 224 x 224 (the steps
-are gpu_training.py's), with 1 and 2 threads. Predicted is one image and 15 at once, by the full network and by the one
-pruned at 0.5: Caffe, both ways, OpenCV, ONNX Runtime, and PyTorch. --resnext trains ResNeXt-50, whose convolutions are
-grouped, in Caffe alone. Then, by layer type, the CPU time of an iteration before and after, with one thread.
+are gpu_training.py's), with 1 and 2 threads. Predicted is one image and 15 at once, by the full network and by those
+pruned at 0.5, as the paper prunes (the SEP blocks' outputs alone) and in every layer: Caffe, both ways, OpenCV, ONNX
+Runtime, and PyTorch. ResNeXt-50, whose convolutions are grouped, is trained in Caffe alone. Then, by layer type, the
+CPU time of an iteration before and after, with one thread. --parts chooses among these.
 
-PyTorch takes part where --torch-python names a Python that has torch.
+PyTorch takes part if --torch-python names a Python that has torch.
 """
 
 import argparse
@@ -95,13 +96,13 @@ def _resnext(folder: Path, args: argparse.Namespace) -> None:
 
 def _prediction(folder: Path, args: argparse.Namespace) -> None:
     for batch in (1, 15):
-        place = folder / f"batch{batch}"
-        place.mkdir()
-        model, _ = prune_at_random(place, batch, 0.5)
-        files = {
-            "full": (model, place / "random.caffemodel"),
-            "pruned": (place / "pruned" / model.name, place / "pruned" / "random.caffemodel"),
-        }
+        files = {}
+        for network, everywhere in {"pruned": False, "pruned everywhere": True}.items():
+            place = folder / f"batch{batch}, {network}"
+            place.mkdir()
+            model, _ = prune_at_random(place, batch, 0.5, everywhere)
+            files["full"] = (model, place / "random.caffemodel")
+            files[network] = (place / "pruned" / model.name, place / "pruned" / "random.caffemodel")
         commands = {}
         for network, paths in files.items():
             for who, engine in {OURS: "caffe", STOCK: "caffe", "opencv": "opencv", "onnx": "onnx"}.items():

@@ -73,8 +73,11 @@ def main() -> None:
             print(f"{kind:18}{milliseconds:8.1f}{left:8.1f}{left / milliseconds:8.3f}{left / smaller:17.1%}")
 
 
-def prune_at_random(folder: Path, batch: int, share: float) -> tuple[Path, Pruned]:
-    """Write the network with random weights, and pruned in the folder `pruned`."""
+def prune_at_random(folder: Path, batch: int, share: float, everywhere: bool = False) -> tuple[Path, Pruned]:
+    """Write the network with random weights, and pruned in the folder `pruned`.
+
+    As the paper prunes it, the SEP blocks' outputs alone; or `everywhere`, the stem and the reductions too.
+    """
     generator = np.random.default_rng(0)
     net = InceptionSEP("paper").deploy()
     net.layer[0].input_param.shape[0].dim[0] = batch
@@ -90,7 +93,10 @@ def prune_at_random(folder: Path, batch: int, share: float) -> tuple[Path, Prune
     network = LoadedNetwork.read(model, [], caffemodel, {})
     blocks = {name: generator.random(len(gate.channels)) for name, gate in network.dependencies.gates.items()}
     importance = Importance(blocks, samples=1, weights_sha256=sha256(caffemodel))
-    removed = plan_pruning(network, "sep", Schedule(share, scope="block"), importance, seed=0)
+    if everywhere:
+        removed = plan_pruning(network, "random", Schedule(share), None, seed=0)
+    else:
+        removed = plan_pruning(network, "sep", Schedule(share, scope="block"), importance, seed=0)
     pruned = cut_network(network, removed, {"ratio": share})
     write(network, pruned, None, folder / "pruned")
     return model, pruned

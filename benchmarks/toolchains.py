@@ -29,7 +29,7 @@ from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.onnx.export import export, write_model
-from pyhisto.proof.engines import ENGINES, EngineError, choose_engine
+from pyhisto.proof.engines import PROOF_ENGINES, EngineError, choose_engine
 from pyhisto.proto import NetParameter, set_blob, to_text, write_weights
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
@@ -163,7 +163,7 @@ def caffe_outputs(form: Form, inputs: Mapping[str, np.ndarray], names: Sequence[
     if choice is None:
         raise InputError("neither Caffe nor OpenCV runs it, so that there is nothing to compare with")
     try:
-        found = ENGINES[choice.engine](network, form.weights, inputs, tuple(names))
+        found = PROOF_ENGINES[choice.engine](network, form.weights, inputs, tuple(names))
     except EngineError as error:
         raise InputError(str(error)) from None
     return [found[name] for name in names]

@@ -60,7 +60,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Cut:
+class SlideSamples:
     """What one slide gave."""
 
     rows: list[Row]
@@ -262,13 +262,13 @@ def _open(path: Path, settings: Settings) -> tuple[Slide, list[Region], list[str
     return slide, regions, notes
 
 
-def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) -> Cut:
+def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) -> SlideSamples:
     """All samples of one slide, written under `folder`; nothing of it, if it cannot be read and that is allowed."""
     try:
         slide, regions, notes = _open(path, settings)
         try:
             wanted = None if counts is None else counts[path.stem]
-            return Cut(_write_samples(slide, regions, folder, settings, wanted), notes)
+            return SlideSamples(_write_samples(slide, regions, folder, settings, wanted), notes)
         finally:
             slide.close()
     except InputError as error:
@@ -276,7 +276,7 @@ def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) ->
             raise
         shutil.rmtree(folder / "images" / path.stem, ignore_errors=True)
         (folder / "overview" / f"{path.stem}.png").unlink(missing_ok=True)
-        return Cut([], [], str(error))
+        return SlideSamples([], [], str(error))
 
 
 def _write_samples(

@@ -25,7 +25,7 @@ from pyhisto.nets.inception_sep import FROZEN, InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
-from pyhisto.nets.solvers import BAYRAMOGLU_2016, KONE_2018, SPANHOL_2016, ZHU_2019, Solver
+from pyhisto.nets.solvers import BAYRAMOGLU_2016, KONE_2018, SPANHOL_2016, ZHU_2019, SolverSettings
 from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent
@@ -67,14 +67,14 @@ Model: TypeAlias = InceptionSEP | ResNeXt | PatchCNN | MagnificationCNN
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkKind:
     """A network on the command line. What all have in common (data, solver, --out) is not said here."""
 
     help: str
     model: type[Model]
     options: Callable[[ArgumentParser], None]
     """Adds the network's own options: fields of `model`."""
-    solver: Solver
+    solver: SolverSettings
     """The published settings."""
     batch_size: int
 
@@ -157,14 +157,14 @@ def magnification_cnn_options(parser: ArgumentParser) -> None:
 
 
 NETWORKS = {
-    "inception-sep": Network(
+    "inception-sep": NetworkKind(
         "Inception + SEP, Zhu et al. 2019", InceptionSEP, inception_sep_options, ZHU_2019, batch_size=10
     ),
-    "resnext": Network("ResNeXt, Kone & Boulmane 2018", ResNeXt, resnext_options, KONE_2018, batch_size=10),
-    "patch-cnn": Network(
+    "resnext": NetworkKind("ResNeXt, Kone & Boulmane 2018", ResNeXt, resnext_options, KONE_2018, batch_size=10),
+    "patch-cnn": NetworkKind(
         "patches of images, Spanhol et al. 2016", PatchCNN, patch_cnn_options, SPANHOL_2016, batch_size=100
     ),
-    "magnification-cnn": Network(
+    "magnification-cnn": NetworkKind(
         "all magnifications together, for Bayramoglu et al. 2016: the network of Levi & Hassner 2015",
         MagnificationCNN,
         magnification_cnn_options,
@@ -219,7 +219,7 @@ def generate(arguments: Namespace, out: Path) -> Mapping[str, str]:
     val_records = val.records() if val.exists else 0
     val_batch_size = even_batch_size(val_records, arguments.batch_size)
     data = Data(arguments.train_lmdb, arguments.val_lmdb, arguments.batch_size, val_batch_size, arguments.cards)
-    given = {field.name: getattr(arguments, field.name) for field in fields(Solver)}
+    given = {field.name: getattr(arguments, field.name) for field in fields(SolverSettings)}
     return network_files(
         out,
         network.prototxts(arguments, data),
@@ -285,7 +285,7 @@ def _own_parser() -> Parser:
                          help="to train on, with `caffe train --gpu 0,1,..`; N has to divide the batch")  # fmt: skip
         sub.add_argument("--out", type=Path, required=True, metavar="DIR")
         solver = sub.add_argument_group("solver", "defaults: the published settings, as far as there are any")
-        for field in fields(Solver):
+        for field in fields(SolverSettings):
             option, value = f"--{field.name.replace('_', '-')}", getattr(network.solver, field.name)
             if field.name == "solver_mode":
                 solver.add_argument(option, choices=["CPU", "GPU"], help="default: GPU if Caffe can use a card here")

@@ -37,7 +37,7 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Network:
+class BundledNetwork:
     """One branch of one member."""
 
     member: str
@@ -142,7 +142,7 @@ class Bundle:
 
     path: Path
     description: Description
-    networks: tuple[Network, ...]
+    networks: tuple[BundledNetwork, ...]
     version: str
     """The first 12 digits of the SHA-256 of its SHA256SUMS: of every byte in it."""
 
@@ -259,20 +259,20 @@ def _read_sums(path: Path, shown: Path) -> dict[str, str]:
 
 def _network(
     folder: Path, shown: Path, sums: Mapping[str, str], description: Description, member: str, branch: str, name: str
-) -> Network:
+) -> BundledNetwork:
     check_relative(name, f"{shown}: {DESCRIPTION}")
     unlisted = [file for file in (DEPLOY, WEIGHTS, ONNX, RECIPE) if (PurePosixPath(name) / file).as_posix() not in sums]
     if unlisted:
         raise InputError(f"{shown}: {SUMS} does not list {name}/{unlisted[0]}; bundle the model again")
     place = folder / name
-    network = Network(
+    network = BundledNetwork(
         member, branch, place, read_deploy(place / DEPLOY, place / WEIGHTS), Preprocessing.load(place)
     )  # fmt: skip
     check_network(network, description.classes, f"{shown}: {name}")
     return network
 
 
-def check_network(network: Network, classes: Sequence[str], where: str) -> None:
+def check_network(network: BundledNetwork, classes: Sequence[str], where: str) -> None:
     """Raise InputError unless a network is of its branch, of its preprocessing's size, and of so many classes."""
     if network.preprocessing.branch != network.branch:
         raise InputError(f"{where}: the preprocessing is of the {network.preprocessing.branch} branch, not of "

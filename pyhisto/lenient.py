@@ -18,6 +18,7 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "ArgMax": ("argmax_param",),
     "Axpy": (),
     "BNLL": (),
+    "BN": ("bn_param",),
     "BatchNorm": ("batch_norm_param",),
     "BatchReindex": (),
     "Bias": ("bias_param",),

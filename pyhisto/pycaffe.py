@@ -44,5 +44,7 @@ def runs(file: object, fault: str = "Caffe refuses it", remedy: str = "correct i
     with watched.at(file, fault, remedy):
         try:
             yield
+        except SystemError:  # Caffe has printed the exception itself, and lost it
+            raise InputError(f"{file}: {fault}: a Python layer of it cannot be made; {remedy}") from None
         except (RuntimeError, ValueError, IndexError) as error:
             raise InputError(f"{file}: {fault}: {' '.join(str(error).split())}; {remedy}") from None

@@ -48,7 +48,7 @@ def _values(generator: np.random.Generator, layer_type: str, index: int, shape: 
         values = [generator.normal(0, 0.3, shape), generator.uniform(0.5, 1.5, shape), np.ones(shape)][index]
     elif layer_type == "Python":  # a SEP layer's state: nothing seen, nothing masked
         values = np.ones(shape) if index == 3 else np.zeros(shape)
-    elif index == 0 and layer_type in ("Scale", "PReLU", "Normalize"):
+    elif (layer_type == "BN" and index == 3) or (index == 0 and layer_type in ("BN", "Scale", "PReLU", "Normalize")):
         values = generator.uniform(0.5, 1.5, shape)
     elif index == 0:
         values = generator.normal(0, (2 / max(1, int(np.prod(shape[1:])))) ** 0.5, shape)
@@ -283,8 +283,8 @@ class WildNetwork(RandomNetwork):
     def steps(self) -> list[Callable[[str], str]]:
         return super().steps() + 2 * [
             self.depthwise_by_name, self.shuffled, self.reorganised, self.upsampled, self.unpooled, self.interpolated,
-            self.cropped, self.activated, self.normalised, self.permuted, self.gated_sum, self.prior, self.mystery,
-            self.mystery_in_place, self.mystery_beside,
+            self.cropped, self.activated, self.normalised, self.other_norm, self.permuted, self.gated_sum, self.prior,
+            self.mystery, self.mystery_in_place, self.mystery_beside,
         ]  # fmt: skip
 
     def weights(self) -> Net:
@@ -359,6 +359,10 @@ class WildNetwork(RandomNetwork):
 
     def activated(self, blob: str) -> str:
         return self.same(self.plain(blob), self.pick(["ReLU6", "HardSwish", "HardSigmoid", "Mish"]))
+
+    def other_norm(self, blob: str) -> str:
+        form = self.pick([{"bn_mode": "INFERENCE"}, {"frozen": True}])
+        return self.same(self.plain(blob), "BN", bn_param=form)
 
     def normalised(self, blob: str) -> str:
         return self.same(self.plain(blob), "Normalize", norm_param={"across_spatial": False, "channel_shared": False})

@@ -10,7 +10,7 @@ from networks import random_weights
 from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import ENGINES, choose_engine
+from pyhisto.proof.engines import PROOF_ENGINES, choose_engine
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import NetParameter, parse_text, write_weights
 from pyhisto.prototext import Document
@@ -83,7 +83,7 @@ def test_the_engines_round_alike(bvlc: str, fork: str) -> None:
 
     def run(engine: str, rounding: str) -> np.ndarray:
         network = runnable(graph_of(rounding), Document(NET.format(rounding=rounding)))
-        return ENGINES[engine](network, weights, inputs, ("out",))["out"]
+        return PROOF_ENGINES[engine](network, weights, inputs, ("out",))["out"]
 
     caffe = run("caffe", bvlc)
     assert caffe.shape == graph.blob("out").shape

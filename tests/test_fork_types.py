@@ -70,6 +70,14 @@ CASES = [
     ("Interp", net(layer("Interp", "interp_param { shrink_factor: 3 }"), a=IMAGES), (2, 6, 3, 3), ()),
     ("Interp", net(layer("Interp", "interp_param { pad_beg: 0 }", "a b"), a=IMAGES, b="2,3,16,17"), (2, 6, 16, 17), ()),
     ("Upsample", net(layer("Upsample", "upsample_param { scale: 2 }"), a=IMAGES), (2, 6, 16, 18), ()),
+    # SegNet's scale and shift; yjxiong/caffe's slope, bias, mean and variance.
+    ("BN", net(layer("BN", "bn_param { bn_mode: INFERENCE }"), a=IMAGES), (2, 6, 8, 9), ((1, 6, 1, 1),) * 2),
+    (
+        "BN",
+        net(layer("BN", "bn_param { slope_filler { value: 1 } frozen: true }"), a=IMAGES),
+        (2, 6, 8, 9),
+        ((1, 6, 1, 1),) * 4,
+    ),
     (
         "Upsample",  # SegNet's, with a mask, one row less
         net(layer("Upsample", "upsample_param { scale: 2 pad_out_h: true }", "a b"), a=IMAGES, b=IMAGES),

@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
-from pyhisto.evaluation.predictions import WHOLE, write_predictions
-from pyhisto.evaluation.predictions import Row as PredictionRow
+from pyhisto.evaluation.predictions import WHOLE, PredictionRow, write_predictions
 from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, Floats, Trained, train
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.features.store import read_features

@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from pyhisto.cli import Parser, positive, run
 from pyhisto.errors import InputError
-from pyhisto.evaluation.predictions import Row as PredictionRow
-from pyhisto.evaluation.predictions import write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.evaluation.strategies import FUSIONS
 from pyhisto.files import whole_files
 from pyhisto.inference.deploy import read_deploy

@@ -39,10 +39,10 @@ def read_seconds(folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for path in sorted(folder.rglob("seconds/**/*.tsv")):
         words = [part for part in path.relative_to(folder).with_suffix("").parts if part != "seconds"]
-        with reading(path):
-            lines = path.read_text(encoding="utf-8").splitlines()
-        rows: list[dict[str, Any]] = list(csv.DictReader(lines, delimiter="\t"))
         try:
+            with reading(path):
+                lines = path.read_text(encoding="utf-8").splitlines()
+            rows: list[dict[str, Any]] = list(csv.DictReader(lines, delimiter="\t"))
             found[" ".join(words).replace("_", " ")] = float(rows[0]["s"])
         except (IndexError, KeyError, TypeError, ValueError):
             raise InputError(f"{path}: not a benchmark of Snakemake's; remove it") from None

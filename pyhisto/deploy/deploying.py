@@ -18,7 +18,7 @@ from pyhisto.onnx.export import export, write_model
 from pyhisto.onnx.proof import prove as prove_onnx
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proof.comparison import TOLERANCE, Proof, run_both
-from pyhisto.proof.engines import ENGINES, EngineError, choose_engine
+from pyhisto.proof.engines import PROOF_ENGINES, EngineError, choose_engine
 from pyhisto.proto import NetParameter, parse_text, read_weights, write_weights
 from pyhisto.prototext import Document
 
@@ -74,7 +74,7 @@ def prove(deployed: Deployed) -> Proof | None:
     choice = choose_engine((original, form))
     if choice is None:
         return None
-    engine, weights, source = ENGINES[choice.engine], deployed.form.weights, deployed.original.source
+    engine, weights, source = PROOF_ENGINES[choice.engine], deployed.form.weights, deployed.original.source
     try:
         proof = run_both(
             original, deployed.original.weights, choice,

@@ -10,7 +10,7 @@ are the classes' probabilities.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from pyhisto.manifest import is_label
 from pyhisto.predictions import Fields, Floats, Layout, number_names, read_files, write_rows
 
-BRANCHES = ("global", "local")
+BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
 WHOLE = ""
 """The patch of the global branch: the whole image."""
 
 
-class Row(NamedTuple):
+class PredictionRow(NamedTuple):
     """One forward pass."""
 
     image: str
@@ -68,7 +68,7 @@ class Predictions:
         return tuple(sorted({*self.whole, *self.local}))
 
 
-def write_predictions(path: Path, rows: Iterable[Row], classes: int) -> None:
+def write_predictions(path: Path, rows: Iterable[PredictionRow], classes: int) -> None:
     """Write a predictions file, whole or not at all; 9 significant digits, which give back every float32 exactly."""
     write_rows(path, LAYOUT, rows, classes)
 

@@ -3,6 +3,7 @@
 SSD (weiliu89/caffe)        PriorBox, DetectionOutput, MultiBoxLoss, Normalize, Permute; Intel's PriorBoxClustered
 DeepLab, PSPNet             Interp
 SegNet, YOLO                Upsample: values placed by a pooling's mask, or repeated
+SegNet, yjxiong/caffe       BN: scale and shift; or slope, bias, mean and variance (PSPNet, ICNet)
 YOLO                        Reorg and the layers that make boxes
 MobileNet, ShuffleNet       depthwise convolutions under their own names, ShuffleChannel
 Fast R-CNN, R-FCN           ROIPooling, ROIAlign, PSROIPooling, PSROIAlign
@@ -176,6 +177,15 @@ def _normalize_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
     return [() if layer.norm_param.channel_shared else (legacy(bottoms[0], 1),)]
 
 
+def is_scale_and_shift(layer: Any) -> bool:
+    """Whether a BN layer is SegNet's, of two blobs, and not the other forks', of four."""
+    return any(map(layer.bn_param.HasField, ("bn_mode", "scale_filler", "shift_filler")))
+
+
+def _bn_params(layer: Any, bottoms: list[Shape]) -> list[Shape]:
+    return [(1, legacy(bottoms[0], 1), 1, 1)] * (2 if is_scale_and_shift(layer) else 4)
+
+
 _DEPTHWISE = LayerType(convolution_shapes, params=convolution_params, makes_zero=True)
 _DETECTIONS = LayerType(_detections, bottoms=(1, None))
 _REGIONS = LayerType(_regions, bottoms=(2, None))
@@ -185,6 +195,7 @@ FORK_TYPES: dict[str, LayerType] = {
     **dict.fromkeys(sorted(DEPTHWISE), _DEPTHWISE),
     **dict.fromkeys(sorted(BOX_LAYERS), _DETECTIONS),
     "Axpy": LayerType(_axpy, bottoms=(3, 3)),
+    "BN": LayerType(keep_shape, params=_bn_params, safe_in_place=True, makes_zero=True),
     "CropCenter": LayerType(_crop_center),
     "HardSigmoid": LayerType(keep_shape, makes_nonzero=True),
     "HardSwish": LayerType(keep_shape),

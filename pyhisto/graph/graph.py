@@ -290,8 +290,11 @@ def _infer(node: Node, inputs: _InputShapes, stored: Mapping[str, Sequence[Shape
     try:
         known = _checked_shapes(node, inputs)
         shapes, found = node.param_shapes, stored.get(node.name)
-        if node.type in FORK_TYPES and shapes is not None and found is not None and not _same_shapes(found, shapes):
-            raise ShapeError("its weights are others")
+        if node.type in FORK_TYPES and shapes is not None and found is not None:
+            if not _same_shapes(found, shapes):
+                raise ShapeError("its weights are others")
+            if node.type == "BN":  # 1 x C x 1 x 1 in some forks, 1 x C in others
+                node.param_shapes = tuple(found)
     except ShapeError as error:
         if node.type not in FORK_TYPES:
             raise
@@ -336,10 +339,11 @@ def _checked_shapes(node: Node, inputs: _InputShapes) -> list[Known]:
 
 
 def _same_shapes(some: Sequence[Shape], others: Sequence[Shape]) -> bool:
-    """Whether they are the same, but for leading axes of 1, which old files have."""
+    """Whether they are the same, but for axes of 1: old files have them in front, forks differ in those behind."""
 
     def bare(shape: Shape) -> Shape:
-        return shape[next((axis for axis, size in enumerate(shape) if size != 1), len(shape)) :]
+        longer = [axis for axis, size in enumerate(shape) if size != 1]
+        return shape[longer[0] : longer[-1] + 1] if longer else ()
 
     return len(some) == len(others) and all(bare(one) == bare(other) for one, other in zip(some, others, strict=True))
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyhisto.errors import InputError
-from pyhisto.hierarchy.predictions import Row
+from pyhisto.hierarchy.predictions import NodePredictionRow
 from pyhisto.hierarchy.tree import FLAT, NODES, class_count, class_in, pathology_of
 from pyhisto.inference.deploy import Deploy, read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.inference.inputs import check_split, images_of_split
 from pyhisto.inference.merging import average_patches
 from pyhisto.inference.predict import check_agreement, predict
-from pyhisto.manifest import Row as Image
+from pyhisto.manifest import Row
 from pyhisto.preprocessing.recipe import Preprocessing
 
 
@@ -28,7 +28,7 @@ class NodeNetwork:
     """What the preprocessing was read from."""
 
 
-def images_with_pathologies(manifest: Path, split: str) -> list[Image]:
+def images_with_pathologies(manifest: Path, split: str) -> list[Row]:
     """A manifest's images of a split, each with a pathology as its subtype. Raises InputError."""
     return [
         replace(image, subtype=pathology_of(image.subtype, f"{manifest}: {image.path}"))
@@ -36,7 +36,7 @@ def images_with_pathologies(manifest: Path, split: str) -> list[Image]:
     ]
 
 
-def read_network(words: Sequence[str], images: Sequence[Image], split: str) -> NodeNetwork:
+def read_network(words: Sequence[str], images: Sequence[Row], split: str) -> NodeNetwork:
     """Check a network against its node, its preprocessing and what it was trained on. Raises InputError.
 
     `words` are the node, a name, the deploy prototxt, the caffemodel and the preprocessing.json or its folder.
@@ -55,12 +55,14 @@ def read_network(words: Sequence[str], images: Sequence[Image], split: str) -> N
 
 
 def answer(
-    network: NodeNetwork, images: Sequence[Image], root: Path, engine: str, batch_size: int, done: Callable[[], object]
-) -> Iterator[Row]:
+    network: NodeNetwork, images: Sequence[Row], root: Path, engine: str, batch_size: int, done: Callable[[], object]
+) -> Iterator[NodePredictionRow]:
     """A network's answer to every image, the mean over its crops; `done` is called after each."""
     run = ENGINES[engine](network.deploy, None)
     predictions = predict(images, root, network.preprocessing, run, batch_size)
     for image, _, probabilities in average_patches(predictions):
         done()
         split_by = image.extra.get("split_by", "patient" if image.patient else "image")
-        yield Row(image.path, image.group, image.subtype, split_by, network.node, network.name, probabilities)
+        yield NodePredictionRow(
+            image.path, image.group, image.subtype, split_by, network.node, network.name, probabilities
+        )

@@ -17,7 +17,7 @@ from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES, PATHOLOGIES, class_count
 from pyhisto.predictions import Fields, Floats, Layout, number_names, read_files, write_rows
 
 
-class Row(NamedTuple):
+class NodePredictionRow(NamedTuple):
     """One answer of one network."""
 
     image: str
@@ -51,7 +51,7 @@ class Predictions:
         return number_names(self.patients)
 
 
-def write_predictions(path: Path, rows: Iterable[Row]) -> None:
+def write_predictions(path: Path, rows: Iterable[NodePredictionRow]) -> None:
     """Write a predictions file, whole or not at all; 9 significant digits, which give back every float32 exactly."""
     write_rows(path, LAYOUT, rows, len(LEAVES))
 

@@ -18,8 +18,8 @@ from pyhisto.bundle import (
     ONNX,
     WEIGHTS,
     Bundle,
+    BundledNetwork,
     Description,
-    Network,
     check_network,
     write_description,
     write_sums,
@@ -148,7 +148,7 @@ def _splits(rows: Sequence[Row]) -> dict[str, tuple[int, str]]:
     return {row.path: (row.label, row.split) for row in rows}
 
 
-def _add_network(folder: Path, source: Source, member: str, several: bool, classes: Sequence[str]) -> Network:
+def _add_network(folder: Path, source: Source, member: str, several: bool, classes: Sequence[str]) -> BundledNetwork:
     """Copy a network's files into the bundle, and write its ONNX form with the blobs of its evidence map."""
     place = folder / (f"member{member}/{source.branch}" if several else source.branch)
     place.mkdir(parents=True)
@@ -157,7 +157,7 @@ def _add_network(folder: Path, source: Source, member: str, several: bool, class
     recipe = Preprocessing.load(source.lmdb if (source.lmdb / RECIPE).is_file() else source.lmdb / "train")
     recipe.save(place)
     deploy = read_deploy(place / DEPLOY, place / WEIGHTS)
-    network = Network(member, source.branch, place, deploy, recipe)
+    network = BundledNetwork(member, source.branch, place, deploy, recipe)
     check_network(network, classes, str(source.model))
     _write_onnx(deploy, place / ONNX, source.model)
     return network
@@ -182,7 +182,7 @@ def _write_onnx(deploy: Deploy, path: Path, source: Path) -> None:
     write_model(path, exported.model)
 
 
-def _unfinished(about: About, networks: Sequence[Network], folder: Path) -> Description:
+def _unfinished(about: About, networks: Sequence[BundledNetwork], folder: Path) -> Description:
     nothing = condition.Reference(0, 0.0, (0.0,) * 6, ((0.0,) * 6,) * 6, 0.0)
     entries = tuple((n.member, n.branch, n.folder.relative_to(folder).as_posix()) for n in networks)
     return Description(
@@ -269,7 +269,7 @@ def _test(
     }
 
 
-def _cost(network: Network, folder: Path) -> dict[str, Any]:
+def _cost(network: BundledNetwork, folder: Path) -> dict[str, Any]:
     costs = [layer.cost for layer in layer_costs(Graph.build(network.deploy.net, source=network.deploy.model))]
     return {
         "folder": network.folder.relative_to(folder).as_posix(),

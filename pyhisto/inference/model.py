@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pyhisto.bundle import Bundle, Network
+from pyhisto.bundle import Bundle, BundledNetwork
 from pyhisto.errors import InputError
 from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
@@ -164,7 +164,7 @@ def preparation(bundle: Bundle) -> Preparation:
     return Preparation(tuple(recipes.values()), tuple(list(recipes).index(key) for key in keys))
 
 
-def _engine(network: Network, name: str, gpu: int | None, head: Head | None) -> tuple[str, Engine, str]:
+def _engine(network: BundledNetwork, name: str, gpu: int | None, head: Head | None) -> tuple[str, Engine, str]:
     blobs = (head.features, head.logits) if head is not None else ()
     if name == AUTO:
         return fastest_engine(network.deploy, gpu, blobs, network.onnx)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pyhisto.nets.solvers import Solver
+from pyhisto.nets.solvers import SolverSettings
 from pyhisto.proto import Net, to_text
 
 MAX_TEST_BATCH = 50
@@ -19,7 +19,7 @@ def even_batch_size(records: int, default: int) -> int:
 
 
 def network_files(
-    folder: Path, networks: Mapping[str, Net], solver: Solver, test_iter: int, command: str, note: str = ""
+    folder: Path, networks: Mapping[str, Net], solver: SolverSettings, test_iter: int, command: str, note: str = ""
 ) -> dict[str, str]:
     """File name -> text. `command` is what makes these files again; it stands at the head of each.
 

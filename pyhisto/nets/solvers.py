@@ -7,7 +7,7 @@ from pyhisto.proto import SolverParameter
 
 
 @dataclass(frozen=True)
-class Solver:
+class SolverSettings:
     """SGD with momentum. How often to test, display and snapshot is nobody's publication, and has defaults here."""
 
     base_lr: float
@@ -38,7 +38,7 @@ class Solver:
         return solver
 
 
-ZHU_2019 = Solver(base_lr=0.0004, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.009, max_iter=40000)
+ZHU_2019 = SolverSettings(base_lr=0.0004, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.009, max_iter=40000)
 """Zhu et al. 2019, "Implementation details", with batches of 10.
 
 The paper says that the rate "decreases exponentially every 10000 iterations" and prints no factor: gamma 0.1 is Caffe's
@@ -47,7 +47,7 @@ customary one, and ours.
 
 
 @dataclass(frozen=True)
-class FirstTestLater(Solver):
+class FirstTestLater(SolverSettings):
     """A solver that does not test before it trains.
 
     BatchNorm without statistics yet divides by the root of eps: by 0.003, where eps is 1e-5. Fifty layers of that are
@@ -55,7 +55,7 @@ class FirstTestLater(Solver):
     """
 
     def message(self, net: str, snapshot_prefix: str, test_iter: int) -> Any:
-        """See Solver."""
+        """See SolverSettings."""
         solver = super().message(net, snapshot_prefix, test_iter)
         solver.test_initialization = False
         return solver
@@ -71,10 +71,12 @@ Their finder finds the rate, and their schedule (SGDR) changes it; neither rate 
 customary ones here.
 """
 
-SPANHOL_2016 = Solver(base_lr=0.001, stepsize=4000, gamma=0.1, momentum=0.9, weight_decay=0.004, max_iter=5000)
+SPANHOL_2016 = SolverSettings(base_lr=0.001, stepsize=4000, gamma=0.1, momentum=0.9, weight_decay=0.004, max_iter=5000)
 """cifar10_quick's, with batches of 100: 4000 iterations, then 1000 at a tenth of the rate. What ref. [11] trained with
 is not repeated by Zhu et al."""
 
-BAYRAMOGLU_2016 = Solver(base_lr=0.0003, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.0005, max_iter=30000)
+BAYRAMOGLU_2016 = SolverSettings(
+    base_lr=0.0003, stepsize=10000, gamma=0.1, momentum=0.9, weight_decay=0.0005, max_iter=30000
+)
 """Customary for a network of this kind (AlexNet's decay), with batches of 50: what ref. [17] trained with is not
 repeated by Zhu et al."""

@@ -13,6 +13,7 @@ from pyhisto.files import whole_file
 from pyhisto.graph import Graph, check_weights, safe_in_place
 from pyhisto.graph.graph import Blob, Node
 from pyhisto.layers.sep_layer import is_sep, stage
+from pyhisto.onnx.fork_layers import FORK_FUNCTIONS
 from pyhisto.onnx.layer import Dims, Layer, OnnxError
 from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
@@ -23,6 +24,9 @@ from pyhisto.prototext import Document
 
 IR_VERSION = 7
 """The file format that came with OPSET."""
+
+FUNCTIONS = {**LAYER_FUNCTIONS, **FORK_FUNCTIONS}
+"""Layer type -> the function that makes its nodes, for every type that has a counterpart."""
 
 COUNTS = (2, 3)
 """Two numbers of images: a size that differs between them follows from the number of images."""
@@ -68,15 +72,15 @@ def export(
     for node in graph.nodes:
         if is_sep(node.layer) and stage(node.layer) == "pruning":
             raise InputError(f"{graph.source}: layer '{node.name}' masks channels; prune them (tools/prune.py) instead")
-    network = runnable(graph, document)
-    for layer in network.net.layer:
-        if layer.type != "Input" and layer.type not in LAYER_FUNCTIONS:
+    written = runnable(graph, document, as_written=True)
+    for layer in written.net.layer:
+        if layer.type != "Input" and layer.type not in FUNCTIONS:
             raise InputError(f"{graph.source}: layer '{layer.name}' ({layer.type}): has no counterpart in ONNX")
-    making = _Making(graph.source, [_with_images(network, count).net for count in COUNTS], layer_blobs(weights))
+    making = _Making(graph.source, [_with_images(written, count).net for count in COUNTS], layer_blobs(weights))
     making.write_layers()
     making.write_outputs()
     tensors = {blob.name: tensor for blob, tensor in making.tensors.items()}
-    return Export(making.model(properties or {}), _with_images(network, COUNTS[0]), tensors)
+    return Export(making.model(properties or {}), _with_images(runnable(graph, document), COUNTS[0]), tensors)
 
 
 def write_model(path: Path, model: Any) -> None:
@@ -115,11 +119,13 @@ class _Making:
                 continue
             self.writer.scope = node.name
             try:
+                if node.foreign:
+                    raise OnnxError("it does not fit the public definition of its type")
                 if any(blob.in_place_of for blob in node.tops) and not safe_in_place(node.type):
                     raise OnnxError("it works in place, which Caffe computes wrongly; give its top another name")
                 if node.param_shapes != changed.param_shapes:
                     raise OnnxError("the size of its weights depends on the number of images")
-                tensors = LAYER_FUNCTIONS[node.type](self._layer(node), self.writer)
+                tensors = FUNCTIONS[node.type](self._layer(node), self.writer)
             except OnnxError as error:
                 complaint = f"layer '{node.name}' ({node.type}): cannot be expressed in ONNX: {error}"
                 raise InputError(f"{self.source}: {complaint}") from None

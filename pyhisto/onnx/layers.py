@@ -176,6 +176,18 @@ def affine(writer: Writer, tensor: str, factor: float, offset: float) -> str:
     return tensor if offset == 0 else writer.add("Add", tensor, floats(offset))
 
 
+def clip(layer: Layer, writer: Writer) -> list[str]:
+    """Between two bounds."""
+    parameters = layer.proto.clip_param
+    return [writer.add("Clip", *layer.inputs, floats(parameters.min), floats(parameters.max))]
+
+
+def swish(layer: Layer, writer: Writer) -> list[str]:
+    """x * sigmoid(beta * x)."""
+    (bottom,), beta = layer.inputs, layer.proto.swish_param.beta
+    return [writer.add("Mul", bottom, writer.add("Sigmoid", affine(writer, bottom, beta, 0)))]
+
+
 def softmax(layer: Layer, writer: Writer) -> list[str]:
     """Along one axis."""
     return [writer.add("Softmax", *layer.inputs, axis=canonical_axis(layer.proto.softmax_param.axis, layer.bottoms[0]))]
@@ -261,6 +273,7 @@ LAYER_FUNCTIONS: dict[str, LayerFunction] = {
     "BNLL": elementwise("Softplus"),
     "BatchNorm": batch_norm,
     "Bias": bias,
+    "Clip": clip,
     "Concat": concat,
     "Convolution": convolution,
     "Crop": crop,
@@ -285,6 +298,7 @@ LAYER_FUNCTIONS: dict[str, LayerFunction] = {
     "Slice": slices,
     "Softmax": softmax,
     "Split": unchanged,
+    "Swish": swish,
     "TanH": elementwise("Tanh"),
 }
-"""Layer type -> the function that makes its nodes."""
+"""Layer type -> the function that makes its nodes; `fork_layers` has those of Caffe's forks."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Shape
 from pyhisto.graph.types import dims
-from pyhisto.proof.engines import ENGINES, Blobs, Choice
+from pyhisto.proof.engines import PROOF_ENGINES, Blobs, Choice
 from pyhisto.proof.runnable import Runnable
 from pyhisto.proto import Net
 
@@ -94,7 +94,7 @@ def run_both(
     output about as far, this input proves nothing of the outputs that differ, and they are left out. Raises InputError
     (naming `source`) if an output is left out on every input, or is not finite, or of another shape.
     """
-    outputs, engine, setting = network.outputs, ENGINES[choice.engine], setting or Setting()
+    outputs, engine, setting = network.outputs, PROOF_ENGINES[choice.engine], setting or Setting()
     generator = np.random.default_rng(0)
     differences: dict[str, dict[float | str, float]] = {name: {} for name in outputs}
     runs = []

@@ -26,7 +26,7 @@ class EngineError(Exception):
     """An engine that reads a network and fails when it runs: a layer type that it lacks after all."""
 
 
-class Engine(Protocol):
+class ProofEngine(Protocol):
     """Runs one network: inputs to outputs. Raises EngineError."""
 
     def __call__(
@@ -195,4 +195,4 @@ def _opencv_text(network: Runnable) -> NDArray[np.uint8]:
     return np.frombuffer(for_opencv(network.text).encode(), np.uint8)
 
 
-ENGINES: dict[EngineName, Engine] = {"caffe": _run_caffe, "opencv": _run_opencv}
+PROOF_ENGINES: dict[EngineName, ProofEngine] = {"caffe": _run_caffe, "opencv": _run_opencv}

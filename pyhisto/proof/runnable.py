@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node, Shape
 from pyhisto.graph.fork_types import BOX_LAYERS
+from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proof.stand_ins import OUT_OF_PLACE, stand_ins
 from pyhisto.proto import LayerParameter, Net, NetParameter, to_text
 from pyhisto.prototext import Document, Message, quote
@@ -77,12 +78,13 @@ def runnable(
     document: Document | None = None,
     left_out: Collection[int] = (),
     fed: Mapping[str, Shape] | None = None,
+    as_written: bool = False,
 ) -> Runnable:
     """A graph's network for the engines; `document` is the prototxt that the graph was built of.
 
     A SEP layer becomes a Split, which passes its bottom on as the SEP layer does; forks' layers that can be said in
-    Caffe's own are said so (`stand_ins`). All other layers stand as they do in the document, fields that nobody knows
-    included; without one, as far as they are known.
+    Caffe's own are said so (`stand_ins`), unless they are to stay `as_written`. All other layers stand as they do in
+    the document, fields that nobody knows included; without one, as far as they are known.
 
     Layers whose positions among the graph's nodes are `left_out` are not run: what they read leaves the network, and
     what they make is an input of the network, of the shape in `fed` (by the name that `feeds` gives it) or its own.
@@ -116,7 +118,7 @@ def runnable(
         layer = _bare(node.layer)
         layer.bottom[:] = bottoms
         layer.top[:] = tops[: len(layer.top)]  # not a loss's nameless one
-        others = stand_ins(node, layer)
+        others = stand_ins(node, layer) if is_sep(layer) or not as_written else []
         net.layer.extend(others or [layer])
         body.append(to_text(NetParameter(layer=others)) if others else words.of(node, layer))
     return Runnable(net, "".join(body), blobs)

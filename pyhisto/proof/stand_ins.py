@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from pyhisto.graph import Node, Shape
-from pyhisto.graph.fork_types import DEPTHWISE
+from pyhisto.graph.fork_types import DEPTHWISE, is_scale_and_shift
 from pyhisto.layers.sep_layer import is_sep
 from pyhisto.proto import LayerParameter
 
@@ -39,6 +39,14 @@ def _axpy(layer: Any, shape: Shape) -> list[LayerParameter]:
     ]  # fmt: skip
 
 
+def _bn(layer: Any, shape: Shape) -> list[LayerParameter]:
+    """SegNet's, once it has learned, is a Scale; the four blobs of the others are spread over two layers of Caffe's."""
+    if not is_scale_and_shift(layer) or layer.bn_param.bn_mode != layer.bn_param.INFERENCE:
+        return []
+    return [LayerParameter(name=layer.name, type="Scale", bottom=layer.bottom, top=layer.top,
+                           scale_param={"bias_term": True})]  # fmt: skip
+
+
 def _depthwise(layer: Any, shape: Shape) -> list[LayerParameter]:
     """A convolution with as many groups as it has input channels."""
     plain = LayerParameter()
@@ -49,22 +57,49 @@ def _depthwise(layer: Any, shape: Shape) -> list[LayerParameter]:
 
 
 def _crop_center(layer: Any, shape: Shape) -> list[LayerParameter]:
-    """A Slice along each axis that is cropped; what lies outside goes nowhere."""
+    """As much off both ends of every axis."""
+    sizes = layer.crop_center_param.crop_size
+    made = _sliced(layer, layer.top[0], shape, [(axis, size, size) for axis, size in enumerate(sizes) if size])
+    return made or [LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)]
+
+
+def _interp(layer: Any, shape: Shape) -> list[LayerParameter]:
+    """A negative pad is a crop, which OpenCV's Interp leaves out."""
+    parameters = layer.interp_param
+    before, behind = -parameters.pad_beg, -parameters.pad_end
+    if min(before, behind) < 0 or max(before, behind) == 0:
+        return []
+    cropped, resized = f"{layer.name}(cropped)", LayerParameter()
+    resized.CopyFrom(layer)
+    resized.bottom[0] = cropped
+    for name in ("pad_beg", "pad_end"):
+        resized.interp_param.ClearField(name)
+    return [*_sliced(layer, cropped, shape, [(2, before, behind), (3, before, behind)]), resized]
+
+
+def _sliced(layer: Any, top: str, shape: Shape, cuts: Sequence[tuple[int, int, int]]) -> list[LayerParameter]:
+    """A Slice for each (axis, size off its front, size off its end); what lies outside goes nowhere."""
     made, blob = [], layer.bottom[0]
-    cropped = [(axis, size) for axis, size in enumerate(layer.crop_center_param.crop_size) if size]
-    for number, (axis, size) in enumerate(cropped, 1):
-        inside = layer.top[0] if number == len(cropped) else f"{layer.name}(axis {axis})"
-        outside = [f"{layer.name}(axis {axis} {side})" for side in ("before", "behind")]
+    for number, (axis, before, behind) in enumerate(cuts, 1):
+        last = number == len(cuts)
+        inside = top if last else f"{layer.name}(axis {axis})"
+        parts, points = [inside], []
+        if before:
+            parts, points = [f"{layer.name}(axis {axis} before)", *parts], [before]
+        if behind:
+            parts, points = [*parts, f"{layer.name}(axis {axis} behind)"], [*points, shape[axis] - behind]
         made += [
             LayerParameter(
-                name=layer.name if number == len(cropped) else inside, type="Slice", bottom=[blob],
-                top=[outside[0], inside, outside[1]],
-                slice_param={"axis": axis, "slice_point": [size, shape[axis] - size]},
+                name=layer.name if last and top in layer.top else inside, type="Slice", bottom=[blob], top=parts,
+                slice_param={"axis": axis, "slice_point": points},
             ),
-            LayerParameter(name=f"{layer.name}(axis {axis} rest)", type="Silence", bottom=outside),
+            LayerParameter(
+                name=f"{layer.name}(axis {axis} rest)", type="Silence",
+                bottom=[part for part in parts if part != inside],
+            ),
         ]  # fmt: skip
         blob = inside
-    return made or [LayerParameter(name=layer.name, type="Split", bottom=layer.bottom, top=layer.top)]
+    return made
 
 
 def _shuffle_channel(layer: Any, shape: Shape) -> list[LayerParameter]:
@@ -89,11 +124,11 @@ def _upsample(layer: Any, shape: Shape) -> list[LayerParameter]:
     factors = parameters.scale_h or parameters.scale, parameters.scale_w or parameters.scale
     if len(layer.bottom) != 1 or parameters.upsample_h or parameters.pad_out_h or parameters.pad_out_w:
         return []
-    (batch, channels, height, width), (down, across) = shape, factors
+    (_, channels, height, width), (down, across) = shape, factors
     name, lines = layer.name, channels * height
     steps: list[tuple[str, Sequence[int], int, int]] = [
-        ("columns", (batch, lines, width, 1), 3, across),
-        ("rows", (batch, lines, 1, width * across), 2, down),
+        ("columns", (0, lines, width, 1), 3, across),
+        ("rows", (0, lines, 1, width * across), 2, down),
     ]
     made, blob = [], layer.bottom[0]
     for what, dims, axis, factor in steps:
@@ -105,7 +140,7 @@ def _upsample(layer: Any, shape: Shape) -> list[LayerParameter]:
             LayerParameter(name=wide, type="Concat", bottom=[flat] * factor, top=[wide], concat_param={"axis": axis}),
         ]
         blob = wide
-    last = {"shape": {"dim": (batch, channels, height * down, width * across)}}
+    last = {"shape": {"dim": (0, channels, height * down, width * across)}}
     return [*made, LayerParameter(name=name, type="Reshape", bottom=[blob], top=layer.top, reshape_param=last)]
 
 
@@ -141,8 +176,10 @@ def _hard_swish(layer: Any, shape: Shape) -> list[LayerParameter]:
 STAND_INS: dict[str, StandIn] = {
     **dict.fromkeys(sorted(DEPTHWISE), _depthwise),
     "Axpy": _axpy,
+    "BN": _bn,
     "CropCenter": _crop_center,
     "HardSwish": _hard_swish,
+    "Interp": _interp,
     "ReLU6": _relu6,
     "ShuffleChannel": _shuffle_channel,
     "Upsample": _upsample,

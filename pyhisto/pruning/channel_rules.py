@@ -257,6 +257,19 @@ def follow_batch_norm(record: ChannelRecord, node: Node, bottoms: BlobChannels) 
     return [bottoms[0]]
 
 
+def follow_bn(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
+    """BN of SegNet and of yjxiong/caffe.
+
+    Before: x (C) -> y (C); scale and shift, or slope, bias, mean and variance, C each.
+    After: x (C') -> y (C'); each of its blobs C'.
+    """
+    for blob, shape in enumerate(node.param_shapes or ()):
+        axes: BlobChannels = [None] * len(shape)
+        axes[min(1, len(shape) - 1)] = bottoms[0]
+        record.lie_along(node, blob, axes)
+    return [bottoms[0]]
+
+
 def follow_prelu(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
     """PReLU.
 
@@ -618,6 +631,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("PriorBox", "PriorBoxClustered"), follow_prior_box),
     **dict.fromkeys(("ROIAlign", "ROIPooling"), follow_regions),
     "Axpy": follow_axpy,
+    "BN": follow_bn,
     "BatchNorm": follow_batch_norm,
     "BatchReindex": pass_each_on,
     "Bias": follow_scale,

@@ -10,7 +10,7 @@ from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
 from pyhisto.proof.engines import (
-    ENGINES,
+    PROOF_ENGINES,
     Choice,
     EngineError,
     EngineName,
@@ -66,7 +66,7 @@ def compare(
 ) -> Proof:  # fmt: skip
     """Run the original with masked weights, and the pruned network, on the same inputs; see `run_both`."""
     (network, masked), (smaller, kept) = original, pruned
-    engine, outputs = ENGINES[choice.engine], network.outputs
+    engine, outputs = PROOF_ENGINES[choice.engine], network.outputs
     return run_both(network, masked, choice, lambda inputs: engine(smaller, kept, inputs, outputs), source, setting)
 
 
@@ -158,7 +158,7 @@ class _Both:
         """By one engine, or two, that run part of the layers each."""
         lacks = {
             engine: lacking
-            for engine in ENGINES
+            for engine in PROOF_ENGINES
             if (lacking := self.layers_missing_in(engine)) is not None and len(lacking) < len(self.layers_to_run)
         }
         if not lacks:
@@ -227,7 +227,7 @@ class _Both:
             generator = np.random.default_rng(0)
             inputs = {name: generator.standard_normal(shape, np.float32) for name, shape in network.inputs.items()}
             try:
-                ENGINES[engine](network, masked, inputs, network.outputs)
+                PROOF_ENGINES[engine](network, masked, inputs, network.outputs)
             except EngineError:
                 return True
             return False

@@ -239,7 +239,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _read_stage(folder: Path) -> Stage:
-    branches = {name: _read_branch(folder / name) for name in BRANCHES if (folder / name).is_dir()}
+    branches: dict[str, Branch] = {name: _read_branch(folder / name) for name in BRANCHES if (folder / name).is_dir()}
     return Stage(folder.name, _read_object(folder / "stage.json"), branches, tuple(_read_loops(folder)))
 
 

@@ -4,19 +4,23 @@ import numpy as np
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.predictions import Row, read_predictions, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, read_predictions, write_predictions
 
 HEADER = "image,patient,label,branch,model,patch,p0,p1\n"
 
 
-def rows(images: int = 4, models: tuple[str, ...] = ("m",), patches: tuple[str, ...] = ("11", "12")) -> list[Row]:
+def rows(
+    images: int = 4, models: tuple[str, ...] = ("m",), patches: tuple[str, ...] = ("11", "12")
+) -> list[PredictionRow]:
     rng = np.random.default_rng(0)
     made = []
     for i in range(images):
         for model in models:
             for branch, patch in [("global", ""), *(("local", p) for p in patches)]:
                 malignant = float(np.float32(rng.random()))
-                made.append(Row(f"i{i}.png", f"p{i // 2}", i % 2, branch, model, patch, (1 - malignant, malignant)))
+                made.append(
+                    PredictionRow(f"i{i}.png", f"p{i // 2}", i % 2, branch, model, patch, (1 - malignant, malignant))
+                )
     return made
 
 
@@ -40,14 +44,14 @@ def test_files_of_both_branches_merge_into_one_table(tmp_path: Path) -> None:
 
 def test_a_float32_comes_back_exactly(tmp_path: Path) -> None:
     value = np.float32(0.1) / np.float32(3)
-    row = Row("a", "p", 0, "global", "m", "", (1 - float(value), float(value)))
+    row = PredictionRow("a", "p", 0, "global", "m", "", (1 - float(value), float(value)))
     write_predictions(tmp_path / "f.csv", [row], 2)
     assert np.float32(read_predictions([tmp_path / "f.csv"]).whole["m"][0, 1]) == value
 
 
 def test_names_with_commas_and_quotes(tmp_path: Path) -> None:
     name = 'a, "b".png'
-    write_predictions(tmp_path / "f.csv", [Row(name, "p,1", 0, "global", "m", "", (0.5, 0.5))], 2)
+    write_predictions(tmp_path / "f.csv", [PredictionRow(name, "p,1", 0, "global", "m", "", (0.5, 0.5))], 2)
     read = read_predictions([tmp_path / "f.csv"])
     assert read.images == (name,) and read.patients == ("p,1",)
 

@@ -12,9 +12,9 @@ import tifffile
 from made_up import write_stage
 from networks import IMAGE_NET, random_weights
 
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.graph import Graph
-from pyhisto.hierarchy.predictions import Row as TreeRow
+from pyhisto.hierarchy.predictions import NodePredictionRow
 from pyhisto.hierarchy.predictions import write_predictions as write_tree_predictions
 from pyhisto.nets.resnext import ResNeXt
 from pyhisto.preprocessing.images import read_image
@@ -64,6 +64,13 @@ def make_corpus(folder: Path) -> None:
     shutil.copy(folder / "net.solverstate", folder / "kept.solverstate")
     run("tools/predict.py", "--model", "net/deploy.prototxt", "--weights", "net.caffemodel", "--manifest",
         "lmdb/manifest.csv", "--root", TREE, "--branch", "global", "--out", "global.csv")  # fmt: skip
+    shutil.copy(folder / "net.caffemodel", folder / "snap_iter_2.caffemodel")
+    shutil.copy(folder / "trained" / "metrics.jsonl", folder / "metrics.jsonl")
+    run("tools/sensitivity.py", "--model", "net/deploy.prototxt", "--also", "net/train_val.prototxt", "--weights",
+        "net.caffemodel", "--criterion", "l1", "--shares", 0.5, "--records", 4, "--out", "measured")  # fmt: skip
+    run("tools/bundle.py", "--network", "global", "net/deploy.prototxt", "net.caffemodel", "lmdb", "--root", TREE,
+        "--name", "net", "--purpose", "fuzz", "--classes", "benign", "malignant", "--mpp", 4.0, "--workers", 1, "--out",
+        "bundle")  # fmt: skip
     _write_small(folder)
     run("tools/extract_features.py", "--manifest", "manifest.csv", "--root", TREE, "--descriptors", "Lab", "--workers",
         1, "--out", "features.npz")  # fmt: skip
@@ -90,7 +97,7 @@ def _write_small(folder: Path) -> None:
 
 def _write_predictions(folder: Path) -> None:
     rows = [
-        Row(f"i{number}", f"p{number // 2}", number % 2, branch, "m", patch, (0.25, 0.75))
+        PredictionRow(f"i{number}", f"p{number // 2}", number % 2, branch, "m", patch, (0.25, 0.75))
         for branch, patches in (("global", ("",)), ("local", ("11", "12")))
         for patch in patches
         for number in range(8)
@@ -98,7 +105,7 @@ def _write_predictions(folder: Path) -> None:
     write_predictions(folder / "predictions.csv", rows, 2)
     (folder / "predictions.json").write_text('{"program": "predict"}')
     tree = [
-        TreeRow(f"{kind}{number}.tif", f"p{number}", kind, "patient", node, "m", numbers)
+        NodePredictionRow(f"{kind}{number}.tif", f"p{number}", kind, "patient", node, "m", numbers)
         for kind in ("Normal", "Benign", "InSitu", "Invasive")
         for number in range(2)
         for node, numbers in (("Carci", (0.25, 0.75)), ("NorBe", (0.5, 0.5)), ("InvIs", (0.9, 0.1)),
@@ -123,6 +130,8 @@ def _write_results(folder: Path) -> None:
     form = {"pooling": "own top", "weight_decay": 0.004, "losses": [0.7, 0.6], "mean_weight": [0.1, 0.1]}
     scores = {"patches": 2, "majority": 0.5, "answers": 2, "malignant": 0.5, "right": 0.5, "spread": 0.1,
               "scores": [[0.1, 0], [0.2, 1]]}  # fmt: skip
+    (results / "seconds").mkdir()
+    (results / "seconds" / "train.tsv").write_text("s\th:m:s\n1.5\t0:00:01\n")
     (results / "collapse").mkdir()
     settings = {"patch": 32, "batch_size": 10, "iterations": 20, "seed": 0}
     content = {**settings, "forms": [{**form, "untrained": scores, "trained": scores}]}

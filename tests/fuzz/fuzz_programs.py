@@ -9,6 +9,10 @@ SMALL_DATA = f"--manifest manifest.csv --root {ROOT} --preprocessing small --bra
 LMDB = ("lmdb/*/data.mdb", "lmdb/*/preprocessing.json", "lmdb/*/manifest.csv", "lmdb/*/mean.binaryproto")
 NET = ("net/*.prototxt",)
 WEIGHTS = ("net.caffemodel", "net.caffemodel.h5")
+MEASURED = (
+    "--model net/deploy.prototxt --also net/train_val.prototxt --weights net.caffemodel --criterion l1 --shares 0.5 "
+    "--records 4"
+)
 TRAINING = ("net/solver.prototxt", "net/train_val.prototxt", *LMDB)
 
 
@@ -27,7 +31,7 @@ class Program:
 
     @property
     def words(self) -> list[str]:
-        """The arguments, one by one; `_` is a space."""
+        """The arguments, one by one."""
         return self.arguments.split()
 
 
@@ -87,6 +91,19 @@ PROGRAMS = (
         weight=10,
     ),
     Program(
+        "tools/best_snapshot.py",
+        "--metrics metrics.jsonl --prefix snap --out out",
+        ("metrics.jsonl", "snap_iter_2.caffemodel"),
+        weight=5,
+    ),
+    Program(
+        "tools/bundle.py",
+        f"--network global net/deploy.prototxt net.caffemodel lmdb --root {ROOT} --name n --purpose p "
+        "--classes a b --mpp 4.0 --workers 1 --out out",
+        ("net/deploy.prototxt", "net.caffemodel", "lmdb/manifest.csv", "lmdb/*/preprocessing.json", "tree/**/*.png"),
+        weight=3,
+    ),
+    Program(
         "tools/caffe_time.py",
         "--model net/deploy.prototxt --iterations 1 --out out",
         ("net/deploy.prototxt",),
@@ -135,6 +152,31 @@ PROGRAMS = (
     ),
     Program(
         "tools/cost.py", "--model net/train_val.prototxt --weights net.caffemodel.h5", (*NET, *WEIGHTS, *LMDB), None, 15
+    ),
+    Program(
+        "tools/deploy.py",
+        "--for rknn --model net/deploy.prototxt --weights net.caffemodel --preprocessing lmdb/test --out out",
+        ("net/deploy.prototxt", "net.caffemodel", "lmdb/test/preprocessing.json"),
+        weight=5,
+    ),
+    Program(
+        "tools/deploy.py",
+        f"--for mnn {SMALL} --fold --manifest manifest.csv --root {ROOT} --preprocessing small --out out",
+        ("small/deploy.prototxt", "small/net.caffemodel", "small/preprocessing.json", "manifest.csv"),
+        weight=5,
+    ),
+    Program(
+        "tools/diagnose.py",
+        "--bundle bundle bach/Photos/Normal --evidence --workers 1 --out out",
+        ("bundle/*", "bundle/*/*", "bach/Photos/Normal/*.tif"),
+        weight=8,
+    ),
+    Program(
+        "tools/diagnose.py",
+        "--bundle bundle slides/A01.tif --mpp 4.0 --workers 1 --out out",
+        ("bundle/*", "bundle/*/*", "slides/A01.tif"),
+        None,
+        3,
     ),
     Program(
         "tools/dns.py",
@@ -198,7 +240,35 @@ PROGRAMS = (
         ("small/deploy.prototxt", "small/net.caffemodel.h5"),
         weight=15,
     ),
+    Program(
+        "tools/prune.py",
+        "--model net/deploy.prototxt --weights net.caffemodel --criterion l1 --sensitivity measured/sensitivity.json "
+        "--target-flops 0.6 --out out",
+        ("measured/sensitivity.json",),
+        weight=10,
+    ),
+    Program(
+        "tools/recalibrate.py",
+        "--model net/train_val.prototxt --weights net.caffemodel --batches 2 --test --out out.caffemodel",
+        (*TRAINING[1:], "net.caffemodel"),
+        "out.caffemodel",
+        5,
+    ),
     Program("tools/report.py", "--results results", ("results/**/*.*",), "results/report.html", 2),
+    Program(
+        "tools/sensitivity.py",
+        f"{MEASURED} --out measured2",
+        ("net/deploy.prototxt", *TRAINING[1:], "net.caffemodel"),
+        None,
+        2,
+    ),
+    Program(
+        "tools/sensitivity.py",
+        f"{MEASURED} --out measured",
+        ("measured/measured.jsonl", "lmdb/val/data.mdb"),
+        None,
+        2,
+    ),
     Program(
         "tools/to_onnx.py",
         "--model net/deploy.prototxt --weights net.caffemodel --out out",
@@ -227,6 +297,12 @@ PROGRAMS = (
         (*TRAINING, "net.caffemodel"),
         None,
         1,
+    ),
+    Program(
+        "tools/write_facts.py",
+        "--facts {} --seconds results --out out",
+        ("results/seconds/train.tsv",),
+        weight=3,
     ),
     Program("workflow/estimate.py", "--configfile config.yaml", ("config.yaml",), None, 1),
 )

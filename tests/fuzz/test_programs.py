@@ -27,7 +27,7 @@ CASES = int(os.environ.get("PYHISTO_FUZZ_CASES", "300"))
 SEED = int(os.environ.get("PYHISTO_FUZZ_SEED", "0"))
 SERVERS = int(os.environ.get("PYHISTO_FUZZ_SERVERS", str(os.cpu_count() or 1)))
 MOST_MEMORY = 2e9
-STATUSES = {"tools/lint.py": {0, 1, 2}, "data_prep/check_data.py": {0, 1, 2}}
+STATUSES = {"tools/lint.py": {0, 1, 2}, "data_prep/check_data.py": {0, 1, 2}, "tools/deploy.py": {0, 1, 2}}
 FAULTS = ("traceback", "signal", "other status", "hang", "memory", "half-written", "not one line")
 
 pytestmark = [pytest.mark.slow, pytest.mark.caffe]

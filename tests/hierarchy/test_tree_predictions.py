@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.hierarchy.predictions import Row, read_predictions, write_predictions
+from pyhisto.hierarchy.predictions import NodePredictionRow, read_predictions, write_predictions
 
 ROWS = [
-    Row(image, patient, kind, "patient", node, "m", numbers)
+    NodePredictionRow(image, patient, kind, "patient", node, "m", numbers)
     for image, patient, kind in (("b.tif", "p2", "Malignant"), ("a.tif", "p1", "Normal"))
     for node, numbers in (("Carci", (0.25, 0.75)), ("Flat", (0.1, 0.2, 0.3, 0.4)))
 ]

@@ -10,6 +10,7 @@ import pytest
 from made_images import spotted
 from networks import IMAGE_NET
 
+from pyhisto.evaluation.predictions import BRANCHES
 from pyhisto.graph import Graph
 from pyhisto.inference.bundling import About, Source, make_bundle
 from pyhisto.manifest import Row, write_manifest
@@ -95,7 +96,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / name), spotted(number, 40 * (number % 2)))
         rows.append(Row(name, number % 2, patient=f"p{number}", split=split))
     for member in ("one", "two"):
-        for index, branch in enumerate(("global", "local")):
+        for index, branch in enumerate(BRANCHES):
             pooled_network(folder / member / branch, 10 * len(member) + index + (member == "two"))
             (folder / member / branch / "lmdb").mkdir()
             Preprocessing(branch, size=16, mean=(180.0, 130.0, 200.0), record="jpeg444").save(

@@ -9,7 +9,7 @@ from networks import RandomNetwork, random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import ENGINES, Choice
+from pyhisto.proof.engines import PROOF_ENGINES, Choice
 from pyhisto.proof.memory import available_bytes, needed_bytes
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import blob_array, read_net, set_blob, write_weights
@@ -34,7 +34,7 @@ def test_engines_prove_a_right_pruning(network: LoadedNetwork, engine: str) -> N
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
     proof = compare(*networks, Choice(engine, ""), "net")
     assert proof.largest_difference < 1e-5
-    assert set(ENGINES) == {"caffe", "opencv"}
+    assert set(PROOF_ENGINES) == {"caffe", "opencv"}
 
 
 @pytest.mark.parametrize("engine", ENGINE_PARAMS)

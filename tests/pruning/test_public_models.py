@@ -8,7 +8,7 @@ import pytest
 from public_models import PUBLIC_MODELS, public_model
 
 from pyhisto.proof.comparison import TOLERANCE
-from pyhisto.proof.engines import ENGINES
+from pyhisto.proof.engines import PROOF_ENGINES
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import read_weights
 from pyhisto.prototext import Document
@@ -51,7 +51,7 @@ def test_pruned_and_proved(
     again = LoadedNetwork.read(out / model.name, [], out / weights.name, {})
     run = runnable(again.model, Document.read(out / model.name))
     inputs = {blob: np.zeros(shape, np.float32) for blob, shape in run.inputs.items()}
-    engine = ENGINES["opencv" if proof.engine == "opencv" else "caffe"]
+    engine = PROOF_ENGINES["opencv" if proof.engine == "opencv" else "caffe"]
     assert engine(run, read_weights(out / weights.name), inputs, run.outputs).keys() == set(run.outputs)
 
 

@@ -17,6 +17,7 @@ from pyhisto.proto import (
     layer_blobs,
     parse_text,
     read_weights,
+    set_blob,
     weight_layers,
     write_weights,
 )
@@ -186,3 +187,36 @@ def test_the_program_says_what_it_filled(root: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "holds no weights for layer 'up'; its filler (bilinear) makes them" in done.stdout
+
+
+NORMS = {
+    "BN": layer("BN", "n", "a", "bn_param { slope_filler { value: 1 } frozen: true }"),
+    "BatchNorm": layer("BatchNorm", "m", "a") + layer("Scale", "n", "m", "scale_param { bias_term: true }"),
+}
+
+
+@pytest.mark.parametrize("shape", [(1, 6), (1, 6, 1, 1), (6,)])
+def test_the_four_blobs_of_bn_go_as_those_of_batch_norm_and_scale(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """yjxiong/caffe's, of PSPNet and ICNet; its forks store them in two shapes. No engine runs it."""
+    generator = np.random.default_rng(0)
+    slope, bias, mean, variance = generator.uniform(0.5, 1.5, (4, 6)).astype(np.float32)
+    found = {}
+    for kind, norm in NORMS.items():
+        text = DATA + conv("a", "data", 6) + norm + conv("b", "n", 2)
+        model, weights = tmp_path / f"{kind}.prototxt", tmp_path / f"{kind}.caffemodel"
+        model.write_text(text)
+        net = random_weights([Graph.build(parse_text(text, NetParameter, model))])
+        blobs = {"m": (mean, variance, np.ones(1, np.float32)), "n": (slope, bias)}
+        if kind == "BN":
+            blobs = {"n": tuple(each.reshape(shape) for each in (slope, bias, mean, variance))}
+        for stored in net.layer:
+            for blob, values in zip(stored.blobs, blobs.get(stored.name, ()), strict=False):
+                set_blob(blob, values)
+        write_weights(weights, net)
+        pruned, _ = halve(LoadedNetwork.read(model, [], weights, {}))
+        assert widths(pruned)["a"] == 3
+        found[kind] = layer_blobs(pruned.weights)
+    assert [values.shape.count(3) for values in found["BN"]["n"]] == [1] * 4
+    expected = [*found["BatchNorm"]["n"], *found["BatchNorm"]["m"][:2]]
+    for ours, theirs in zip(found["BN"]["n"], expected, strict=True):
+        assert np.array_equal(ours.ravel(), theirs)

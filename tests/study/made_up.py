@@ -8,10 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.learning_curve import Point, to_line
-from pyhisto.manifest import Row as Image
-from pyhisto.manifest import write_manifest
+from pyhisto.manifest import Row, write_manifest
 
 COST = {"weights": 3770274, "flops": 2920262208}
 
@@ -33,7 +32,7 @@ def write_stage(
             right = 0.2 if number < wrong else 0.8
             malignant = right if label else 1 - right
             rows += [
-                Row(f"i{number}", f"p{number // 2}", label, branch, model, patch, (1 - malignant, malignant))
+                PredictionRow(f"i{number}", f"p{number // 2}", label, branch, model, patch, (1 - malignant, malignant))
                 for model in models
                 for patch in patches
             ]
@@ -52,14 +51,14 @@ def write_stage(
             (folder / branch / "metrics.jsonl").write_text("".join(map(to_line, points)))
 
 
-def write_splits(experiment: Path, facts: Mapping[str, Any] | None = None, *, images: int = 10) -> list[Image]:
+def write_splits(experiment: Path, facts: Mapping[str, Any] | None = None, *, images: int = 10) -> list[Row]:
     """The manifest of `write_stage`'s images, which are the test part, and of three others: two train, one validates.
 
     Malignant images are DC; benign ones A in test, F in training. Of the two training images one is malignant.
     """
-    rows = [Image(f"i{n}", n % 2, f"p{n // 2}", subtype=("A", "DC")[n % 2], split="test") for n in range(images)]
-    rows += [Image("t0", 0, "q0", subtype="F", split="train"), Image("t1", 1, "q1", subtype="DC", split="train")]
-    rows += [Image("v0", 0, "q2", subtype="F", split="val")]
+    rows = [Row(f"i{n}", n % 2, f"p{n // 2}", subtype=("A", "DC")[n % 2], split="test") for n in range(images)]
+    rows += [Row("t0", 0, "q0", subtype="F", split="train"), Row("t1", 1, "q1", subtype="DC", split="train")]
+    rows += [Row("v0", 0, "q2", subtype="F", split="val")]
     experiment.mkdir(parents=True, exist_ok=True)
     write_manifest(experiment / "manifest.csv", rows)
     if facts is not None:
@@ -67,7 +66,7 @@ def write_splits(experiment: Path, facts: Mapping[str, Any] | None = None, *, im
     return rows
 
 
-def write_images(root: Path, rows: list[Image]) -> Path:
+def write_images(root: Path, rows: list[Row]) -> Path:
     """A grey picture for every row; returns the folder."""
     root.mkdir()
     for number, row in enumerate(rows):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.study.report import write_report
 
 CLASSES = ["TA", "MC", "F", "DC"]
@@ -15,7 +15,7 @@ TRUE_AND_NAMED = [(0, 0), (0, 1), (1, 1), (2, 2), (2, 3), (2, 3), (2, 3), (3, 3)
 def test_four_classes_through_tables_and_report(tmp_path: Path) -> None:
     for branch, patches in (("global", ("",)), ("local", ("11", "12"))):
         rows = [
-            Row(
+            PredictionRow(
                 f"i{number}",
                 f"p{number}",
                 label,

@@ -64,7 +64,8 @@ def test_the_mean_over_all_samples_whatever_the_batch(root: Path, folder: Path) 
         assert len(content["blocks"]) == 7
         for name in ("inception_3a", "inception_4e"):
             expected = np.mean([gate[name].astype(np.float64) for gate in gates], axis=0)
-            assert np.abs(np.array(content["blocks"][f"{name}_scale"]) - expected).max() < 1e-6
+            # Convolution sums in another order for another batch size, which one depends on the processor.
+            assert np.abs(np.array(content["blocks"][f"{name}_scale"]) - expected).max() < 5e-6
 
 
 def many_records(folder: Path, records: int) -> None:

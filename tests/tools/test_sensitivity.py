@@ -144,3 +144,16 @@ def test_bad_input_is_one_line(root: Path, folder: Path, tmp_path: Path) -> None
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "has no Data layer in the TEST phase" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_python_layer_that_cannot_be_made(root: Path, folder: Path, tmp_path: Path) -> None:
+    """Caffe prints the exception itself, and loses it: Python makes a SystemError of that."""
+    spoilt = tmp_path / "train_val.prototxt"
+    layer = 'layer { name: "x" type: "Python" bottom: "label" top: "x" python_param { module: "math" layer: "No" } }'
+    text = (folder / "train_val.prototxt").read_text()
+    spoilt.write_text(f"{text}\n{layer}\n")
+    arguments = [spoilt if str(word).endswith("train_val.prototxt") else word
+                 for word in command(root, folder, tmp_path / "out")]  # fmt: skip
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "a Python layer of it cannot be made; correct it" in done.stderr.splitlines()[-1]

@@ -38,11 +38,12 @@ def test_facts_seconds_and_versions(root: Path, tmp_path: Path) -> None:
         ("[1]", BENCHMARK, "--facts [1]: not a JSON object"),
         ("{}", "", "run/seconds/step.tsv: not a benchmark of Snakemake's"),
         ("{}", "s\tx\nsoon\t1\n", "run/seconds/step.tsv: not a benchmark of Snakemake's"),
+        ("{}", "s\tx\n\xff\t1\n", "run/seconds/step.tsv: not a benchmark of Snakemake's"),
     ],
 )
 def test_what_is_none_is_one_line(root: Path, tmp_path: Path, facts: str, benchmark: str, complaint: str) -> None:
     (tmp_path / "run/seconds").mkdir(parents=True)
-    (tmp_path / "run/seconds/step.tsv").write_text(benchmark)
+    (tmp_path / "run/seconds/step.tsv").write_text(benchmark, encoding="latin-1")
     done = write_facts(root, tmp_path, "--facts", facts, "--seconds", "run")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
     assert complaint in done.stderr and not (tmp_path / "facts.json").exists()

@@ -7,7 +7,7 @@ import pytest
 from made_up import write_stage
 
 from pyhisto.errors import InputError
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.study.compared.beside import table_8, table_9
 from pyhisto.study.compared.comparison import compare_methods
 from pyhisto.study.compared.methods import read_methods
@@ -25,7 +25,7 @@ def write_model(path: Path, model: str, malignant: list[float], patches: tuple[s
     """A predictions file of one model; in the local branch with the same probability in every patch."""
     branch = "global" if patches == ("",) else "local"
     rows = [
-        Row(f"i{n}", f"p{n // 2}", n % 2, branch, model, patch, (1 - malignant[n], malignant[n]))
+        PredictionRow(f"i{n}", f"p{n // 2}", n % 2, branch, model, patch, (1 - malignant[n], malignant[n]))
         for n in range(IMAGES)
         for patch in patches
     ]
