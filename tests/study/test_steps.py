@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_up import write_stage
 
-from pyhisto.evaluation.predictions import Row, write_predictions
+from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
 from pyhisto.study.steps import remark_on_steps, score_steps, steps_table
@@ -86,7 +86,7 @@ def test_how_far_masked_and_cut_differ(pruned: Path) -> None:
     (said,) = remark_on_steps(score_steps(read_results(pruned)))
     # 10 images, 1 + 3 patches each.
     assert "over 40 forward passes" in said and "differ by 0 at most" in said and "another class in 0." in said
-    rows = [Row(f"i{n}", f"p{n // 2}", n % 2, "global", "m", "", (0.45, 0.55)) for n in range(10)]
+    rows = [PredictionRow(f"i{n}", f"p{n // 2}", n % 2, "global", "m", "", (0.45, 0.55)) for n in range(10)]
     write_predictions(pruned / "after" / "global" / "steps" / "cut.csv", rows, 2)
     (said,) = remark_on_steps(score_steps(read_results(pruned)))
     # Masked, images 0 to 3 have p1 = 0.8, 0.2, 0.8, 0.2, the others 0.2, 0.8, ...: at most 0.35 from 0.55, and five
