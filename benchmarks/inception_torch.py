@@ -12,6 +12,12 @@ BLOCKS = {  # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection
     "4d": (112, 144, 288, 32, 64, 64),
     "4e": (256, 160, 320, 32, 128, 128),
 }
+TAIL = ("4e", "4b", "4c")
+
+
+def scaled(channels: int, width: float) -> int:
+    """How many channels stand for so many of the full network."""
+    return max(1, round(channels * width))
 
 
 def unit(inputs: int, outputs: int, kernel: int = 1, stride: int = 1) -> nn.Sequential:
@@ -34,8 +40,8 @@ class Block(nn.Module):  # type: ignore[misc]
         self.projection = nn.Sequential(nn.MaxPool2d(3, 1, 1), unit(inputs, projection))
         self.gate = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(self.outputs, self.outputs // 16, 1), nn.ReLU(inplace=True),
-            nn.Conv2d(self.outputs // 16, self.outputs, 1), nn.Sigmoid(),
+            nn.Conv2d(self.outputs, max(1, self.outputs // 16), 1), nn.ReLU(inplace=True),
+            nn.Conv2d(max(1, self.outputs // 16), self.outputs, 1), nn.Sigmoid(),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
@@ -45,27 +51,27 @@ class Block(nn.Module):  # type: ignore[misc]
 
 
 class InceptionSEP(nn.Module):  # type: ignore[misc]
-    """The paper's full network (Table 1)."""
+    """The paper's network (Table 1), `width` times as wide."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
         pool = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.stem = nn.Sequential(unit(3, 64, 7, 2), pool, unit(64, 64), unit(64, 192, 3), pool)
+        first, reduce, inputs = (scaled(channels, width) for channels in (64, 64, 192))
+        self.stem = nn.Sequential(unit(3, first, 7, 2), pool, unit(first, reduce), unit(reduce, inputs, 3), pool)
         self.pool = pool
         self.blocks = nn.ModuleDict()
-        inputs = 192
         for name, widths in BLOCKS.items():
-            self.blocks[name] = Block(inputs, widths)
+            self.blocks[name] = Block(inputs, tuple(scaled(channels, width) for channels in widths))
             inputs = self.blocks[name].outputs
-        self.classifier = nn.Linear(832 + 512 + 512, 2)
+        self.classifier = nn.Linear(sum(self.blocks[name].outputs for name in TAIL), 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x 3 x 224 x 224 to N x 2."""
+        """N x 3 x H x W to N x 2."""
         x = self.stem(x)
         made = {}
         for name, block in self.blocks.items():
             x = made[name] = block(x)
             if name == "3b":
                 x = self.pool(x)
-        x = self.pool(torch.cat([made["4e"], made["4b"], made["4c"]], 1))
+        x = self.pool(torch.cat([made[name] for name in TAIL], 1))
         return self.classifier(x.mean((2, 3)))

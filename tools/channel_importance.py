@@ -23,6 +23,10 @@ def main() -> None:
         "--workers", type=positive, default=min(os.cpu_count() or 1, MOST_WORKERS),
         help=f"processes on the CPU, each with the network (default: one per core, {MOST_WORKERS} at most)",
     )  # fmt: skip
+    parser.add_argument(
+        "--samples", type=positive, metavar="N",
+        help="measure on the LMDB's first N records, which it has in random order (default: all)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, metavar="importance.json")
     arguments = parser.parse_args()
     importance = measure(
@@ -31,6 +35,7 @@ def main() -> None:
         lambda sums, total: tqdm(sums, "channel importance", total, unit=" batches", unit_scale=JOB),
         arguments.gpu,
         arguments.workers,
+        arguments.samples,
     )
     importance.save(arguments.out)
     print(f"{importance.samples} samples")

@@ -13,7 +13,7 @@ from itertools import pairwise
 from dry_run import Job
 from images import Images
 from measured import Prepared, Trained
-from study import BRANCHES, Study
+from study import Study
 
 from pyhisto.pruning.schedule import proportion
 from pyhisto.study.collapse_training import DECAYS, POOLINGS
@@ -30,7 +30,7 @@ STARTS = {
     "all_magnifications": 0.5, "all_magnifications_lmdb": 3.6, "magnification_network": 1.0,
     "magnification_predict": 3.3, "magnification_cost": 0.9, "bayramoglu2016": 0.6, "spanhol2016": 0.6,
     "train_compared": 4.65, "cost_compared": 0.9, "cost": 0.9, "collapse": 6.0, "surgery_network": 0.0,
-    "remove_lmdb": 0.0, "remove_patches": 0.0, "remove_all_magnifications_lmdb": 0.0,
+    "continued_network": 1.1, "remove_lmdb": 0.0, "remove_patches": 0.0, "remove_all_magnifications_lmdb": 0.0,
 }  # fmt: skip
 """Rule -> what a job takes beside its work, in starts of a program; as found with workflow/config/tiny.yaml."""
 
@@ -43,6 +43,7 @@ FIT = 0.08
 SCORED = 1.5
 """Starts that the report takes for each stage of an experiment."""
 
+RETRAINING = "retraining"
 SNAPSHOTS = 2
 """How many stay."""
 LOG = 9
@@ -79,7 +80,7 @@ class Costs:
     cuts: Mapping[str, Prepared]
     """Of the branches, of the patches of [11] as `32_random`, of all magnifications together as `all`."""
     networks: Mapping[str, Trained]
-    """Of the branches, of [11] as `32_random`, of [17] as its tasks."""
+    """Of the branches, of pruned ones as `retraining`, of [11] as `32_random`, of [17] as its tasks."""
     features: tuple[float, int]
     """Of an image: seconds, and how many numbers they are."""
 
@@ -92,9 +93,9 @@ class Costs:
     def passing(self) -> float:
         """Bytes of the LMDBs that are there at a time, at the most, with the records of one that is being built."""
         lmdbs = {name: self._records(name) * cut.record for name, cut in self.cuts.items()}
-        patches = [name for name in lmdbs if name not in (*BRANCHES, "all")]
-        together: int = min(self.study.at_once, len(self.study.experiments))
-        there = together * sum(lmdbs[branch] for branch in BRANCHES)
+        patches = [name for name in lmdbs if name not in (*self.study.branches, "all")]
+        together: int = min(self.study.at_once, len(self.study.every_images))
+        there = together * sum(lmdbs[branch] for branch in self.study.branches)
         there += sum(lmdbs[name] for name in patches) + lmdbs.get("all", 0)
         return there + max(lmdbs.values())
 
@@ -110,11 +111,14 @@ class Costs:
             "patch_network": lambda w: Cost(disk=self.networks[_patch(w)].files),
             "magnification_network": lambda w: Cost(disk=self.networks[w["task"]].files),
             "surgery_network": lambda w: Cost(disk=self.networks[w["branch"]].files),
+            "continued_network": lambda w: Cost(
+                disk=self.networks[w["branch"]].files + self.networks[w["branch"]].learned
+            ),
             "train": lambda w: self._training(w["branch"], w["stage"]),
             "slimming": self._slimming,
             "surgery": self._surgery,
             "prune": self._prune,
-            "importance": lambda w: self._forward(w["branch"], self._records(w["branch"], val=False), w["stage"]),
+            "importance": self._importance,
             "recalibrate": lambda w: self._forward(
                 w["branch"], RECALIBRATED * self.networks[w["branch"]].batch, w["stage"]
             ),
@@ -160,7 +164,7 @@ class Costs:
     # Networks
 
     def _training(self, branch: str, stage: str, iterations: int | None = None) -> Cost:
-        network = self.networks[branch]
+        network = self.networks[branch if stage == "before" else RETRAINING]
         flops, weights = self._left(stage)
         records = self.images.val * self.cuts[branch].patches
         return self._trained(network, records, flops, weights, iterations)
@@ -177,8 +181,9 @@ class Costs:
         return self._where(network, flops * seconds) + Cost(disk=snapshots + stored + LOG * network.train_val + CURVE)
 
     def _slimming(self, w: Mapping[str, str]) -> Cost:
-        settings = self.study.compressions[_stage(w["stage"])]
-        return self._training(w["branch"], "before", settings["slimming"]["iterations"])
+        """Its own iterations, and no log of Caffe's."""
+        trained = self._training(w["branch"], w["stage"], int(w["iterations"]))
+        return trained + Cost(disk=-LOG * self.networks[w["branch"]].train_val)
 
     def _surgery(self, w: Mapping[str, str]) -> Cost:
         """DNS writes no log, but masks, the weights once more, and what is left of them."""
@@ -191,6 +196,11 @@ class Costs:
     def _prune(self, w: Mapping[str, str]) -> Cost:
         network, (_, weights) = self.networks[w["branch"]], self._left(w["stage"])
         return Cost(disk=1.25 * network.files + weights * network.learned + network.layers)
+
+    def _importance(self, w: Mapping[str, str]) -> Cost:
+        records = self._records(w["branch"], val=False)
+        samples = self.study.config.get("importance", {}).get("samples", records)
+        return self._forward(w["branch"], min(samples, records), w["stage"])
 
     def _forward(self, name: str, inputs: float, stage: str = "before") -> Cost:
         network, (flops, _) = self.networks[name], self._left(stage)
@@ -209,7 +219,7 @@ class Costs:
     def _timed(self) -> Cost:
         """All networks of an experiment, on the CPU."""
         once = sum(self._left(stage)[0] for stage in self.study.stages)
-        here = [self.networks[branch].times_here for branch in BRANCHES]
+        here = [self.networks[branch].times_here for branch in self.study.branches]
         return Cost(core=TIMED_PASSES * once * sum(times.iteration for times in here if times is not None))
 
     def _where(self, network: Trained, seconds: float) -> Cost:
@@ -221,7 +231,7 @@ class Costs:
         settings = self.study.compressions.get(name)
         if settings is None:
             return 1.0, 1.0
-        if settings.get("method") == "DNS":
+        if "method" in settings:
             return self._left(settings.get("of", "before"))
         loops = settings.get("loops", 1)
         number = int(stage.rpartition("_")[2]) if stage.startswith("loops/") else loops
@@ -262,7 +272,7 @@ class Costs:
         """Of each branch, and of each bag, a caffemodel and an ONNX file."""
         bags = max(1, self.study.config.get("bags", 0))
         _, weights = self._left(self.study.config["bundle"]["stage"])
-        return Cost(disk=bags * sum(2.2 * weights * self.networks[branch].learned for branch in BRANCHES))
+        return Cost(disk=bags * sum(2.2 * weights * self.networks[branch].learned for branch in self.study.branches))
 
 
 def total(costs: Iterable[Cost]) -> Cost:

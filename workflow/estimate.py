@@ -13,17 +13,17 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from costs import Cost, Costs, total
+from costs import RETRAINING, Cost, Costs, total
 from dry_run import Job, jobs_left
 from images import Images, count_images
-from measured import Prepared, Trained, describe, generate, prepare, start_of_a_program, train
+from measured import Prepared, Trained, describe, generate, length_of, prepare, start_of_a_program, train
 from speeds import CARDS, Network, Speed, at_iterations, on_card_here, on_named_card, on_this_cpu
-from study import BRANCHES, Study
+from study import Study
 
 from pyhisto.cli import Parser, natural, run
 from pyhisto.devices.check import fault
@@ -58,10 +58,14 @@ def main() -> None:
 def measure(study: Study, images: Images, arguments: argparse.Namespace, folder: Path) -> tuple[Costs, Speed]:
     """The costs of the config's jobs, and where the networks run."""
     config = study.config
-    cuts: dict[str, Prepared] = {name: prepare(name, config["lmdb"], images.example) for name in BRANCHES}
+    cuts: dict[str, Prepared] = {name: prepare(name, config["lmdb"], images.example) for name in study.branches}
     hybrid = generate("inception-sep", {**config["network"], **config["solver"]}, folder / "hybrid")
     speed = speed_of(arguments, hybrid)
-    networks: dict[str, Trained] = dict.fromkeys(BRANCHES, train(hybrid, speed, cpu_too=True))
+    trained = train(hybrid, speed, cpu_too=True)
+    networks: dict[str, Trained] = dict.fromkeys((*study.branches, RETRAINING), trained)
+    if retraining := config.get("retraining"):
+        options = {**config["network"], **config["solver"], **retraining}
+        networks[RETRAINING] = replace(trained, **vars(length_of(generate("inception-sep", options, folder / "later"))))
     compared = config.get("compared", {})
     if patches := compared.get("spanhol2016"):
         for size in patches["patches"]:

@@ -46,6 +46,15 @@ class Prepared:
 
 
 @dataclass(frozen=True)
+class Length:
+    """Of a training."""
+
+    iterations: int
+    tests: int
+    snapshots: int
+
+
+@dataclass(frozen=True)
 class Trained:
     """A network and its training."""
 
@@ -138,7 +147,7 @@ def generate(kind: str, settings: Mapping[str, Any], folder: Path) -> Network:
 def train(network: Network, speed: Speed, cpu_too: bool = False) -> Trained:
     """What a generated network and its training take. `cpu_too`: it also is timed on this machine's CPU."""
     folder = network.deploy.parent
-    solver, net = read_solver(folder / "solver.prototxt"), read_net(folder / "train_val.prototxt")
+    net = read_net(folder / "train_val.prototxt")
     times = speed.times(network)
     here = times if not speed.on_card else time_on_cpu(network) if cpu_too else None
     prototxts = [path for path in folder.glob("*.prototxt") if path != network.deploy]
@@ -147,14 +156,19 @@ def train(network: Network, speed: Speed, cpu_too: bool = False) -> Trained:
         here,
         speed.on_card,
         network.batch,
-        solver.max_iter,
-        solver.max_iter // solver.test_interval + 1 if solver.test_interval else 0,
-        solver.max_iter // solver.snapshot if solver.snapshot else 1,
-        4 * learned_weights(net, network),
-        net.ByteSize(),
-        sum(path.stat().st_size for path in prototxts),
-        (folder / "train_val.prototxt").stat().st_size,
+        **vars(length_of(network)),
+        learned=4 * learned_weights(net, network),
+        layers=net.ByteSize(),
+        files=sum(path.stat().st_size for path in prototxts),
+        train_val=(folder / "train_val.prototxt").stat().st_size,
     )
+
+
+def length_of(network: Network) -> Length:
+    """How long a generated network's solver trains."""
+    solver = read_solver(network.deploy.parent / "solver.prototxt")
+    tests = solver.max_iter // solver.test_interval + 1 if solver.test_interval else 0
+    return Length(solver.max_iter, tests, solver.max_iter // solver.snapshot if solver.snapshot else 1)
 
 
 def learned_weights(net: Any, network: Network) -> int:

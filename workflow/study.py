@@ -13,11 +13,11 @@ from pyhisto.errors import InputError
 from pyhisto.manifest import MONITOR
 
 BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
-DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque")
+DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
 
 
 SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
-NUMBERS = ("folds", "magnifications")
+NUMBERS = ("folds", "magnifications", "seeds")
 NAME = re.compile(r"\w(?:[\w .+-]*[\w.+-])?")
 """What may name a folder of results, a stage or a model: it stands in paths and in Snakemake's patterns."""
 
@@ -70,7 +70,7 @@ class Study:
         self.results = f"runs/{config['name']}"
         self.data = config["data"]
         self.synthetic = self.data.get("synthetic")
-        # --config breakhis=... (or bach, bisque, slides) goes before the file's.
+        # --config breakhis=... (or bach, bisque, folder, slides) goes before the file's.
         self.slides = _text(config.get("slides", self.data.get("slides")))
         self.data_set = next((name for name in DATA_SETS if name in self.data or name in config), "breakhis")
         # Weights that the first training starts from, layers matched by name: a GoogLeNet's, for the paper's network.
@@ -80,6 +80,7 @@ class Study:
         self.at_once = config.get("experiments-at-once", 2)
         self.compressions = config["compressions"]
         self.stages = ["before", *self.compressions]
+        self.branches = tuple(config.get("branches", BRANCHES))
 
     @cached_property
     def levels(self) -> dict[str, tuple[str, list[int]]]:
@@ -89,6 +90,8 @@ class Study:
             "fold": ("fold{fold}", config.get("folds", [])),
             "magnification": ("{magnification}X", config.get("magnifications", [])),
             "bag": ("bag{bag}", list(range(1, config.get("bags", 0) + 1))),
+            # Of the networks alone: all seeds' learn from the same images.
+            "seed": ("seed{seed}", config.get("seeds", [])),
         }
         return {level: (folder, list(numbers)) for level, (folder, numbers) in every.items() if numbers}
 
@@ -122,9 +125,14 @@ class Study:
         return "/".join([self.results, *(folder for folder, _ in self.levels.values())])
 
     @property
+    def images(self) -> str:
+        """The folder of an experiment's images, which its seeds share, as a pattern."""
+        return "/".join([self.results, *(folder for level, (folder, _) in self.levels.items() if level != "seed")])
+
+    @property
     def together(self) -> str:
         """The folder of what all magnifications of an experiment share, as a pattern."""
-        folders = (folder for level, (folder, _) in self.levels.items() if level != "magnification")
+        folders = (folder for level, (folder, _) in self.levels.items() if level not in ("magnification", "seed"))
         return "/".join([self.results, *folders, "all"])
 
     @property
@@ -133,15 +141,24 @@ class Study:
         return [self.experiment.format(**place) for place in self.places]
 
     @property
+    def every_images(self) -> list[str]:
+        """The folders of all experiments' images."""
+        return list(dict.fromkeys(self.images.format(**place) for place in self.places))
+
+    def learning_from(self, images: str) -> list[str]:
+        """The folders of the experiments whose images are in this one."""
+        return [self.experiment.format(**place) for place in self.places if self.images.format(**place) == images]
+
+    @property
     def places(self) -> list[dict[str, int]]:
         """Level -> number, of each experiment."""
         numbers = itertools.product(*(numbers for _, numbers in self.levels.values()))
         return [dict(zip(self.levels, each, strict=True)) for each in numbers]
 
     def before(self, place: Mapping[str, Any], at_once: int | None = None) -> str | None:
-        """The experiment whose LMDBs have to go before those of `place` are built; None for the first ones."""
-        index = self.experiments.index(self.experiment.format(**place)) - (at_once or self.at_once)
-        return self.experiments[index] if index >= 0 else None
+        """The images whose LMDBs have to go before those of `place` are built; None for the first ones."""
+        index = self.every_images.index(self.images.format(**place)) - (at_once or self.at_once)
+        return self.every_images[index] if index >= 0 else None
 
     @property
     def validation(self) -> str:
@@ -151,8 +168,8 @@ class Study:
 
     @property
     def prunings(self) -> list[str]:
-        """The compressions that cut channels; the others are Dynamic Network Surgery."""
-        return [name for name, settings in self.compressions.items() if settings.get("method") != "DNS"]
+        """The compressions that cut channels; the others are Dynamic Network Surgery, or train on alone."""
+        return [name for name, settings in self.compressions.items() if "method" not in settings]
 
     @property
     def loops(self) -> list[str]:
@@ -213,12 +230,13 @@ class Study:
             words += ["--allow-missing"]
         if "val-fraction" in self.data:
             words += ["--val-fraction", str(self.data["val-fraction"])]
-        for name in ("test-slides", "bag-by", "pseudo-patients"):
+        for name in ("test-slides", "bag-by", "pseudo-patients", "patient-pattern", "patients"):
             if name in self.data:
                 words += option_words({name: self.data[name]})
         if "bags" in self.config:
             words += ["--bags", str(self.config["bags"])]
-        for level in (level for level in self.levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
+        levels = [level for level in self.levels if level != "seed"]
+        for level in (level for level in levels if level in place.keys()):  # noqa: SIM118 - Snakemake's wildcards
             words += [f"--{level}", str(place[level])]
         return words
 
@@ -242,6 +260,9 @@ def _check(config: Any) -> None:
         numbers = config.get(name, [])
         if not isinstance(numbers, list) or not all(type(number) is int and number > 0 for number in numbers):
             raise InputError(f"the config's {name}: {str(numbers)[:60]!r} is not a list of whole numbers, as [1, 2]")
+    branches = config.get("branches", list(BRANCHES))
+    if not isinstance(branches, list) or not branches or not set(branches) <= set(BRANCHES):
+        raise InputError(f"the config's branches: {str(branches)[:60]!r} is not a list of global and local")
     at_once = config.get("experiments-at-once", 2)
     if type(at_once) is not int or at_once < 1:
         raise InputError(f"the config's experiments-at-once: {str(at_once)[:60]!r} is not a whole number from 1 on")

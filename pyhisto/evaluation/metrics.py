@@ -222,21 +222,32 @@ def patient_bootstrap(correct: NDArray[np.bool_], patients: Ints, seed: int = 0)
     return Interval(float(low), float(high))
 
 
-def difference_interval(differences: Ints, patients: Ints, seed: int = 0) -> Interval:
-    """The 95% percentile interval of a difference of two IL on the same images when the patients are drawn again.
+def difference_interval(differences: Ints, patients: Ints, seed: int = 0, trainings: Ints | None = None) -> Interval:
+    """The 95% interval of a difference of two IL on the same images, for other patients and, if asked, other trainings.
+
+    Patients are drawn again (a percentile bootstrap). If the same images were tested after several trainings, the mean
+    of their differences is uncertain too, and their number small: its deviation is added to each draw, distributed as
+    Student's t. What is left over when patients and trainings are set apart counts in both: the interval is a wide one.
 
     Args:
         differences: of each image, 1 if only the first decides rightly, -1 if only the second does, else 0.
         patients: the number of each image's patient; all images of a patient are drawn together.
         seed: of the bootstrap.
+        trainings: the number of the training after which each image was tested; None: no other trainings are asked for.
     """
     if len(differences) == 0:
         return Interval(math.nan, math.nan)
     images = np.bincount(patients)
     sums, images = np.bincount(patients, weights=differences)[images > 0], images[images > 0]
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(images), np.full(len(images), 1 / len(images)), size=RESAMPLES)
-    low, high = np.quantile((draws @ sums) / (draws @ images), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    # Patients who are alike are drawn as one: thousands of them are of few kinds.
+    (sums, images), alike = np.unique([sums, images], axis=1, return_counts=True)
+    draws = rng.multinomial(alike.sum(), alike / alike.sum(), size=RESAMPLES)
+    drawn = (draws @ sums) / (draws @ images)
+    if trainings is not None and len(counts := np.bincount(trainings)) > 1:
+        means = np.bincount(trainings, weights=differences) / counts
+        drawn += rng.standard_t(len(means) - 1, RESAMPLES) * means.std(ddof=1) / math.sqrt(len(means))
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Interval(float(low), float(high))
 
 

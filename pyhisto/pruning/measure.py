@@ -60,12 +60,14 @@ def measure(
     progress: Progress = lambda sums, total: sums,
     gpu: int | None = None,
     workers: int = 1,
+    most: int | None = None,
 ) -> Importance:
-    """The mean activation factor of every channel of every SEP block, over all records of the network's LMDB.
+    """The mean activation factor of every channel of every SEP block, over the records of the network's LMDB.
 
     `model` is a statistics prototxt: a Data layer and SEP layers in the stage `statistics`. Each record counts once,
     whatever the batch size: what the last batch repeats is left out. `progress` may wrap the sums of the jobs, whose
-    number it is told, in a bar. On the CPU `workers` processes share the work. Raises InputError.
+    number it is told, in a bar. On the CPU `workers` processes share the work. `most`: only so many records, the first
+    ones: an LMDB has them in random order. Raises InputError.
     """
     net = read_net(model)
     graph = Graph.build(net, source=model)
@@ -76,7 +78,8 @@ def measure(
     if len(data) != 1:
         raise InputError(f"{model}: has {len(data)} Data layers where one is needed")
     source, batch = data[0].layer.data_param.source, data[0].layer.data_param.batch_size
-    samples = _records(model, source)
+    records = _records(model, source)
+    samples = min(records, most) if most else records
     _check(net, model, weights)
 
     batches = range(-(-samples // batch))

@@ -15,7 +15,7 @@ from pyhisto.study.scores import Scored, group_folds
 
 @dataclass(frozen=True)
 class Confusion:
-    """How the images of each class were named, all folds (and bags) of a stage together."""
+    """How the images of each class were named, all folds, bags and seeds of a stage together."""
 
     magnification: str | None
     stage: str
@@ -27,7 +27,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class JudgedPatient:
-    """One patient's images of one class, all folds (and bags) together."""
+    """One patient's images of one class, all folds, bags and seeds together."""
 
     magnification: str | None
     patient: str

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from pyhisto.study.breakdown import Confusion, JudgedPatient, Mistake
-from pyhisto.study.results import Results
+from pyhisto.study.results import LEVELS, Results
 from pyhisto.study.scores import SUMMARY
 from pyhisto.tables.table import Cell, Column, Table
 
@@ -23,7 +23,7 @@ def confusion_table(found: Sequence[Confusion], results: Results) -> Table:
             right = 100 * named[label] / total if total else None
             head: list[Cell] = [one.magnification, one.stage, SUMMARY[one.strategy], results.class_name(label), total]
             rows.append([*head, *named, *[None] * (classes - len(named)), right])
-    notes = ["Test images of all folds (and bags) together."]
+    notes = ["Test images of all folds, bags and seeds together."]
     return Table("confusion", "Confusion matrices", columns, rows, notes).without_empty_columns()
 
 
@@ -45,7 +45,7 @@ def patient_table(found: Sequence[JudgedPatient], results: Results) -> Table:
     ]
     notes = [
         STANDS,
-        "images: of all folds and bags together; one that several of them tested counts as often.",
+        "images: of all folds, bags and seeds together; one that several of them tested counts as often.",
         "The patient level rate PL is the mean over a fold's patients (eq. 9, 10).",
     ]
     return Table("patients", "Every tested patient", columns, rows, notes).without_empty_columns()
@@ -53,13 +53,11 @@ def patient_table(found: Sequence[JudgedPatient], results: Results) -> Table:
 
 def mistakes_table(found: Iterable[Mistake], results: Results) -> Table:
     """One row per image that was named wrongly."""
-    columns = [*map(Column, ("magnification", "fold", "bag", "stage", "image", "patient", "subtype", "true class"))]
+    columns = [*map(Column, (*LEVELS, "stage", "image", "patient", "subtype", "true class"))]
     columns += [Column("named"), Column("probability", 3)]
     rows: list[list[Cell]] = [
         [
-            one.experiment.magnification,
-            one.experiment.fold,
-            one.experiment.bag,
+            *(getattr(one.experiment, level) for level in LEVELS),
             one.stage,
             one.image,
             one.patient,

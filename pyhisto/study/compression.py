@@ -18,6 +18,8 @@ from pyhisto.tables.table import Estimate
 METHOD = "channel pruning"
 DNS = "DNS"
 JOINT = "channel pruning + DNS"
+TRAINING = "training alone"
+"""The control: nothing is compressed, and trained on like the others."""
 
 
 @dataclass(frozen=True)

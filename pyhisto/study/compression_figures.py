@@ -18,7 +18,10 @@ OTHER_CRITERIA = (
     "The paper prunes the channels of SEP blocks, the other criteria those of every layer, so that the same O leaves a "
     "smaller network; fig. 13 compares by size."
 )
-BARS = "Bars: 95% interval of one fold, standard deviation of several."
+SAME_COST = "At the same O all criteria leave a network of the same cost."
+ALIKE = 0.01
+"""How far the weights of networks of the same cost may be apart, as a share of them."""
+BARS = "Bars: 95% interval of one fold, standard deviation of several, or of several seeds."
 
 Lines: TypeAlias = dict[str, list[tuple[float, Estimate]]]
 """Name -> points (x, IL)."""
@@ -54,7 +57,8 @@ def draw_over_loops(every: Sequence[State], with_paper: bool) -> Drawing | None:
     axes.set(xlabel="loops R", ylabel="IL, %")
     axes.locator_params(axis="x", integer=True)
     axes.legend(fontsize="small")
-    return Drawing("loops", f"Accuracy over the number of pruning loops R (fig. 10). {BARS}", figure)
+    caption = f"Accuracy over the number of pruning loops R (fig. 10); each loop trains on. {BARS}"
+    return Drawing("loops", caption, figure)
 
 
 def draw_over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
@@ -80,7 +84,17 @@ def draw_over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
         accuracy.legend(fontsize="small")
     _draw_cost(cost, chosen, with_paper)
     caption = f"Accuracy, weights and FLOPs over the pruning ratio O (fig. 12). {BARS}"
-    return Drawing("ratios", f"{caption} {OTHER_CRITERIA}" if len(methods) > 1 else caption, figure)
+    if len(methods) > 1:
+        caption += f" {SAME_COST if _cost_alike(pruned) else OTHER_CRITERIA}"
+    return Drawing("ratios", caption, figure)
+
+
+def _cost_alike(pruned: Sequence[State]) -> bool:
+    """Whether the networks of each ratio have as many weights."""
+    by_ratio: dict[float | None, list[float]] = {}
+    for state in pruned:
+        by_ratio.setdefault(state.ratio, []).append(state.weights or 0)
+    return all(max(weights) - min(weights) <= ALIKE * max(weights) for weights in by_ratio.values())
 
 
 def draw_over_size(every: Sequence[State]) -> Drawing | None:

@@ -150,7 +150,8 @@ def _which(experiment: Experiment) -> str:
     """Which experiment of a study a figure shows."""
     fold = "" if experiment.fold is None else f" of fold {experiment.fold}"
     bag = "" if experiment.bag is None else f" of bag {experiment.bag}"
-    return fold + bag + ("" if experiment.magnification is None else f" at {experiment.magnification}X")
+    seed = "" if experiment.seed is None else f" of seed {experiment.seed}"
+    return fold + bag + seed + ("" if experiment.magnification is None else f" at {experiment.magnification}X")
 
 
 def _block_name(block: str) -> str:

@@ -35,11 +35,11 @@ def remark_on_missing(results: Results) -> Iterator[str]:
 
 def remark_on_splits(results: Results) -> Iterator[str]:
     """Subtypes that no network trained on, classes of other shares in test than in training; what else was noted."""
-    for experiment in results.experiments:
+    for experiment in results.of_one_seed:
         yield from _remark_on_split(experiment, results)
     yield from dict.fromkeys(
         _name_experiment(experiment, note)
-        for experiment in results.experiments
+        for experiment in results.of_one_seed
         for note in experiment.notes
         if "are missing" not in note  # remark_on_missing says it
     )

@@ -1,9 +1,10 @@
 """A results folder: what is in it, before anything is computed.
 
 run.json                        settings of the whole run, free-form; see `Results.settings`
-[fold<k>/][<magnification>X/][bag<k>/]   a study has many experiments; a single one lies in the folder itself
+[fold<k>/][<magnification>X/][bag<k>/][seed<k>/]   a study has many experiments; a single one lies in the folder itself
     manifest.csv, .json         its images and splits; how many the data set has, and what else make_manifest.py noted
-    recipe/global/ local/       preprocessing.json: how the images became network input
+    recipe/global/ local/       preprocessing.json: how the images became network input; both may lie above the seeds,
+                                whose networks learn from the same images
     before/ after/ ...          stages: the network as trained, pruned and retrained, ...
         stage.json              optional: label, ratio, loops, method, recalibrated_over
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
@@ -113,7 +114,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One fold at one magnification, or one bag of it."""
+    """One fold at one magnification, or one bag of it, or one seed of the networks that learn from it."""
 
     fold: str | None
     magnification: str | None
@@ -127,11 +128,18 @@ class Experiment:
     """What else was noted when its manifest was made."""
     stains: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Branch -> its stain normalisation and the target's source, in words; the branches of which that is known."""
+    seed: str | None = None
+    """Of its networks; the seeds of a study learn from the same images, and are tested on the same."""
 
     @property
-    def key(self) -> tuple[str | None, str | None, str | None]:
-        """Which one it is among the experiments of a study."""
+    def images_key(self) -> tuple[str | None, str | None, str | None]:
+        """Which images it has, among those of a study."""
         return self.fold, self.magnification, self.bag
+
+    @property
+    def key(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Which one it is among the experiments of a study."""
+        return *self.images_key, self.seed
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,11 @@ class Results:
     settings: Mapping[str, Any]
     experiments: tuple[Experiment, ...]
     examples: tuple[Path, ...]
+
+    @property
+    def of_one_seed(self) -> list[Experiment]:
+        """The experiments, of each set of images the first."""
+        return list({experiment.images_key: experiment for experiment in reversed(self.experiments)}.values())[::-1]
 
     @property
     def weight(self) -> float:
@@ -188,23 +201,31 @@ def read_results(folder: Path) -> Results:
     return Results(folder, settings, experiments, tuple(sorted((folder / "examples").glob("*.png"))))
 
 
-LEVELS = {"fold": r"fold(\w+)", "magnification": r"(\d+)X", "bag": r"bag(\w+)"}
+LEVELS = {"magnification": r"(\d+)X", "fold": r"fold(\w+)", "bag": r"bag(\w+)", "seed": r"seed(\w+)"}
 """Attribute of Experiment -> the folders that stand for it."""
+
+OF_IMAGES = ("lmdb", "recipe")
+"""Folders that have branches as stages have, and are none."""
 
 
 def _find_experiments(folder: Path, levels: Experiment, names: Sequence[str]) -> Iterator[Experiment]:
     """The experiments in a folder, whose own levels are known, and in its folders that stand for further levels.
 
-    Stages come in the order of `names`, then those that are not among them.
+    Stages come in the order of `names`, then those that are not among them. Images that a folder does not name are
+    those of the folder above.
     """
 
     def order(path: Path) -> tuple[int, list[tuple[int, int | str]]]:
         return names.index(path.name) if path.name in names else len(names), _natural(path)
 
-    stages = [path for path in folder.iterdir() if any((path / branch).is_dir() for branch in BRANCHES)]
+    levels = replace(levels, stains=_read_stains(folder) or levels.stains, **_read_manifest(folder / "manifest.csv"))
+    stages = [
+        path
+        for path in folder.iterdir()
+        if path.name not in OF_IMAGES and any((path / branch).is_dir() for branch in BRANCHES)
+    ]
     if stages:
-        read = tuple(_read_stage(path) for path in sorted(stages, key=order))
-        yield replace(levels, stages=read, stains=_read_stains(folder), **_read_manifest(folder / "manifest.csv"))
+        yield replace(levels, stages=tuple(_read_stage(path) for path in sorted(stages, key=order)))
     for path in sorted(folder.iterdir(), key=_natural):
         for level, pattern in LEVELS.items():
             if path.is_dir() and (match := re.fullmatch(pattern, path.name)):

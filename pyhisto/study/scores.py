@@ -79,10 +79,11 @@ def score_assembled(results: Results) -> list[Scored]:
 
     Raises InputError if a predictions file is at fault, or the bags were not tested on the same images.
     """
-    by_key: dict[tuple[str | None, str | None, str], list[tuple[Experiment, Stage]]] = {}
+    by_key: dict[tuple[str | None, str | None, str | None, str], list[tuple[Experiment, Stage]]] = {}
     for experiment in results.experiments:
         for stage in experiment.stages if experiment.bag is not None else ():
-            by_key.setdefault((experiment.fold, experiment.magnification, stage.name), []).append((experiment, stage))
+            key = experiment.fold, experiment.magnification, experiment.seed, stage.name
+            by_key.setdefault(key, []).append((experiment, stage))
     return [
         _score(
             replace(bags[0][0], bag=None),
@@ -112,7 +113,7 @@ def _score(experiment: Experiment, stage: Stage, files: Sequence[Path], weight: 
 
 
 class StageFolds(NamedTuple):
-    """One stage at one magnification, over its folds; bags count as folds."""
+    """One stage at one magnification, over its folds; bags and seeds count as folds."""
 
     magnification: str | None
     label: str

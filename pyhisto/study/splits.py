@@ -76,7 +76,7 @@ def compute_share(rows: Sequence[Row], split: str, label: int) -> float | None:
 def find_missing(results: Results) -> dict[tuple[str | None, Missing], list[Experiment]]:
     """(Magnification, how much of the data set is there) -> the experiments of which that was noted."""
     found: dict[tuple[str | None, Missing], list[Experiment]] = defaultdict(list)
-    for experiment in results.experiments:
+    for experiment in results.of_one_seed:
         if experiment.missing is not None:
             found[experiment.magnification, experiment.missing].append(experiment)
     return dict(found)

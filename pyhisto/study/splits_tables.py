@@ -38,7 +38,7 @@ def splits_table(results: Results) -> Table | None:
     """Images, patients and subtypes of each class in each split; None if no experiment has a manifest."""
     rows = [
         [experiment.magnification, experiment.fold, experiment.bag, *row]
-        for experiment in results.experiments
+        for experiment in results.of_one_seed
         for row in _rows(experiment, results)
     ]
     if not rows:

@@ -23,7 +23,7 @@ from pyhisto.evaluation.score_tables import (
     score_cells,
 )
 from pyhisto.evaluation.strategies import FUSIONS, PRINTED
-from pyhisto.study.results import Branch, Stage
+from pyhisto.study.results import LEVELS, Branch, Stage
 from pyhisto.study.scores import SUMMARY, Scored, StageFolds, find_scores, group_folds, has_several_folds
 from pyhisto.tables.table import Cell, Column, Table
 
@@ -52,7 +52,7 @@ def summary_table(scored: Sequence[Scored]) -> Table:
     notes = [
         "IL, PL and the majority rate in percent. " + (SPREAD_NOTE if several else INTERVAL_NOTE),
         MAJORITY_NOTE,
-        *_bags_note(scored),
+        *_folds_notes(scored),
     ]
     if any(cell is not None for row in rows for cell in row[-4:]):
         notes.append(COST_NOTE)
@@ -78,11 +78,11 @@ def _summary_row(group: StageFolds, strategy: str, several: bool) -> list[Cell]:
 def score_table(scored: Sequence[Scored]) -> Table:
     """Every measure of every strategy of every stage, magnification and fold."""
     rows: list[list[Cell]] = [
-        [one.experiment.magnification, one.experiment.fold, one.experiment.bag, one.stage.label, *score_cells(result)]
+        [*(getattr(one.experiment, level) for level in LEVELS), one.stage.label, *score_cells(result)]
         for one in scored
         for result in one.results
     ]
-    columns = [*map(Column, ("magnification", "fold", "bag", "stage")), *SCORE_COLUMNS]
+    columns = [*map(Column, (*LEVELS, "stage")), *SCORE_COLUMNS]
     return Table("scores", "Every strategy and measure", columns, rows, SCORE_NOTES).without_empty_columns()
 
 
@@ -98,7 +98,7 @@ def mean_table(scored: Sequence[Scored]) -> Table:
             spreads = [spread_over_folds(scores, measure) for measure in MEASURES]
             rows.append([magnification, label, PRINTED.get(strategy, strategy), models, len(folds), *spreads])
     notes = ["Mean ± standard deviation (n - 1) over folds; kappa and AUC as they are, the rest in percent."]
-    notes += _bags_note(scored)
+    notes += _folds_notes(scored)
     return Table("means", "Mean over folds", columns, rows, notes).without_empty_columns()
 
 
@@ -134,9 +134,13 @@ def assembled_table(scored: Sequence[Scored], assembled: Sequence[Scored]) -> Ta
     return Table("assembling", "Models of several bags merged", columns, rows, notes).without_empty_columns()
 
 
-def _bags_note(scored: Sequence[Scored]) -> list[str]:
-    """What a reader must know of the number of folds if there are bags."""
-    return ["Each bag counts as a fold."] if any(one.experiment.bag is not None for one in scored) else []
+def _folds_notes(scored: Sequence[Scored]) -> list[str]:
+    """What a reader must know of the number of folds if there are bags, or seeds."""
+    return [
+        f"Each {level} counts as a fold."
+        for level in ("bag", "seed")
+        if any(getattr(one.experiment, level) is not None for one in scored)
+    ]
 
 
 def _cost_cells(stages: Sequence[Stage], strategy: str) -> list[Cell]:

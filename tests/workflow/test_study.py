@@ -47,6 +47,31 @@ def test_lmdbs_wait_for_those_of_an_earlier_experiment(root: Path) -> None:
     assert {everything.before(place) for place in everything.places} == {None}
 
 
+def test_seeds_share_their_images(root: Path) -> None:
+    asked = study(root, "pcam_study")
+    assert asked.branches == ("global",)
+    assert asked.experiments == [f"runs/pcam_study/seed{seed}" for seed in (1, 2, 3)]
+    assert asked.every_images == ["runs/pcam_study"]
+    assert asked.learning_from("runs/pcam_study") == asked.experiments
+    assert [asked.before(place) for place in asked.places] == [None] * 3
+    assert asked.splits(asked.places[1]) == ["--dataset", "folder", "--root", "pcam"]
+
+
+def test_seeds_of_several_folds(root: Path) -> None:
+    asked = study(root, "breakhis_small", seeds=[4, 5], **{"experiments-at-once": 1})
+    assert asked.experiments[:3] == [f"runs/breakhis_small/{name}" for name in (
+        "fold1/100X/seed4", "fold1/100X/seed5", "fold2/100X/seed4")]  # fmt: skip
+    assert asked.learning_from("runs/breakhis_small/fold1/100X") == asked.experiments[:2]
+    assert asked.before(asked.places[1]) is None and asked.before(asked.places[2]) == "runs/breakhis_small/fold1/100X"
+    assert "--seed" not in asked.splits(asked.places[1])
+
+
+@pytest.mark.parametrize("branches", [[], ["middle"], "global"])
+def test_branches_are_global_and_local(root: Path, branches: object) -> None:
+    with pytest.raises(InputError, match="branches"):
+        study(root, "tiny", branches=branches)
+
+
 @pytest.mark.parametrize("number", [0, -1, "2", 1.5, True])
 def test_at_once_is_a_number(root: Path, number: object) -> None:
     with pytest.raises(InputError, match="experiments-at-once"):

@@ -1,12 +1,11 @@
-# The finished model as one folder, if the config asks for it. Bags are its members; of several folds or magnifications
-# the first counts, as each is a model of its own.
+# The finished model as one folder, if the config asks for it. Bags are its members; of several folds, magnifications or
+# seeds the first counts, as each is a model of its own.
 
 BUNDLE = config.get("bundle", {})
 MEMBERS = [
-    experiment
-    for experiment in EXPERIMENTS
-    if experiment == EXPERIMENTS[0]
-    or ("bag" in study.levels and experiment.rpartition("/")[0] == EXPERIMENTS[0].rpartition("/")[0])
+    place
+    for place in study.places
+    if all(place[level] == number for level, number in study.places[0].items() if level != "bag")
 ]
 
 
@@ -15,8 +14,9 @@ def bundled():
     stage = BUNDLE["stage"]
     return [
         (branch, f"{member}/{stage}/{branch}/net/deploy.prototxt", f"{member}/{stage}/{branch}/model.caffemodel",
-         f"{member}/recipe/{branch}")
-        for member in MEMBERS
+         f"{IMAGES.format(**place)}/recipe/{branch}")
+        for place in MEMBERS
+        for member in [EXPERIMENT.format(**place)]
         for branch in BRANCHES
     ]
 

@@ -4,12 +4,12 @@
 # section `compared` says which are run: spanhol2015, spanhol2016, bayramoglu2016. The control `colour` always is.
 
 COMPARED = config.get("compared", {})
-METHOD = f"{EXPERIMENT}/compared"
+METHOD = f"{IMAGES}/compared"
 # Files of the study of what befell a re-run of [11], and the model on whose patches it is made.
 STUDIES, STUDIED = [], None
 if "collapse" in COMPARED:
     STUDIES = [f"{RESULTS}/collapse/collapse.json"]
-    STUDIED = f"{EXPERIMENTS[0]}/compared/spanhol2016/{COMPARED['collapse']['patch']}_{COMPARED['collapse']['cut']}"
+    STUDIED = f"{EVERY_IMAGES[0]}/compared/spanhol2016/{COMPARED['collapse']['patch']}_{COMPARED['collapse']['cut']}"
 METHOD_FILES = ["colour/method.json", "colour/predictions.csv"]
 
 
@@ -20,7 +20,7 @@ HAND_CRAFTED = COMPARED.get("spanhol2015", {"descriptors": []})
 
 rule features:
     input:
-        [f"{experiment}/manifest.csv" for experiment in EXPERIMENTS],
+        [f"{experiment}/manifest.csv" for experiment in EVERY_IMAGES],
     output:
         f"{RESULTS}/features.npz",
     threads: FEW
@@ -40,7 +40,7 @@ rule features:
 rule colour:
     input:
         features=f"{RESULTS}/features.npz",
-        manifest=f"{EXPERIMENT}/manifest.csv",
+        manifest=f"{IMAGES}/manifest.csv",
     output:
         f"{METHOD}/colour/method.json",
         f"{METHOD}/colour/predictions.csv",
@@ -59,12 +59,12 @@ if "spanhol2015" in COMPARED:
     rule spanhol2015:
         input:
             features=f"{RESULTS}/features.npz",
-            manifest=f"{EXPERIMENT}/manifest.csv",
+            manifest=f"{IMAGES}/manifest.csv",
         output:
             f"{METHOD}/spanhol2015/method.json",
             f"{METHOD}/spanhol2015/predictions.csv",
         benchmark:
-            f"{EXPERIMENT}/seconds/spanhol2015.tsv"
+            f"{IMAGES}/seconds/spanhol2015.tsv"
         params:
             folder=f"{METHOD}/spanhol2015",
             descriptors=shlex.join(HAND_CRAFTED["descriptors"]),
@@ -103,7 +103,7 @@ if "spanhol2016" in COMPARED:
             multiext(f"{PATCH_MODEL}/recipe/", "preprocessing.json", "manifest.csv"),
         threads: FEW
         benchmark:
-            f"{EXPERIMENT}/seconds/spanhol2016_lmdb_{{patch}}_{{cut}}.tsv"
+            f"{IMAGES}/seconds/spanhol2016_lmdb_{{patch}}_{{cut}}.tsv"
         params:
             lmdb=f"{PATCH_MODEL}/lmdb",
             build=lambda wildcards: patches(PATCH_MODEL.format(**wildcards)),
@@ -247,7 +247,7 @@ if "bayramoglu2016" in COMPARED:
 
     rule magnification_predict:
         input:
-            manifest=f"{EXPERIMENT}/manifest.csv",
+            manifest=f"{IMAGES}/manifest.csv",
             recipe=f"{ALL}/recipe/preprocessing.json",
             net=f"{ALL}/{{task}}/net",
             model=f"{ALL}/{{task}}/model.caffemodel",
@@ -363,11 +363,11 @@ rule cost_compared:
         "{PYTHON} tools/cost.py --model {input:q}/deploy.prototxt --json > {output:q}"
 
 
-COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EXPERIMENTS for name in METHOD_FILES] + STUDIES
-REMOVED = [f"{experiment}/recipe/{branch}/lmdb_removed" for experiment in EXPERIMENTS for branch in BRANCHES]
+COMPARED_FILES = [f"{experiment}/compared/{name}" for experiment in EVERY_IMAGES for name in METHOD_FILES] + STUDIES
+REMOVED = [f"{experiment}/recipe/{branch}/lmdb_removed" for experiment in EVERY_IMAGES for branch in BRANCHES]
 if "spanhol2016" in COMPARED:
     REMOVED += [
-        f"{experiment}/compared/spanhol2016/{model}/recipe/lmdb_removed" for experiment in EXPERIMENTS for model in PATCH_MODELS
+        f"{experiment}/compared/spanhol2016/{model}/recipe/lmdb_removed" for experiment in EVERY_IMAGES for model in PATCH_MODELS
     ]
 if "bayramoglu2016" in COMPARED:
     REMOVED += dict.fromkeys(f"{ALL.format(**place)}/recipe/lmdb_removed" for place in study.places)

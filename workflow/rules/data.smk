@@ -41,8 +41,8 @@ rule manifest:
     input:
         f"{RESULTS}/data" if study.synthetic or study.slides else [],
     output:
-        f"{EXPERIMENT}/manifest.csv",
-        f"{EXPERIMENT}/manifest.json",
+        f"{IMAGES}/manifest.csv",
+        f"{IMAGES}/manifest.json",
     params:
         splits=splits,
     shell:
@@ -53,9 +53,9 @@ rule manifest:
 # before those of an earlier one are gone. So they are no rule's output: what stays is how they were built (the recipe, by
 # which images are predicted), and a job that learns builds them again if they are gone, as they were.
 
-LMDB = f"{EXPERIMENT}/lmdb/{{branch}}"
-RECIPE = f"{EXPERIMENT}/recipe/{{branch}}"
-MANIFEST = f"{EXPERIMENT}/manifest.csv"
+LMDB = f"{IMAGES}/lmdb/{{branch}}"
+RECIPE = f"{IMAGES}/recipe/{{branch}}"
+MANIFEST = f"{IMAGES}/manifest.csv"
 VAL = study.validation
 
 
@@ -72,7 +72,7 @@ def unless_there(lmdb, command):
 
 
 def lmdb_command(wildcards):
-    """The command that builds an experiment's LMDB of a branch."""
+    """The command that builds an experiment's LMDB of a branch, which its seeds share."""
     return building(LMDB.format(**wildcards), MANIFEST.format(**wildcards), wildcards.branch, config["lmdb"])
 
 
@@ -81,16 +81,18 @@ def lmdb_there(wildcards):
     return unless_there(LMDB.format(**wildcards), lmdb_command(wildcards))
 
 
-def removed(experiment, branch):
-    """The files that say that an experiment's LMDB of a branch is gone; None: no experiment."""
-    return [] if experiment is None else [f"{experiment}/recipe/{branch}/lmdb_removed"]
+def removed(images, branch):
+    """The files that say that the LMDB of a branch of such images is gone; None: no images."""
+    return [] if images is None else [f"{images}/recipe/{branch}/lmdb_removed"]
 
 
-def learners(experiment, branch):
-    """What is made with an experiment's LMDB of a branch."""
-    made = [f"{experiment}/{stage}/{branch}/model.caffemodel" for stage in STAGES]
-    made += [f"{experiment}/{loop}/{branch}/steps/recalibrated.csv" for loop in LOOPS]
-    if experiment == EXPERIMENTS[0]:
+def learners(images, branch):
+    """What is made with the LMDB of a branch of such images."""
+    made = [f"{each}/{stage}/{branch}/model.caffemodel" for each in study.learning_from(images) for stage in STAGES]
+    made += [
+        f"{each}/{loop}/{branch}/steps/recalibrated.csv" for each in study.learning_from(images) for loop in LOOPS
+    ]
+    if images == EVERY_IMAGES[0]:
         made += [*importances(branch), f"{RESULTS}/examples/training_records_{branch}.png"]
     return made
 
@@ -103,7 +105,7 @@ rule lmdb:
         multiext(f"{RECIPE}/", "preprocessing.json", "manifest.csv"),
     threads: FEW
     benchmark:
-        f"{EXPERIMENT}/seconds/lmdb_{{branch}}.tsv"
+        f"{IMAGES}/seconds/lmdb_{{branch}}.tsv"
     params:
         lmdb=LMDB,
         build=lmdb_command,
@@ -114,7 +116,7 @@ rule lmdb:
 
 rule remove_lmdb:
     input:
-        lambda wildcards: learners(EXPERIMENT.format(**wildcards), wildcards.branch),
+        lambda wildcards: learners(IMAGES.format(**wildcards), wildcards.branch),
     output:
         touch(f"{RECIPE}/lmdb_removed"),
     params:

@@ -11,6 +11,10 @@ rule cost:
         "{PYTHON} tools/cost.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --json > {output:q}"
 
 
+# A study on a busy machine may do without: nothing else may run while networks are timed.
+TIMED = config.get("times", True)
+
+
 rule times:
     input:
         [f"{EXPERIMENT}/{stage}/{branch}/net" for stage in STAGES for branch in BRANCHES],
@@ -25,14 +29,14 @@ rule times:
 
 rule examples:
     input:
-        f"{EXPERIMENTS[0]}/recipe/{{branch}}/preprocessing.json",
+        f"{EVERY_IMAGES[0]}/recipe/{{branch}}/preprocessing.json",
     output:
         f"{RESULTS}/examples/training_records_{{branch}}.png",
     params:
-        lmdb=f"{EXPERIMENTS[0]}/lmdb/{{branch}}",
+        lmdb=f"{EVERY_IMAGES[0]}/lmdb/{{branch}}",
         build=lambda wildcards: unless_there(
-            f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}",
-            building(f"{EXPERIMENTS[0]}/lmdb/{wildcards.branch}", f"{EXPERIMENTS[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
+            f"{EVERY_IMAGES[0]}/lmdb/{wildcards.branch}",
+            building(f"{EVERY_IMAGES[0]}/lmdb/{wildcards.branch}", f"{EVERY_IMAGES[0]}/manifest.csv", wildcards.branch, config["lmdb"]),
         ),
     shell:
         "export WORKERS={threads}; {params.build} && {PYTHON} data_prep/show_lmdb.py --lmdb {params.lmdb:q}/train --out {output:q}"
@@ -70,7 +74,15 @@ KINDS = {
     "breakhis-eva": ("BreaKHis, the task of kaiko-ai/eva", "BreaKHis patients, by slide number"),
     "bach": ("BACH photos", "No patients are known: each photo counts as one"),
     "bisque": ("BISQUE", "BISQUE's tissue microarrays count as patients"),
+    "folder": (
+        study.data.get("name", "images of a folder"),
+        "Patients as the config finds them in the images' paths"
+        if {"patients", "patient-pattern"} & set(study.data)
+        else "No patients are known: each image counts as one",
+    ),
 }
+
+SETTINGS = ("lmdb", "network", "solver", "retraining", "importance", "pruning", "compressions", "compared")
 
 RESULT_FILES = [
     f"{experiment}/{stage}/{name}"
@@ -81,7 +93,7 @@ RESULT_FILES = [
         *(
             f"{branch}/{name}"
             for branch in BRANCHES
-            for name in ("metrics.jsonl", "predictions.csv", "cost.json", "time.json")
+            for name in ("metrics.jsonl", "predictions.csv", "cost.json", *(["time.json"] if TIMED else []))
         ),
     )
 ]
@@ -112,12 +124,12 @@ def run_facts(wildcards):
         "stages": STAGES,
         **({"classes": config["classes"]} if "classes" in config else {}),
         "root": study.tree,
-        "lambda": config["lambda"],
+        **({"lambda": config["lambda"]} if "lambda" in config else {}),
         "width": config["network"].get("width", 1.0),
         "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
         "settings": {
             "data": study.data_used,
-            **{name: config[name] for name in ("lmdb", "network", "solver", "compressions", "compared") if name in config},
+            **{name: config[name] for name in SETTINGS if name in config},
         },
     }
     return json.dumps(facts)

@@ -1,8 +1,10 @@
 # Generate, train, measure importance, prune, retrain; predict with every network.
 
 PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
-# A compression prunes channels and trains on, or it is Dynamic Network Surgery on the stage that it is `of`.
-SURGERIES = [name for name in COMPRESSIONS if name not in study.prunings]
+# A compression prunes channels and trains on, or it is Dynamic Network Surgery on the stage that it is `of`; or it is the
+# control of both, which only trains on.
+SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "DNS"]
+CONTROLS = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "training alone"]
 PRUNINGS = study.prunings
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
@@ -22,6 +24,7 @@ STEPS, RECALIBRATION = ("masked", "cut", "recalibrated"), 100
 LOOPS = study.loops if config.get("steps", True) else []
 PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
+CONTINUED = "|".join(map(re.escape, CONTROLS)) or "none"
 
 # On the CPU, trainings that can run side by side share the cores: one each, if there are as many branches and experiments.
 # Other numbers of threads round the sums of a training otherwise; the same number gives the same bytes.
@@ -41,34 +44,52 @@ def previous(wildcards):
     return EXPERIMENT.format(**wildcards) + f"/{stage}/{wildcards.branch}"
 
 
-def slimmed(wildcards):
-    """Whether a compression's loop prunes what a training with the penalty has left."""
-    return loop(wildcards.stage)[2] in SLIMMING
+def net_to_compress(wildcards):
+    """The network that a compression's loop starts from, with the solver that it is to learn by."""
+    folder = previous(wildcards)
+    retrains = "retraining" in config and Path(folder).parent.name == "before"
+    return f"{folder}/{'retraining' if retrains else 'net'}"
 
 
 def model_to_prune(wildcards):
-    """The weights that a compression's loop cuts."""
-    if slimmed(wildcards):
-        return PLACE.format(**wildcards) + "/slimming/model.caffemodel"
+    """The weights that a compression's loop cuts: of slimming what a training with the penalty has left."""
+    settings, number, name = loop(wildcards.stage)
+    if name in SLIMMING:
+        penalty = settings["slimming"]
+        return f"{previous(wildcards)}/slimming/{penalty['lambda-l1']}_{penalty['iterations']}/model.caffemodel"
     return previous(wildcards) + "/model.caffemodel"
+
+
+def seeded(wildcards, option):
+    """The option that gives an experiment's seed to a program, where it has one."""
+    return {option: wildcards.seed} if "seed" in study.levels else {}
 
 
 def criterion(wildcards):
     """The options of prune.py for a compression's loop."""
     settings, number, _ = loop(wildcards.stage)
     own = {name: value for name, value in settings.items() if name not in ("of", "slimming")}
-    return options({**own, "loop": number})
+    return options({**config.get("pruning", {}), **own, "loop": number, **seeded(wildcards, "seed")})
+
+
+def network_options(wildcards, training):
+    """The options of generate.py: the first training's, or those by which compressed networks train on."""
+    solver = {**config["solver"], **(config.get("retraining", {}) if training == "retraining" else {})}
+    solver |= seeded(wildcards, "random-seed")
+    return options({"solver-mode": "CPU", **config["network"], **solver, "cards": max(1, CARDS)})
 
 
 rule network:
     input:
         f"{RECIPE}/preprocessing.json",
     output:
-        directory(f"{EXPERIMENT}/before/{{branch}}/net"),
+        directory(f"{EXPERIMENT}/before/{{branch}}/{{training}}"),
+    wildcard_constraints:
+        training="net|retraining",
     params:
         lmdb=LMDB,
         build=lmdb_there,
-        options=options({"solver-mode": "CPU", **config["network"], **config["solver"], "cards": max(1, CARDS)}),
+        options=lambda wildcards: network_options(wildcards, wildcards.training),
     shell:
         "export WORKERS={threads}; {params.build} && {PYTHON} prototxt/generate.py inception-sep {params.options} "
         "--train-lmdb {params.lmdb:q}/train --val-lmdb {params.lmdb:q}/{VAL} --out {output:q}"
@@ -76,7 +97,7 @@ rule network:
 
 rule prune:
     input:
-        net=lambda wildcards: previous(wildcards) + "/net",
+        net=net_to_compress,
         model=model_to_prune,
         importance=lambda wildcards: (
             previous(wildcards) + "/importance.json" if loop(wildcards.stage)[0]["criterion"] == "sep" else []
@@ -106,27 +127,29 @@ def weights(wildcards):
     return ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
 
 
+# A training with the penalty belongs to the stage that it starts from: several ratios prune what it leaves.
 rule slimming:
     input:
         recipe=f"{RECIPE}/preprocessing.json",
-        net=lambda wildcards: previous(wildcards) + "/net",
-        model=lambda wildcards: previous(wildcards) + "/model.caffemodel",
+        net=lambda wildcards: f"{PLACE.format(**wildcards)}/{'retraining' if 'retraining' in config else 'net'}",
+        model=f"{PLACE}/model.caffemodel",
     output:
-        f"{PLACE}/slimming/model.caffemodel",
+        f"{PLACE}/slimming/{{penalty}}_{{iterations}}/model.caffemodel",
     wildcard_constraints:
-        stage=PRUNED,
+        stage=f"before|{PRUNED}",
+        penalty="[0-9.e+-]+",
+        iterations="[0-9]+",
     threads: TRAINING_THREADS
     resources:
         gpu=GPU,
     benchmark:
-        f"{EXPERIMENT}/seconds/slimming_{{stage}}_{{branch}}.tsv"
+        f"{EXPERIMENT}/seconds/slimming_{{stage}}_{{branch}}_{{penalty}}_{{iterations}}.tsv"
     params:
         build=lmdb_there,
-        folder=f"{PLACE}/slimming/training",
-        options=lambda wildcards: options(loop(wildcards.stage)[0]["slimming"]),
+        folder=f"{PLACE}/slimming/{{penalty}}_{{iterations}}/training",
     shell:
         "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
-        "{params.options} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
+        "--lambda-l1 {wildcards.penalty} --iterations {wildcards.iterations} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
 
 
 rule train:
@@ -138,7 +161,7 @@ rule train:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
     wildcard_constraints:
-        stage=f"before|{PRUNED}",
+        stage=f"before|{PRUNED}|{CONTINUED}",
     threads: TRAINING_THREADS
     resources:
         gpu=CARDS,
@@ -153,9 +176,25 @@ rule train:
         "{params.weights:q} {ON_GPUS} --out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
+rule continued_network:
+    input:
+        f"{EXPERIMENT}/before/{{branch}}/model.caffemodel",
+    output:
+        directory(f"{PLACE}/net"),
+    wildcard_constraints:
+        stage=CONTINUED,
+    params:
+        lmdb=LMDB,
+        build=lmdb_there,
+        options=lambda wildcards: network_options(wildcards, "retraining"),
+    shell:
+        "export WORKERS={threads}; {params.build} && {PYTHON} prototxt/generate.py inception-sep {params.options} "
+        "--train-lmdb {params.lmdb:q}/train --val-lmdb {params.lmdb:q}/{VAL} --out {output:q} && cp {input:q} {output:q}"
+
+
 rule surgery_network:
     input:
-        lambda wildcards: previous(wildcards) + "/net",
+        net_to_compress,
     output:
         directory(f"{PLACE}/net"),
     wildcard_constraints:
@@ -184,6 +223,7 @@ rule surgery:
         folder=f"{PLACE}/surgery",
         options=lambda wildcards: options(
             {k: v for k, v in COMPRESSIONS[wildcards.stage].items() if k not in ("method", "of")}
+            | seeded(wildcards, "seed")
         ),
     shell:
         "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
@@ -205,9 +245,10 @@ rule importance:
         f"{EXPERIMENT}/seconds/importance_{{stage}}_{{branch}}.tsv"
     params:
         build=lmdb_there,
+        options=options(config.get("importance", {})),
     shell:
         "export WORKERS={threads}; {params.build} && {ON_CARD}{PYTHON} tools/channel_importance.py --model {input.net:q}/statistics.prototxt --weights {input.model:q} "
-        "{ON_GPU} --workers {threads} --out {output:q}"
+        "{params.options} {ON_GPU} --workers {threads} --out {output:q}"
 
 
 PREDICT = (

@@ -82,6 +82,49 @@ def test_the_difference_is_that_of_all_folds_images_together(tmp_path: Path) -> 
     assert difference.low < -15 < difference.high < 0 and row[-1] == "does not hold"
 
 
+def test_criteria_are_compared_at_each_ratio_and_at_all_together(tmp_path: Path) -> None:
+    stage(tmp_path, "before", 6)
+    for ratio, mine, other in ((0.5, 6, 6), (0.8, 10, 40)):
+        stage(tmp_path, f"sep_{ratio}", mine, ratio=ratio, loops=1)
+        stage(tmp_path, f"random_{ratio}", other, ratio=ratio, loops=1, method="channel pruning at random")
+    stage(tmp_path, "l1_0.9", 6, ratio=0.9, loops=1, method="channel pruning by L1 norm")  # SEP did not prune as much
+    found = verdicts(tmp_path)
+    assert found["sep_0.5, hybrid", "random_0.5, hybrid"] == "not shown"
+    assert found["sep_0.8, hybrid", "random_0.8, hybrid"] == "holds"
+    assert found["sep_0.5, sep_0.8, hybrid", "random_0.5, random_0.8, hybrid"] == "holds"
+    assert not any("l1" in second for _, second in found)
+
+
+def test_what_is_pruned_is_compared_with_what_only_trained_on_too(tmp_path: Path) -> None:
+    stage(tmp_path, "before", 30)
+    stage(tmp_path, "sep_0.5", 10, ratio=0.5, loops=1)
+    stage(tmp_path, "control", 10, method="training alone")
+    found = table(tmp_path)
+    assert found is not None
+    rows = {str(row[2]): row for row in found.rows if str(row[1]) == "sep_0.5, hybrid" and "fig. 12a" in str(row[0])}
+    assert rows["before, hybrid"][-1] == "holds" and rows["control, hybrid"][-1] == "within noise"
+
+
+def test_seeds_make_the_interval_wider(tmp_path: Path) -> None:
+    # The same images each time: six more are right in the mean, and none, six or twelve of a seed.
+    for seed, wrong in ((1, 6), (2, 12), (3, 18)):
+        stage(tmp_path / f"seed{seed}", "before", 18)
+        stage(tmp_path / f"seed{seed}", "O_0.5", wrong, ratio=0.5, loops=1)
+    (row,) = (row for row in (table(tmp_path) or pytest.fail()).rows if "fig. 12a" in str(row[0]))
+    (difference,) = (cell for cell in row if isinstance(cell, Estimate))
+    assert difference.value == pytest.approx(10)
+    # Deviation of 20, 10 and 0 points: 10; of their mean 10 / sqrt(3); Student's t of two degrees: 4.30.
+    assert difference.low < 10 - 4.0 * 10 / np.sqrt(3) and row[-1] == "within noise"
+
+
+def test_one_branch_has_its_orderings(tmp_path: Path) -> None:
+    stage(tmp_path, "before", 6)
+    stage(tmp_path, "O_0.8", 30, ratio=0.8, loops=1)
+    for path in sorted(tmp_path.glob("*/local/*")):
+        path.unlink()
+    assert verdicts(tmp_path) == {("O_0.8, global", "before, global"): "does not hold"}
+
+
 def test_magnifications_are_not_mixed(tmp_path: Path) -> None:
     stage(tmp_path / "40X", "before", 6)
     stage(tmp_path / "100X", "O_0.5", 30, ratio=0.5, loops=1)
@@ -112,6 +155,18 @@ class TestDifferenceInterval:
         half = 1.96 * differences.std() / np.sqrt(2000)
         assert found.low == pytest.approx(differences.mean() - half, abs=0.002)
         assert found.high == pytest.approx(differences.mean() + half, abs=0.002)
+
+    def test_trainings_that_differ_widen_it_by_students_t(self) -> None:
+        # Nobody's images differ from another's: all that is uncertain are the trainings, with means 0.1 and 0.3.
+        differences, trainings = np.repeat([1, 0, 1, 0], [1, 9, 3, 7]), np.repeat([0, 1], 10)
+        found = difference_interval(differences, np.zeros(20, int), trainings=trainings)
+        half = 12.706 * 0.1  # t of one degree; half the difference of two means is the deviation of theirs
+        assert found.low == pytest.approx(0.2 - half, rel=0.2) and found.high == pytest.approx(0.2 + half, rel=0.2)
+
+    def test_trainings_that_agree_leave_it_as_it_is(self) -> None:
+        differences, patients = np.tile([1, 0, 0, -1, 1, 1], 2), np.tile(np.arange(6), 2)
+        alone = difference_interval(differences, patients)
+        assert difference_interval(differences, patients, trainings=np.repeat([0, 1], 6)) == alone
 
     def test_numbers_of_patients_may_have_gaps(self) -> None:
         assert difference_interval(np.array([1, 1]), np.array([3, 7])) == Interval(1, 1)
