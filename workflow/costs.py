@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from dry_run import Job
 from images import Images
-from measured import Prepared, Trained
+from measured import Prepared, Trained, whole_number
 from study import Study
 
 from pyhisto.pruning.schedule import proportion
@@ -199,7 +199,7 @@ class Costs:
 
     def _importance(self, w: Mapping[str, str]) -> Cost:
         records = self._records(w["branch"], val=False)
-        samples = self.study.config.get("importance", {}).get("samples", records)
+        samples = whole_number(self.study.config.get("importance", {}), "samples", int(records))
         return self._forward(w["branch"], min(samples, records), w["stage"])
 
     def _forward(self, name: str, inputs: float, stage: str = "before") -> Cost:

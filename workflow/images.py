@@ -68,7 +68,9 @@ def count_images(study: Study, folder: Path) -> Images:
 
 def _synthetic(settings: Any, study: Study, folder: Path) -> Images:
     patients, each = whole_number(settings, "patients", 16), whole_number(settings, "images", 8)
-    train, val, test = _split(patients, round(synthetic.TEST_FRACTION * patients), study)
+    classes = patients // 2, patients - patients // 2
+    parts = [_split(size, max(1, round(synthetic.TEST_FRACTION * size)), study) for size in classes]
+    train, val, test = map(sum, zip(*parts, strict=True))
     samples = synthetic.make_samples(synthetic.make_patients(DRAWN, 0), 1, 100)
     paths = [folder / f"{number}.png" for number in range(len(samples))]
     seconds = seconds_of(
@@ -93,15 +95,26 @@ def _samples(study: Study, folder: Path) -> Images:
         raise InputError(f"{study.slides}: holds no slide; say where they are: --config slides=DIR")
     samples = study.data.get("samples") or {}
     total = whole_number(samples, "total", len(slides) * whole_number(samples, "samples", 100))
-    wanted = dict(str(word).split("=", 1) for word in samples.get("of-slides", []))
-    named = [int(wanted.get(slide, total // len(slides))) for slide in study.data.get("test-slides", [])]
-    train, val, test = _split(total, sum(named) or round(SLIDES_TESTED * total), study)
+    train, val, test = _split(total, _tested(study, total, total // len(slides)), study)
     image = cv2.resize(
         synthetic.draw(synthetic.make_samples(synthetic.make_patients(1, 0), 1, 100)[0], 0), (WIDTH, HEIGHT)
     )
     path = folder / "sample.png"
     seconds = seconds_of(lambda: cv2.imwrite(str(path), image))
     return Images(train, val, test, path, "A01/A01_0001.png", total, seconds, path.stat().st_size)
+
+
+def _tested(study: Study, total: int, each: int) -> int:
+    """How many samples are of test slides; `each` is what a slide has of which the config names no number."""
+    named = study.data.get("test-slides")
+    if not isinstance(named, list):
+        return round(SLIDES_TESTED * total)
+    wanted = (study.data.get("samples") or {}).get("of-slides", [])
+    try:
+        numbers = {slide: int(number) for slide, _, number in (str(word).partition("=") for word in wanted)}
+    except (TypeError, ValueError):
+        raise InputError(f"the config's of-slides: {str(wanted)[:60]!r} is not a list of SLIDE=NUMBER") from None
+    return sum(numbers.get(slide, each) for slide in named)
 
 
 def _split(total: int, test: int, study: Study) -> tuple[int, int, int]:

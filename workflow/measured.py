@@ -183,9 +183,9 @@ def learned_weights(net: Any, network: Network) -> int:
 def whole_number(settings: Mapping[str, Any], name: str, default: int) -> int:
     """A number of a config's section. Raises InputError where it is none, or out of all proportion."""
     value = settings.get(name, default)
-    if type(value) is not int or not 0 <= value <= 10**6:
+    if name in settings and (type(value) is not int or not 0 <= value <= 10**6):
         raise InputError(f"the config's {name}: {str(value)[:60]!r} is not a whole number up to a million")
-    return value
+    return int(value)
 
 
 def one_of(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> Any:

@@ -254,6 +254,10 @@ def _check(config: Any) -> None:
     for section in ("compressions", "compared"):
         for name, settings in config.get(section, {}).items():
             check_mapping(settings, f"{section}: {name}")
+    for name, settings in config["compressions"].items():
+        _check_compression(name, settings)
+    for name in ("retraining", "importance", "pruning"):
+        check_mapping(config.get(name, {}), name)
     for name in ("synthetic", "samples"):
         check_mapping(config["data"].get(name) or {}, f"data: {name}")
     for name in NUMBERS:
@@ -274,3 +278,14 @@ def _check(config: Any) -> None:
         raise InputError(f"the config's bags: {str(bags)[:60]!r} is not a whole number up to 100")
     if config["data"].get("synthetic") and not config.get("magnifications"):
         raise InputError("the config's magnifications: synthetic images need one, as [100]")
+
+
+def _check_compression(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise InputError where a compression's amount is no number."""
+    loops, ratio = settings.get("loops", 1), settings.get("ratio", 0.5)
+    if type(loops) is not int or loops < 1:
+        raise InputError(
+            f"the config's compressions: {name}: loops: {str(loops)[:60]!r} is not a whole number from 1 on"
+        )
+    if type(ratio) not in (int, float) or not 0 < ratio < 1:
+        raise InputError(f"the config's compressions: {name}: ratio: {str(ratio)[:60]!r} is not between 0 and 1")
