@@ -12,9 +12,6 @@ import pytest
 
 from pyhisto.training.timing import cpu_seconds
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
-from costs import shares_left
-
 EMPTY = "name: x\ntitle: y\ndata: {}\nlmdb: {}\nnetwork: {}\nsolver: {}\ncompressions: {}\n"
 
 
@@ -89,13 +86,6 @@ def occupied(folder: Path) -> int:
         with suppress(FileNotFoundError):  # it went meanwhile
             found += path.stat().st_size
     return found
-
-
-def test_table_7_s_shares() -> None:
-    assert shares_left(0) == (1, 1)
-    assert shares_left(0.5) == pytest.approx((1861.8 / 2920.3, 1.76 / 3.77))
-    assert shares_left(0.55) == pytest.approx(((1861.8 + 1663.1) / 2 / 2920.3, (1.76 + 1.40) / 2 / 3.77))
-    assert shares_left(1) == pytest.approx((1063.8 / 2920.3, 0.29 / 3.77))
 
 
 @pytest.mark.parametrize(
