@@ -12,8 +12,8 @@ from pyhisto.training.timing import Timing, caffe_time, cpu_seconds
 
 PASSES = 3
 """Of a forward pass's FLOPs in an iteration: forward, and backward for blobs and for weights."""
-TIMED, LONG = 2, 5.0
-"""How many more iterations are timed on the CPU; none if the first ones took longer than so many seconds."""
+TIMED = 2
+"""How many iterations are timed on the CPU, beyond those of a run that warms up."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,11 @@ def at_iterations(per_second: float, network: Network) -> Speed:
 
 
 def time_on_cpu(network: Network) -> Times:
-    """Seconds that a core is at work."""
+    """Seconds that a core is at work; without what a network takes until it runs."""
     timings: list[Timing] = []
     seconds = seconds_of(lambda: timings.append(caffe_time(network.deploy, network.batch, 1)))
-    iteration = seconds / 2  # one to warm up, and one
-    if seconds < LONG:
-        more = seconds_of(lambda: timings.append(caffe_time(network.deploy, network.batch, 1 + TIMED)))
-        iteration = max(more - seconds, 1e-6) / TIMED
+    more = seconds_of(lambda: timings.append(caffe_time(network.deploy, network.batch, 1 + TIMED)))
+    iteration = max(more - seconds, 1e-6) / TIMED
     share = timings[-1].forward_ms / (timings[-1].forward_ms + timings[-1].backward_ms)
     return Times(share * iteration / network.batch, iteration)
 

@@ -88,9 +88,9 @@ class Slide:
         """Level-0 pixels per pixel of every level."""
         return self._file.factors
 
-    def level_for(self, factor: float) -> int:
-        """The coarsest level that is fine enough for `factor` level-0 pixels per pixel."""
-        fine = [level for level, own in enumerate(self.factors) if own <= max(1.0, factor) * LEVEL_SLACK]
+    def level_for(self, factor: float, slack: float = LEVEL_SLACK) -> int:
+        """The coarsest level that is fine enough for `factor` level-0 pixels per pixel, or too coarse by `slack`."""
+        fine = [level for level, own in enumerate(self.factors) if own <= max(1.0, factor) * slack]
         return fine[-1] if fine else 0
 
     def read(self, x: int, y: int, width: int, height: int, size: tuple[int, int]) -> Image:

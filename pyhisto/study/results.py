@@ -11,6 +11,7 @@ run.json                        settings of the whole run, free-form; see `Resul
             steps/              masked.csv, cut.csv, recalibrated.csv: predictions at the steps of the pruning
     loops/<stage>_<r>/          the same of a stage's loops before its last one
 examples/*.png                  example patches; a file's name is its caption
+bundle/bundle.json              optional: of what tools/bundle.py made of a stage's networks, its calibration
 """
 
 import re
