@@ -111,6 +111,24 @@ def test_what_openslide_does_not_read_tifffile_does(slide: Path, tmp_path: Path)
     assert is_slide(striped) and is_slide(slide)
 
 
+@pytest.mark.parametrize("colours", [{"photometric": "rgb"}, {"photometric": "ycbcr", "subsampling": (2, 2)}])
+def test_a_plain_tiff_is_read_to_openslide_s_own_pixels(tmp_path: Path, colours: dict[str, object]) -> None:
+    image, path = tissue(1280, 960), tmp_path / "plain.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for factor in (1, 4):
+            part = np.ascontiguousarray(image[::factor, ::factor])
+            scale = {"resolution": (40_000 / factor,) * 2, "resolutionunit": "CENTIMETER"}
+            writer.write(part, subfiletype=int(factor > 1), compression="jpeg", tile=(256, 256), **scale, **colours)
+    opened = Slide(path)
+    with openslide.OpenSlide(path) as peer:
+        assert (opened.width, opened.height) == peer.dimensions and opened.factors == list(peer.level_downsamples)
+        assert opened.said == peer.properties["openslide.mpp-x"]
+        for x, y, level, shape in ((0, 0, 0, (1280, 960)), (200, 120, 0, (300, 417)), (400, 80, 1, (101, 90))):
+            expected = np.asarray(peer.read_region((x, y), level, shape))[:, :, 2::-1]
+            assert_array_equal(opened.read_level(x, y, level, shape), expected)
+    opened.close()
+
+
 def test_what_is_written_about_a_slide(root: Path, bundle: Path, slide: Path, tmp_path: Path) -> None:
     done = run(root, slide, "--bundle", bundle, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
