@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-ON_CARDS = {"train", "train_compared", "predict", "patch_predict", "magnification_predict", "importance"}
+ON_CARDS = {
+    "train", "train_compared", "predict", "predict_step", "patch_predict", "magnification_predict", "importance", "recalibrate"
+}  # fmt: skip
+"""The rules whose jobs run networks."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def test_only_what_measures_time_takes_the_whole_machine(root: Path, tmp_path: P
 
 @pytest.mark.slow
 def test_two_cards_halve_the_time(root: Path, tmp_path: Path) -> None:
-    # A training takes most of the time; the compared methods are left out, as Snakemake's own time is not to count.
-    change = {"compared": {}, "asleep": {"train": 8, "predict": 0.5, "importance": 0.5, "lmdb": 0.2}}
+    # A training takes most of the time; what takes little is left out, as Snakemake's own time is not to count.
+    change = {"compared": {}, "steps": False, "asleep": {"train": 8, "predict": 0.5, "importance": 0.5, "lmdb": 0.2}}
     one, two = (run(root, tmp_path / str(cards), 8, cards, change) for cards in (1, 2))
     assert (most_cards(one), most_cards(two)) == (1, 2)
     # 2 folds x 2 branches x before and after, trained and predicted; importance before, in the first fold after, too.
