@@ -1,135 +1,141 @@
+#!/usr/bin/env python3
 """How much of the networks' own speed is left when images and slides are read, normalised, cut and written, too.
 
-Images of 700 x 460, and a made pyramid TIFF: tools/diagnose.py's library by the clock, beside the engines alone on the
-same network inputs, which lie in memory; and the most memory that a program of its own took for the slide.
+Images of 700 x 460, and a made slide: the library of tools/diagnose.py beside the engines alone on network inputs of
+the same images or tiles, which lie in memory; the two take turns. Two ratios: of the rates by the clock, which other
+work on the machine distorts, and of the seconds of processor, all processes together.
 """
 
 import resource
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-import cv2
-import numpy as np
-import tifffile
-
-from benchmarks.lmdb_images import ROOT, make_images
+from benchmarks.lmdb_images import make_images
+from benchmarks.made_slide import write_slide
+from benchmarks.paper_bundle import make_paper_bundle
 from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run
-from pyhisto.inference.diagnosis import diagnose
+from pyhisto.inference.diagnosis import CHUNK, diagnose
 from pyhisto.inference.model import Inputs, Model
-from pyhisto.inference.slide_run import Settings, diagnose_slide
+from pyhisto.inference.slide_run import Settings, SlideFinding, diagnose_slide
 from pyhisto.inference.tiles import blocks, read_tiles
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.slide import Slide
 
-KEPT = 400
-"""Images or tiles by which the engines are measured alone."""
-STRIP = 2048
+KEPT = 320
+"""Network inputs by which the engines are measured alone."""
 
 
 def main() -> None:
     """Measure and print."""
-    parser = Parser(description=__doc__)
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", type=Path, metavar="B", help="default: the one that ships")
+    parser.add_argument("--paper", action="store_true", help="in its place the paper's networks, pruned at 0.5")
     parser.add_argument("--images", type=positive, default=1000, help="default %(default)s")
     parser.add_argument("--source", type=Path, metavar="DIR", help="PNG to use (default: synthetic ones)")
-    parser.add_argument("--width", type=positive, default=40_000, help="of the slide (default %(default)s)")
-    parser.add_argument("--height", type=positive, default=30_000, help="default %(default)s")
+    parser.add_argument("--slide", type=Path, metavar="F", help="default: a made one of 40000 x 30000")
     parser.add_argument("--workers", type=positive, default=2, help="default %(default)s")
+    parser.add_argument("--rounds", type=positive, default=5, help="default %(default)s")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place, open_bundle(args.bundle or default_bundle()) as bundle:
-        folder, model = Path(place), Model(bundle)
-        images(folder / "images", model, args.images, args.source, args.workers)
-        slide = write_slide(folder / "made.tif", args.width, args.height)
-        tiles(slide, model, args.workers, folder)
-        memory(slide, args.bundle or default_bundle(), args.workers, folder)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        path = make_paper_bundle(folder / "paper", args.workers) if args.paper else args.bundle or default_bundle()
+        with open_bundle(path) as bundle:
+            model = Model(bundle)
+            (folder / "new").mkdir()
+            paths = [folder / "new/images" / row.path for row in make_images(folder / "new", args.source, args.images)]
+            images(paths, model, args.workers, args.rounds)
+            slide = args.slide or write_slide(folder / "made.tif", 40_000, 30_000)
+            tiles(slide, model, args.workers, args.rounds, folder)
 
 
-def images(folder: Path, model: Model, count: int, source: Path | None, workers: int) -> None:
+def images(paths: Sequence[Path], model: Model, workers: int, rounds: int) -> None:
     """Images a second, whole and by the engines alone."""
-    folder.mkdir()
-    paths = [folder / "images" / row.path for row in make_images(folder, source, count)]
-    began = time.perf_counter()
-    found = sum(1 for _ in diagnose(paths, model, workers))
-    whole = found / (time.perf_counter() - began)
-    prepared = [model.preparation(read_image(path)) for path in paths[:KEPT]]
-    alone = engines_alone(model, prepared)
-    print(f"{count} images of 700 x 460: {whole:.1f} a second, the engines alone {alone:.1f} ({whole / alone:.2f})")
+    prepared = [model.preparation(read_image(path)) for path in paths[: kept(model)]]
+
+    def whole() -> int:
+        return sum(1 for _ in diagnose(paths, model, workers))
+
+    compare(f"{len(paths)} images of 700 x 460", "images", rounds, whole, lambda: alone(model, prepared, CHUNK))
 
 
-def tiles(path: Path, model: Model, workers: int, folder: Path) -> None:
-    """Tiles a second, whole and by the engines alone on the same tiles."""
-    began = time.perf_counter()
-    finding = diagnose_slide(path, model, Settings(workers=workers), folder / "work")
-    whole = len(finding.tiles) / (time.perf_counter() - began)
-    slide = Slide(path)
-    chosen = [tile for group in blocks(finding.grid, finding.tiles) for tile in group][:KEPT]
-    prepared = [
-        model.preparation(pixels)
-        for group in blocks(finding.grid, chosen)
-        for pixels in read_tiles(slide, finding.grid, group)
-    ]
-    alone = engines_alone(model, prepared)
-    size = f"{finding.width} x {finding.height}"
+def tiles(path: Path, model: Model, workers: int, rounds: int, folder: Path) -> None:
+    """Tiles a second, whole and by the engines alone on tiles of the same slide."""
+    found: list[SlideFinding] = []
+
+    def whole() -> int:
+        place = folder / f"round{len(found)}"
+        found.append(diagnose_slide(path, model, Settings(workers=workers), place))
+        return len(found[-1].tiles)
+
+    whole()
+    grid, slide = found[0].grid, Slide(path)
+    every = (pixels for group in blocks(grid, found[0].tiles) for pixels in read_tiles(slide, grid, group))
+    prepared = [model.preparation(pixels) for pixels in islice(every, kept(model))]
+    name = f"a slide of {found[0].width} x {found[0].height}, {len(found[0].tiles)} tiles"
+    compare(name, "tiles", rounds, whole, lambda: alone(model, prepared, 100))
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one measurement took, for one image or tile."""
+
+    wall: float
+    processor: float
+
+    def __str__(self) -> str:
+        return f"{1000 * self.wall:.2f} ms, {1000 * self.processor:.2f} of processor"
+
+
+def compare(name: str, unit: str, rounds: int, whole: Callable[[], int], engines: Callable[[], int]) -> None:
+    """Measure both in turns, and print the medians."""
+    engines()
+    pairs = []
+    for number in range(1, rounds + 1):
+        pairs.append((spend(whole), spend(engines)))
+        print(f"{name}, round {number}: whole {pairs[-1][0]}, engines {pairs[-1][1]}", file=sys.stderr, flush=True)
+    rates = [statistics.median(1 / pair[side].wall for pair in pairs) for side in (0, 1)]
+    costs = [statistics.median(1000 * pair[side].processor for pair in pairs) for side in (0, 1)]
+    by_clock = sorted(pair[1].wall / pair[0].wall for pair in pairs)
+    by_processor = sorted(pair[1].processor / pair[0].processor for pair in pairs)
     print(
-        f"a slide of {size}, {len(finding.tiles)} tiles: {whole:.1f} tiles a second, the engines alone {alone:.1f} "
-        f"({whole / alone:.2f})"
+        f"{name}: {rates[0]:.1f} {unit} a second, the engines alone {rates[1]:.1f}, ratio "
+        f"{statistics.median(by_clock):.2f} ({by_clock[0]:.2f} to {by_clock[-1]:.2f}); {costs[0]:.2f} ms of processor, "
+        f"the engines alone {costs[1]:.2f}, ratio {statistics.median(by_processor):.2f} ({by_processor[0]:.2f} to "
+        f"{by_processor[-1]:.2f})",
+        flush=True,
     )
 
 
-def engines_alone(model: Model, prepared: list[Inputs]) -> float:
-    """Images a second by the networks alone, over all of them in chunks as large as a slide's jobs."""
-    model(prepared[:100])
-    best = 0.0
-    for _ in range(3):
-        began = time.perf_counter()
-        for start in range(0, len(prepared), 100):
-            model(prepared[start : start + 100])
-        best = max(best, len(prepared) / (time.perf_counter() - began))
-    return best
+def spend(work: Callable[[], int]) -> Spent:
+    """What a piece of work takes for each of the images or tiles whose number it returns."""
+    began, before = time.perf_counter(), processor()
+    count = work()
+    return Spent((time.perf_counter() - began) / count, (processor() - before) / count)
 
 
-def memory(path: Path, bundle: Path, workers: int, folder: Path) -> None:
-    """The most memory of the largest process that diagnoses the slide."""
-    command = [sys.executable, ROOT / "tools/diagnose.py", path, "--bundle", bundle, "--workers", workers]
-    subprocess.run(list(map(str, [*command, "--out", folder / "out"])), check=True, capture_output=True)
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"the largest process of tools/diagnose.py on the slide: {most:.0f} MiB")
+def processor() -> float:
+    """Seconds of processor of this process and of its children that have ended."""
+    uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(use.ru_utime + use.ru_stime for use in uses)
 
 
-def write_slide(path: Path, width: int, height: int) -> Path:
-    """A pyramid TIFF of 0.25 um per pixel, of tissue and glass, written strip by strip."""
-    rng = np.random.default_rng(0)
-    texture = cv2.GaussianBlur(rng.normal(0, 40, (STRIP, STRIP, 3)), (0, 0), 1.5) * 3
-    options = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 85}, "tile": (256, 256)}
+def kept(model: Model) -> int:
+    """So many images or tiles have about KEPT network inputs."""
+    return max(1, KEPT // sum(recipe.patches_per_image for recipe in model.preparation.recipes))
 
-    def strips(factor: int):  # type: ignore[no-untyped-def]
-        rows, columns = height // factor, width // factor
-        wide = np.tile(texture, (1, -(-columns // STRIP), 1))[:, :columns]
-        x = (np.arange(columns) - columns / 2) / (columns / 2.2)
-        for top in range(0, rows, 256):
-            y = (np.arange(top, min(top + 256, rows)) - rows / 2) / (rows / 2.2)
-            inside = (x[np.newaxis] ** 2 + y[:, np.newaxis] ** 2 < 1)[..., np.newaxis]
-            tissue = np.clip(np.array([205, 120, 180]) + wide[: len(y)], 0, 255)
-            strip = np.full((256, columns, 3), 244, np.uint8)
-            strip[: len(y)] = np.where(inside, tissue, 244).astype(np.uint8)
-            for left in range(0, columns, 256):
-                tile = np.full((256, 256, 3), 244, np.uint8)
-                part = strip[:, left : left + 256]
-                tile[:, : part.shape[1]] = part
-                yield tile
 
-    with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        for factor in (1, 4, 16):
-            writer.write(
-                strips(factor), shape=(height // factor, width // factor, 3), dtype=np.uint8, metadata=None,
-                subfiletype=int(factor > 1), resolution=(40_000 / factor, 40_000 / factor),
-                resolutionunit="CENTIMETER", **options,
-            )  # fmt: skip
-    return path
+def alone(model: Model, prepared: Sequence[Inputs], chunk: int) -> int:
+    """The networks alone, over all that is prepared, as many at a time as the library gives them."""
+    for start in range(0, len(prepared), chunk):
+        model(prepared[start : start + chunk])
+    return len(prepared)
 
 
 if __name__ == "__main__":

@@ -169,12 +169,15 @@ def caffe_outputs(form: Form, inputs: Mapping[str, np.ndarray], names: Sequence[
     return [found[name] for name in names]
 
 
-def paper_networks(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """The paper's network with random weights, and pruned at 0.5 at random."""
+def paper_networks(folder: Path, softmax: bool = False) -> dict[str, tuple[Path, Path]]:
+    """The paper's network with random weights, and pruned at 0.5 at random; with its Softmax or without.
+
+    The Softmax of random weights gives 0 and 1 whatever a chain gets wrong.
+    """
     model, caffemodel = folder / "deploy.prototxt", folder / "random.caffemodel"
     net = InceptionSEP("paper", input_size=224).deploy()
-    for layer in [layer for layer in net.layer if layer.type == "Softmax"]:
-        net.layer.remove(layer)  # of random weights it gives 0 and 1 whatever a chain gets wrong
+    for layer in [layer for layer in net.layer if layer.type == "Softmax" and not softmax]:
+        net.layer.remove(layer)
     model.write_text(to_text(net), encoding="utf-8")
     generator = np.random.default_rng(0)
     weights = NetParameter()

@@ -84,7 +84,7 @@ else
         [ -x "$prefix/bin/caffe" ] || "$caffe/install.sh" build "$venv/bin/python" "$prefix"
         exec 9>&-
     fi
-    program="$prefix/bin/caffe" found="$prefix/python"
+    program="$prefix/bin/caffe" found="$prefix/python" built_here=yes
 fi
 
 [ -z "$dependencies_only" ] || exit 0
@@ -93,6 +93,8 @@ fi
 site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 echo "$found" > "$site/caffe.pth"
 faster=$("$caffe/cpu/install.sh" "$found" "$venv")
+# A user's Caffe may do without them; ours was built with all that they need.
+[ -n "$faster" ] || [ -z "${built_here:-}" ] || fail "the faster layers do not build; see above"
 [ -z "$faster" ] || echo "import pyhisto.faster_caffe; pyhisto.faster_caffe.use_with('$found')" >> "$site/caffe.pth"
 for tool in caffe convert_imageset compute_image_mean extract_features; do
     [ -x "$(dirname "$program")/$tool" ] || continue

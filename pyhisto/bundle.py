@@ -157,6 +157,11 @@ class Bundle:
         return tuple(branch for branch in BRANCHES if any(network.branch == branch for network in self.networks))
 
     @property
+    def label(self) -> str:
+        """The notice where there is little room: in a cell of a table, in a picture."""
+        return f"{self.description.name} {self.version}, for research only"
+
+    @property
     def notice(self) -> str:
         """What every output says in one line."""
         return (

@@ -88,6 +88,7 @@ def test_from_images_to_a_report(root: Path, checkout: Path) -> None:
     assert "ynthetic" in report
     assert "<script" not in report
     assert "colour alone (control)" in report
+    assert "Reliability of the bundle&#39;s probabilities on 8 test images" in report
     with open_bundle(checkout / "runs" / "tiny" / "bundle") as bundle:
         assert bundle.branches == ("global", "local") and bundle.description.classes == ("benign", "malignant")
         cut = bundle.networks[1].deploy.weights.stat().st_size

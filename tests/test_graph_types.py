@@ -439,6 +439,10 @@ REFUSED = [
     ("does not fit the first", net(layer("Bias", bottoms="a b"), a=IMAGES, b="5")),
     ("has 1 bottoms where 2 are needed", net(layer("EuclideanLoss"), a=IMAGES)),
     ("has 1 bottoms where 2 or more are needed", net(layer("Eltwise"), a=IMAGES)),
+    (
+        "has 0 bottoms where 1 are needed",
+        layer("Python", 'python_param { module: "pyhisto.layers.sep" layer: "SEPLayer" }', ""),
+    ),
     ("has 2 tops where 1 are needed", net(layer("ReLU", tops="t u"), a=IMAGES)),
     (
         "a product takes no coeff",

@@ -29,6 +29,8 @@ COMMANDS = {
     "tools/predict.py": (f"{MODEL} --manifest lmdb/manifest.csv --root {TREE} --branch global --out out/p.csv --name",
                          ("one", "other")),
     "tools/evaluate.py": ("--predictions predictions.csv --out out --lambda", ("0.25", "0.75")),
+    "tools/bundle.py": (f"--network global net/deploy.prototxt net.caffemodel lmdb --root {TREE} --purpose p "
+                        "--classes a b --workers 1 --out out --name", ("one", "other")),
     "prototxt/generate.py": ("inception-sep --out out --width", ("0.25", "0.5")),
     "tools/to_onnx.py": (f"{MODEL} --out out/net.onnx", ("", "--no-proof")),
 }  # fmt: skip

@@ -32,13 +32,13 @@ def main() -> None:
     if len(set(names)) < len(names):
         raise InputError("two slides have one name, and their folders would, too; ask for them one by one")
     with open_bundle(args.bundle or default_bundle()) as bundle:
-        model = Model(bundle, args.engine, args.gpu, args.evidence, args.batch_size)
+        model = Model(bundle, args.engine, args.gpu, args.evidence or args.occlusion, args.batch_size)
         engines = ", ".join(model.engine_names)
         if model.why:
             print(f"by {engines}, not {model.why}", file=sys.stderr)
         print(bundle.notice)
         if images:
-            found = list(diagnose(images, model, args.workers, args.allow_unreadable))
+            found = list(diagnose(images, model, args.workers, args.allow_unreadable, args.occlusion))
             findings = [one for one in found if isinstance(one, Finding)]
             unreadable = [one for one in found if isinstance(one, Unreadable)]
             for one in unreadable:
@@ -73,6 +73,10 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument("--evidence", action="store_true", help="draw what speaks for and against, by position")
+    parser.add_argument(
+        "--occlusion", action="store_true",
+        help="and its slow control: how far the score falls if a position shows another part of the image",
+    )  # fmt: skip
     parser.add_argument(
         "--sort",
         choices=["probability", "uncertainty"],

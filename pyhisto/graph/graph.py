@@ -411,6 +411,8 @@ def _check_counts(node: Node) -> None:
         bottoms, tops, in_place = kind.bottoms, kind.tops, kind.in_place
         if kind.auto_top:
             tops = (0, tops[1])
+    elif is_sep(node.layer):
+        bottoms, tops, in_place = (1, 1), (1, 1), True
     else:
         return
     for what, blobs, (low, high) in (("bottom", node.bottoms, bottoms), ("top", node.tops, tops)):

@@ -32,10 +32,10 @@ from pyhisto.graph import Graph
 from pyhisto.inference import condition
 from pyhisto.inference.calibration import calibration_error, fit_temperature, log_loss, reliability, tempered
 from pyhisto.inference.deploy import Deploy, read_deploy
-from pyhisto.inference.drawing import draw_reliability
 from pyhisto.inference.evidence import find_head
 from pyhisto.inference.model import Model, Preparation, preparation
 from pyhisto.inference.pages import render
+from pyhisto.inference.reliability import draw_reliability
 from pyhisto.lmdb_folder import RECIPE
 from pyhisto.manifest import SPLITS, Row, check_disjoint, class_counts, read_manifest, resolve
 from pyhisto.onnx.export import export, write_model
@@ -255,7 +255,7 @@ def _test(
     right = probabilities.argmax(axis=1) == labels
     interval = wilson(int(right.sum()), len(rows))
     before, after = (reliability(values, labels) for values in (probabilities, tempered(probabilities, temperature)))
-    draw_reliability(before, after, drawn)
+    draw_reliability(before, after).savefig(drawn, dpi=100, metadata={"Software": None})
     return {
         "images": len(rows),
         "right": int(right.sum()),

@@ -90,11 +90,11 @@ class Reference:
 def measure(image: Image, inputs: Sequence[Image]) -> Condition:
     """An image, and what the network is shown of it."""
     small = _at_most(image, 512)
-    coloured = coloured_pixels(small) > 0
+    coloured = coloured_pixels(small)
     share = float(coloured.mean())
     lab = cv2.cvtColor(small, cv2.COLOR_BGR2LAB)
-    chosen = lab[coloured] if share >= LEAST_TISSUE / 10 else lab.reshape(-1, 3)
-    colours = (*chosen.mean(axis=0).tolist(), *chosen.std(axis=0).tolist())
+    mean, deviation = cv2.meanStdDev(lab, mask=coloured if share >= LEAST_TISSUE / 10 else None)
+    colours = (*mean.ravel().tolist(), *deviation.ravel().tolist())
     return Condition(share, float(np.mean([_sharpness(pixels) for pixels in inputs])), colours)
 
 

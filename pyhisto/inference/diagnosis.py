@@ -1,8 +1,8 @@
 """New images, without labels, through a bundle: findings, one an image, as data; pages are made elsewhere."""
 
 import glob
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from pyhisto.errors import InputError
 from pyhisto.inference import condition
 from pyhisto.inference.condition import Condition
 from pyhisto.inference.drawing import thumbnail
-from pyhisto.inference.model import Inputs, Model, Outcome, Preparation
+from pyhisto.inference.model import Floats, Inputs, Model, Outcome, Preparation
 from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.slide import SLIDE_SUFFIXES, is_slide
@@ -50,6 +50,8 @@ class Finding:
     condition: Condition
     flags: list[str]
     outcome: Outcome
+    occlusion: Mapping[str, Floats] = field(default_factory=dict)
+    """Branch -> the control of its evidence, if it was asked for: see `Model.occlusion`."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,18 @@ def find_files(places: Sequence[str]) -> tuple[list[Path], list[Path]]:
 
 
 def diagnose(
-    paths: Sequence[Path], model: Model, workers: int = 1, allow_unreadable: bool = False
+    paths: Sequence[Path], model: Model, workers: int = 1, allow_unreadable: bool = False, occlude: bool = False
 ) -> Iterator[Finding | Unreadable]:
     """The findings of images, in their order; reading and preparing overlap with the networks if `workers` > 1.
 
-    Raises InputError for an image that cannot be read, unless `allow_unreadable`.
+    With `occlude`, evidence has its slow control beside it. Raises InputError for an image that cannot be read, unless
+    `allow_unreadable`.
     """
     work = partial(prepare_file, preparation=model.preparation)
     prepared = with_progress("diagnose", work, paths, workers)
     while chunk := list(islice(prepared, CHUNK)):
         images = [one for one in chunk if isinstance(one, Prepared)]
-        findings = iter(conclude(images, model))
+        findings = iter(conclude(images, model, occlude))
         for one in chunk:
             if isinstance(one, Unreadable):
                 if not allow_unreadable:
@@ -104,8 +107,8 @@ def diagnose(
                 yield next(findings)
 
 
-def conclude(images: Sequence[Prepared], model: Model) -> list[Finding]:
-    """What the networks say of prepared images."""
+def conclude(images: Sequence[Prepared], model: Model, occlude: bool = False) -> list[Finding]:
+    """What the networks say of prepared images; with `occlude`, the control of their evidence, too."""
     if not images:
         return []
     outcomes = model([image.inputs for image in images])
@@ -119,6 +122,7 @@ def conclude(images: Sequence[Prepared], model: Model) -> list[Finding]:
             image.condition,
             shape_flags((image.width, image.height), model.bundle.description.image) + reference.flags(image.condition),
             outcome,
+            model.occlusion(image.inputs) if occlude else {},
         )
         for image, outcome in zip(images, outcomes, strict=True)
     ]

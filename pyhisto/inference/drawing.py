@@ -1,13 +1,9 @@
-"""Pictures of predictions: colours of probabilities and evidence, overlays, the reliability diagram."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""Pictures of predictions: colours of probabilities and evidence, overlays."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pyhisto.inference.calibration import Bin
 from pyhisto.preprocessing.encoding import encode
 from pyhisto.preprocessing.images import Image
 
@@ -54,24 +50,3 @@ def jpeg(image: Image) -> bytes:
 def png(image: Image) -> bytes:
     """An image as a PNG file."""
     return encode(image, "png")
-
-
-def draw_reliability(before: Sequence[Bin], after: Sequence[Bin], path: Path) -> None:
-    """Confidence against the share that is right, before and after the temperature, as a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    for index, (title, bins) in enumerate((("as the networks say it", before), ("at the temperature", after))):
-        axes = figure.add_subplot(1, 2, index + 1)
-        filled = [part for part in bins if part.count]
-        width = 1 / len(bins)
-        axes.bar([part.low for part in filled], [part.right for part in filled], width, align="edge",
-                 color="#6baed6", edgecolor="#08519c", label="right")  # fmt: skip
-        axes.plot([part.confidence for part in filled], [part.right for part in filled], "o", ms=3, color="#08519c")
-        axes.plot([0, 1], [0, 1], "--", color="#555555", lw=1)
-        for part in filled:
-            axes.annotate(str(part.count), (part.low + width / 2, 0.01), ha="center", fontsize=6, rotation=90)
-        axes.set(title=title, xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
-    figure.savefig(path, dpi=100, metadata={"Software": None})

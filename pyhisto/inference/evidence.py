@@ -24,6 +24,11 @@ Floats = NDArray[np.floating]
 PASSES = ("Dropout", "Flatten", "Split")
 """Layers between pooling and classifier that change nothing in a prediction."""
 
+WINDOW = 2
+"""Positions a direction that `occlusion` replaces together: what one of them sees is more than its own part."""
+SAMPLES = 4
+"""Pieces that it puts in their place."""
+
 
 @dataclass(frozen=True)
 class MaxPooling:
@@ -108,27 +113,58 @@ def margins(scores: Floats, axis: int = 1) -> Floats:
     return np.asarray(scores - others)
 
 
-def occlusion(engine: Engine, head: Head, batch: NDArray[np.float32], most: int = 64) -> Floats:
-    """The slow control, of the same shape as `contributions`: how much each class's margin falls if the position's part
-    of the input shows the mean of the training images instead (the prediction difference of ref. [37], in short).
+def occlusion(engine: Engine, head: Head, batch: NDArray[np.float32]) -> Floats:
+    """The slow control, of the same shape as `contributions`: how much each class's margin falls if the input around a
+    position shows something else (the prediction difference of ref. [37]).
 
-    `batch` is N x channels x side x side; `most` is how many images the engine is given at a time.
+    Each of `windows` shows SAMPLES pieces of the same image in turn; a position has the mean over the windows that hold
+    it. One plain colour in their place would be evidence of its own. `batch` is N x channels x side x side.
     """
-    height, width = head.grid
-    rows, columns = (np.linspace(0, side, cells + 1).round().astype(int) for side, cells in zip(
-        batch.shape[2:], head.grid, strict=True
-    ))  # fmt: skip
-    falls = np.zeros((len(batch), len(head.bias), height, width))
+    before = _margins_of(engine, head, batch)
+    falls = np.zeros((len(batch), len(head.bias), *head.grid))
+    held = np.zeros(head.grid)
+    for rows, columns in windows(head.grid):
+        held[rows, columns] += 1
     for number, image in enumerate(batch):
-        covered = np.repeat(image[np.newaxis], height * width + 1, axis=0)
-        for cell in range(height * width):
-            y, x = divmod(cell, width)
-            covered[cell, :, rows[y] : rows[y + 1], columns[x] : columns[x + 1]] = 0
-        parts = [covered[start : start + most] for start in range(0, len(covered), most)]
-        found = np.concatenate([engine.with_blobs(part, head.logits)[1].reshape(len(part), -1) for part in parts])
-        margin = margins(found.astype(np.float64))
-        falls[number] = (margin[-1] - margin[:-1]).T.reshape(-1, height, width)
-    return falls
+        generator = np.random.default_rng(0)  # what an image gives does not depend on those beside it
+        for rows, columns in windows(head.grid):
+            after = _margins_of(engine, head, replaced(image, head.grid, rows, columns, generator))
+            fall = before[number] - after.mean(axis=0)
+            falls[number, :, rows, columns] += fall[:, np.newaxis, np.newaxis]
+    return falls / held
+
+
+def windows(grid: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Rows and columns of positions that are replaced together: WINDOW a direction, or what of them is in the grid."""
+    starts = [range(1 - WINDOW, cells) for cells in grid]
+    return [
+        (slice(max(0, top), min(grid[0], top + WINDOW)), slice(max(0, left), min(grid[1], left + WINDOW)))
+        for top in starts[0]
+        for left in starts[1]
+    ]
+
+
+def replaced(
+    image: NDArray[np.float32], grid: tuple[int, int], rows: slice, columns: slice, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """SAMPLES copies of an image (channels x height x width), the positions' part of it replaced by pieces of it."""
+    (top, below), (left, right) = (
+        (round(side * part.start / cells), round(side * part.stop / cells))
+        for side, cells, part in zip(image.shape[1:], grid, (rows, columns), strict=True)
+    )
+    height, width = below - top, right - left
+    copies = np.repeat(image[np.newaxis], SAMPLES, axis=0)
+    for copy in copies:
+        y, x = (
+            int(generator.integers(0, side - own + 1))
+            for side, own in zip(image.shape[1:], (height, width), strict=True)
+        )
+        copy[:, top:below, left:right] = image[:, y : y + height, x : x + width]
+    return copies
+
+
+def _margins_of(engine: Engine, head: Head, batch: NDArray[np.float32]) -> Floats:
+    return margins(engine.with_blobs(batch, head.logits)[1].reshape(len(batch), -1).astype(np.float64))
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:

@@ -14,8 +14,8 @@ from markupsafe import Markup
 from pyhisto.bundle import Bundle
 from pyhisto.inference.diagnosis import Finding, Unreadable
 from pyhisto.inference.drawing import css_colour, jpeg, overlay
-from pyhisto.inference.evidence import margins, mosaic
-from pyhisto.inference.model import POSITIVE
+from pyhisto.inference.evidence import margins, mosaic, rank_correlation
+from pyhisto.inference.model import POSITIVE, Floats
 from pyhisto.inference.pages import render, source
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import patch_box
@@ -61,7 +61,7 @@ def as_csv(findings: Sequence[Finding], bundle: Bundle) -> str:
             [one.path, one.width, one.height, bundle.description.classes[one.outcome.named],
              *(f"{value:.{DIGITS}f}" for value in values), spread, f"{one.condition.tissue:.4f}",
              f"{one.condition.sharpness:.4f}", f"{distance:.3f}", "; ".join(one.flags),
-             f"{bundle.description.name} {bundle.version}, for research only"]
+             bundle.label]
         )  # fmt: skip
     return out.getvalue()
 
@@ -130,21 +130,31 @@ def card(finding: Finding, bundle: Bundle) -> dict[str, Any]:
         "patches": _patches(finding, shown, width, height),
         "facts": facts,
         "flags": finding.flags,
-        "maps": [_map(finding, branch, shown, classes[shown]) for branch in outcome.evidence],
+        "maps": [drawn for branch in outcome.evidence for drawn in _maps(finding, branch, shown, classes[shown])],
     }
 
 
-def evidence_map(finding: Finding, branch: str, shown: int) -> tuple[np.ndarray[Any, Any], float]:
+def evidence_map(finding: Finding, branch: str, shown: int) -> tuple[Floats, float]:
     """The branch's map of the whole image, of the class's margin over the others, mean of its patches; and its bias.
 
     With the bias it sums to the mean over the patches of the score that decides.
     """
     evidence = finding.outcome.evidence[branch]
-    own = margins(evidence.maps)[:, shown]
+    bias = float(margins(evidence.bias[np.newaxis])[0, shown])
+    return _whole(finding, branch, margins(evidence.maps)[:, shown]), bias
+
+
+def occlusion_map(finding: Finding, branch: str, shown: int) -> tuple[Floats, float]:
+    """The control of that map, as it is made; and the rank correlation of the two, NaN if one is constant."""
+    covered = _whole(finding, branch, finding.occlusion[branch][:, shown])
+    return covered, rank_correlation(covered, evidence_map(finding, branch, shown)[0])
+
+
+def _whole(finding: Finding, branch: str, maps: Floats) -> Floats:
+    """Maps of the patches, as one of the image: their mean's."""
     patches = finding.outcome.patches[branch]
     boxes = [patch_box(patch, 0) for patch in patches]
-    bias = float(margins(evidence.bias[np.newaxis])[0, shown])
-    return mosaic(list(zip(boxes, own / len(patches), strict=True))), bias
+    return mosaic(list(zip(boxes, maps / len(patches), strict=True)))
 
 
 def data_uri(image: Image) -> str:
@@ -152,20 +162,27 @@ def data_uri(image: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode('ascii')}"
 
 
-def _map(finding: Finding, branch: str, shown: int, name: str) -> dict[str, Any]:
+def _maps(finding: Finding, branch: str, shown: int, name: str) -> list[dict[str, Any]]:
+    """What the template shows of a branch's evidence, and of its control if there is one."""
     values, bias = evidence_map(finding, branch, shown)
+    total = float(values.sum())
+    sums = f"positions {total:+.3g}, bias {bias:+.3g}: score {total + bias:+.3g}"
+    drawn = [_drawn(finding, f"{branch} branch: for and against {name}", values, sums)]
+    if branch in finding.occlusion:
+        covered, correlation = occlusion_map(finding, branch, shown)
+        control = (
+            "how far the score falls if a position shows another part of the image; rank correlation with the map "
+            f"{correlation:.2f}"
+        )
+        drawn.append(_drawn(finding, f"{branch} branch, control: for and against {name}", covered, control))
+    return drawn
+
+
+def _drawn(finding: Finding, title: str, values: Floats, said: str) -> dict[str, Any]:
     most = float(np.abs(values).max()) or 1.0
     height, width = finding.picture.shape[:2]
-    return {
-        "branch": branch,
-        "class": name,
-        "most": most,
-        "sum": float(values.sum()),
-        "bias": bias,
-        "width": width,
-        "height": height,
-        "picture": data_uri(overlay(finding.picture, values / most)),
-    }
+    picture = data_uri(overlay(finding.picture, values / most))
+    return {"title": title, "most": most, "said": said, "width": width, "height": height, "picture": picture}
 
 
 def _patches(finding: Finding, shown: int, width: int, height: int) -> list[dict[str, Any]]:
@@ -220,7 +237,25 @@ def _json(finding: Finding, bundle: Bundle) -> dict[str, Any]:
         "sharpness": round(finding.condition.sharpness, 4),
         "colour_distance": round(bundle.description.reference.colour_distance(finding.condition), 3),
         "flags": finding.flags,
+        **({"evidence": _evidence_json(finding)} if outcome.evidence else {}),
     }
+
+
+def _evidence_json(finding: Finding) -> dict[str, Any]:
+    """Branch -> the map of the shown class's margin over the image, its bias, and how its control ranks positions."""
+    shown, said = shown_class(finding), {}
+    for branch in finding.outcome.evidence:
+        values, bias = evidence_map(finding, branch, shown)
+        said[branch] = {"class": shown, "bias": round(bias, DIGITS), "map": _rounded(values)}
+        if branch in finding.occlusion:
+            covered, correlation = occlusion_map(finding, branch, shown)
+            said[branch] |= {"occlusion": _rounded(covered), "rank_correlation": _number(correlation)}
+    return said
+
+
+def _number(value: float) -> float | None:
+    """Rounded; None for what is none, which JSON has no word for."""
+    return None if np.isnan(value) else round(value, DIGITS)
 
 
 def _rounded(values: Any) -> Any:

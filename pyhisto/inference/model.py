@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from pyhisto.errors import InputError
 from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
 from pyhisto.inference.engines import AUTO, ENGINES, Engine, fastest_engine, onnx_file_engine
-from pyhisto.inference.evidence import Head, contributions, find_head
+from pyhisto.inference.evidence import Head, contributions, find_head, occlusion
 from pyhisto.lmdb_folder import Provenance
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -34,8 +35,18 @@ class Preparation:
     """For every network of the bundle, which of the recipes is its own."""
 
     def __call__(self, image: Image) -> Inputs:
-        """The network inputs of an image."""
-        return [recipe.inputs(image) for recipe in self.recipes]
+        """The network inputs of an image, as `Preprocessing.inputs` gives them."""
+        normalised = {first: self.recipes[first].normalise(image) for first in set(self._same_stain)}
+        return [
+            recipe.inputs_of_normalised(normalised[first])
+            for recipe, first in zip(self.recipes, self._same_stain, strict=True)
+        ]
+
+    @cached_property
+    def _same_stain(self) -> tuple[int, ...]:
+        """For every recipe the first of the same normalisation, through which an image then goes once."""
+        stains = [None if recipe.stain is None else json.dumps(recipe.stain.to_json()) for recipe in self.recipes]
+        return tuple(map(stains.index, stains))
 
     @property
     def finest(self) -> int:
@@ -120,6 +131,19 @@ class Model:
         """The outcomes of prepared images, together: batches run over the borders of images."""
         runs = [self._run(number, images) for number in range(len(self.engines))]
         return [self._outcome([run[index] for run in runs], images[index]) for index in range(len(images))]
+
+    def occlusion(self, image: Inputs) -> dict[str, Floats]:
+        """The slow control of an image's evidence: branch -> patches x classes x height x width, the members' mean.
+
+        Takes some forward passes a position. The model has to be one with `evidence`.
+        """
+        found: dict[str, list[Floats]] = {}
+        networks = zip(self.bundle.networks, self.engines, self.heads, self.preparation.of_network, strict=True)
+        for network, engine, head, own in networks:
+            assert head is not None
+            batch = network.preprocessing.blob([pixels for _, pixels in image[own]])
+            found.setdefault(network.branch, []).append(occlusion(engine, head, batch))
+        return {branch: np.mean(maps, axis=0) for branch, maps in found.items()}
 
     def _run(self, number: int, images: Sequence[Inputs]) -> list[tuple[Floats, Floats]]:
         """Of each image by one network: probabilities, patches x classes; and maps, patches x classes x h x w."""

@@ -42,13 +42,14 @@ def write_slide(finding: SlideFinding, bundle: Bundle, engines: str, settings: S
 
 
 def _write_table(finding: SlideFinding, bundle: Bundle, path: Path) -> None:
-    """WSInfer's CSV: a row a tile, in level-0 pixels."""
+    """WSInfer's CSV: a row a tile, in level-0 pixels; its readers take the columns that they know by name."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         names = [f"prob_{_word(name)}" for name in bundle.description.classes]
-        writer.writerow(["minx", "miny", "width", "height", *names])
+        writer.writerow(["minx", "miny", "width", "height", *names, "model"])
         for x, y, values in named_tiles(finding):
-            writer.writerow([x, y, finding.grid.width, finding.grid.height, *(f"{value:.6f}" for value in values)])
+            probabilities = [f"{value:.6f}" for value in values]
+            writer.writerow([x, y, finding.grid.width, finding.grid.height, *probabilities, bundle.label])
 
 
 def _write_geojson(finding: SlideFinding, bundle: Bundle, path: Path) -> None:
@@ -148,8 +149,7 @@ def _legend(width: int, shown: str, bundle: Bundle) -> Image:
     strip[8:22, 8 : 8 + ramp.shape[0]] = ramp
     font = cv2.FONT_HERSHEY_SIMPLEX
     cv2.putText(strip, f"0% to 100% {shown}, white 50%", (8, 38), font, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    line = f"For research only. {bundle.description.name} {bundle.version}"
-    cv2.putText(strip, line, (8, 56), font, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+    cv2.putText(strip, bundle.label, (8, 56), font, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
     return strip
 
 

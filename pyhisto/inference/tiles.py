@@ -19,6 +19,12 @@ from pyhisto.preprocessing.tissue import Mask
 
 BLOCK_PIXELS = 1 << 22
 """Of the level that is read: tiles are read in square blocks of about so many, which decodes what they share once."""
+LEAST_BLOCK = 3
+"""Tiles a direction of a block, however large they are."""
+COARSER = 1.05
+"""A level that is coarser by so much than the training images is read, too: the next finer one has 16 times as many
+pixels, and on test patches nothing is lost (docs/results.md). Scanners' 0.25 um give a level of 1, PatchCamelyon has
+0.97."""
 WHOLE = 1e-6
 """A level whose pixels are that close to a whole number of level-0 pixels is cut in blocks."""
 
@@ -48,7 +54,7 @@ class Grid:
     @property
     def block(self) -> int:
         """Tiles a direction that are read together."""
-        return max(1, math.isqrt(int(BLOCK_PIXELS * self.factor**2 / (self.width * self.height))))
+        return max(LEAST_BLOCK, math.isqrt(int(BLOCK_PIXELS * self.factor**2 / (self.width * self.height))))
 
     def corner(self, index: int) -> tuple[int, int]:
         """x and y of a tile's left upper corner in level-0 pixels; tiles are counted row by row."""
@@ -59,7 +65,7 @@ class Grid:
 def make_grid(slide: Slide, image: tuple[int, int], microns_per_pixel: float) -> Grid:
     """The grid of tiles of `image` (width, height) pixels at a scale. Raises InputError if not one fits."""
     scale = microns_per_pixel / slide.microns_per_pixel
-    level = slide.level_for(scale)
+    level = slide.level_for(scale, COARSER)
     step = round(slide.factors[level])  # whole pixels of the level
     width, height = (max(step, round(side * scale / step) * step) for side in image)
     columns, rows = slide.width // width, slide.height // height

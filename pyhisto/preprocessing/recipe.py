@@ -136,7 +136,11 @@ class Preprocessing:
 
         They are what the records of this image would be read as.
         """
-        return [(patch, as_read(pixels, self.record)) for patch, pixels in self.cut(self.normalise(image))]
+        return self.inputs_of_normalised(self.normalise(image))
+
+    def inputs_of_normalised(self, image: Image) -> list[tuple[str, Image]]:
+        """`inputs` without its first step, for an image that has gone through `normalise`."""
+        return [(patch, as_read(pixels, self.record)) for patch, pixels in self.cut(image)]
 
     def normalise(self, image: Image) -> Image:
         """The first step of `inputs`: stain normalisation at the image's own size."""

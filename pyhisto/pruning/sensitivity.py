@@ -78,7 +78,12 @@ class Sensitivity:
                     for step in curve["steps"]
                 )
                 shares = [step.share for step in steps]
-                if CONTROL.search(key) or not steps or sorted(set(shares)) != shares or not 0 < shares[0] <= shares[-1]:
+                if (
+                    CONTROL.search(key)
+                    or not steps
+                    or sorted(set(shares)) != shares
+                    or not 0 < shares[0] <= shares[-1] <= 1
+                ):
                     raise ValueError
                 groups[str(key)] = GroupCurve(int(curve["atoms"]), steps)
             return cls(dict(content["settings"]), int(content["records"]), read_score(content["whole"]), groups)

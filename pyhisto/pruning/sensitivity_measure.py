@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive, sha256
+from pyhisto.files import exclusive, reading, sha256
 from pyhisto.proto import TEST, Array, NetParameter, layer_blobs, parse_text
 from pyhisto.pruning.criteria import Scores
 from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
@@ -145,8 +145,9 @@ class _Log:
     def __init__(self, path: Path, settings: Mapping[str, Any]) -> None:
         self.path = path
         self.done: dict[str, Score] = {}
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]
+        with reading(path):
+            lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        whole = [line for line in lines if line.endswith(b"\n")]
         try:
             content = [json.loads(line) for line in whole]
             if content and content[0] != json.loads(json.dumps(settings)):
@@ -157,7 +158,7 @@ class _Log:
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path}: damaged; remove it and measure again") from None
         with open(path, "w" if not whole else "r+", encoding="utf-8") as file:
-            file.truncate(sum(len(line.encode()) for line in whole))
+            file.truncate(sum(map(len, whole)))
         if not whole:
             self._append(dict(settings))
 

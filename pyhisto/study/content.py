@@ -8,6 +8,7 @@ from pyhisto.errors import InputError
 from pyhisto.study.breakdown import Mistake, count_confusions, find_mistakes, judge_patients
 from pyhisto.study.breakdown_figures import draw_confusion, draw_mistakes
 from pyhisto.study.breakdown_tables import confusion_table, mistakes_table, patient_table
+from pyhisto.study.calibration import calibration_table, draw_calibration, read_calibration
 from pyhisto.study.collapse import collapse_table, draw_collapse, read_collapse
 from pyhisto.study.compared.comparison import compare_methods
 from pyhisto.study.compression_figures import draw_compression
@@ -67,7 +68,7 @@ def gather_content(
     assembled = score_assembled(results)
     variants = [Variant(results, scored, assembled), other] if other is not None else []
     compared = compare_methods(results, scored)
-    collapse = read_collapse(results.folder)
+    collapse, calibration = read_collapse(results.folder), read_calibration(results.folder)
     beside = [*compare_with_paper(results, scored, assembled), *compared.beside]
     protocol = protocol_table(results) if beside else None
     matrices, mistakes = count_confusions(scored), list(find_mistakes(scored))
@@ -94,6 +95,7 @@ def gather_content(
             mean_table(scored) if has_several_folds(scored) else None,
             *compared.details,
             collapse_table(collapse) if collapse else None,
+            calibration_table(calibration) if calibration else None,
             importance_table(results),
         ),
         figures=[
@@ -101,6 +103,7 @@ def gather_content(
             *draw_compression(results, scored),
             *draw_figures(results, scored),
             *([draw_collapse(collapse)] if collapse else []),
+            *([draw_calibration(calibration)] if calibration else []),
         ],
         mistakes=[
             draw_confusion([one for one in matrices if one.stage in first_stages], results),

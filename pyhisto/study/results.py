@@ -9,6 +9,7 @@ run.json                        settings of the whole run, free-form; see `Resul
         stage.json              optional: label, ratio, loops, method
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
 examples/*.png                  example patches; a file's name is its caption
+bundle/bundle.json              optional: of what tools/bundle.py made of a stage's networks, its calibration
 """
 
 import re

@@ -17,6 +17,33 @@ def program() -> str | None:
     return next((found for name in PROGRAMS if (found := shutil.which(name))), None)
 
 
+LOW_CONTRAST = """
+(() => {
+  const colour = text => text.match(/[\\d.]+/g).map(Number);
+  const linear = level => level / 255 <= 0.04045 ? level / 255 / 12.92 : ((level / 255 + 0.055) / 1.055) ** 2.4;
+  const luminance = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  const page = matchMedia("(prefers-color-scheme: dark)").matches ? [18, 18, 18] : [255, 255, 255];
+  const behind = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const own = colour(getComputedStyle(one).backgroundColor);
+      if (own.length < 4 || own[3] === 1) return own;
+    }
+    return page;
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *:not(svg *, script, style)")) {
+    if (![...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim())) continue;
+    const pair = [luminance(colour(getComputedStyle(element).color)), luminance(behind(element))];
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    const text = element.textContent.trim().slice(0, 60);
+    if (ratio < 4.5) found.push(element.tagName + " " + ratio.toFixed(2) + ": " + text);
+  }
+  return found;
+})()
+"""
+"""By the formula of the guidelines; backgrounds are plain colours or left to those behind them."""
+
+
 class Browser:
     """One page in a Chromium of its own."""
 
@@ -62,8 +89,8 @@ class Browser:
         self._call("DOM.setFileInputFiles", files=[str(file)], nodeId=node)
 
     def press(self, key: str) -> None:
-        """Press a key: Tab or Enter."""
-        code = {"Tab": 9, "Enter": 13}[key]
+        """Press a key: Tab, Enter or ArrowRight."""
+        code = {"Tab": 9, "Enter": 13, "ArrowRight": 39}[key]
         text = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
             more = text if kind == "keyDown" else {}
@@ -75,7 +102,21 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """What a JavaScript expression gives."""
-        return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        made = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        return made["result"].get("value")
+
+    def accessible(self) -> list[tuple[str, str]]:
+        """Role and accessible name of everything on the page that a screen reader is told of, in order."""
+        nodes = self._call("Accessibility.getFullAXTree")["nodes"]
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
+
+    def low_contrast(self) -> list[str]:
+        """The texts outside of pictures whose contrast with their background is below 4.5 (WCAG 2.2, level AA)."""
+        return list(self.value(LOW_CONTRAST))
+
+    def prefer(self, scheme: str) -> None:
+        """Prefer colours: light or dark."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self, file: Path) -> None:
         """Write a picture of the whole page."""

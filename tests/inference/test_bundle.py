@@ -6,17 +6,19 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from pyhisto.bundle import open_bundle, pack, write_sums
 from pyhisto.errors import InputError
 from pyhisto.inference.calibration import tempered
 from pyhisto.inference.model import Model
 from pyhisto.preprocessing.images import read_image
+from pyhisto.preprocessing.reinhard import Reinhard
 
 
 def copy(bundle: Path, tmp_path: Path) -> Path:
@@ -54,6 +56,23 @@ def test_hybrid_and_temperature_by_hand(bundle: Path, training: Path) -> None:
         evidence = outcome.evidence["local"]
         scores = evidence.maps.sum(axis=(2, 3)) + evidence.bias
         assert_allclose(1 / (1 + np.exp(scores[:, 0] - scores[:, 1])), patches[:, 1], atol=1e-5)
+
+
+def test_an_image_is_prepared_as_each_network_s_recipe_says(bundle: Path, training: Path) -> None:
+    """One normalisation may serve several recipes; a recipe of another stain has its own."""
+    image = read_image(training / "images/05.png")
+    with open_bundle(bundle) as opened:
+        plain = Model(opened, "opencv").preparation
+    one, other = (
+        Reinhard(mean, (20.0, 8.0, 9.0), source="x") for mean in ((170.0, 150.0, 120.0), (140.0, 150.0, 120.0))
+    )
+    for stains in ((None, None), (one, one), (one, other), (one, None)):
+        recipes = tuple(replace(recipe, stain=stain) for recipe, stain in zip(plain.recipes, stains, strict=True))
+        found = replace(plain, recipes=recipes)(image)
+        for inputs, recipe in zip(found, recipes, strict=True):
+            for (patch, pixels), (name, expected) in zip(inputs, recipe.inputs(image), strict=True):
+                assert patch == name
+                assert_array_equal(pixels, expected)
 
 
 def test_a_bag_gives_its_spread(bag: Path, training: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 from made_images import spotted
 from numpy.testing import assert_allclose
 
-from pyhisto.bundle import open_bundle
+from pyhisto.bundle import open_bundle, write_sums
 from pyhisto.inference.diagnosis import Finding, diagnose, find_files, shape_flags
+from pyhisto.inference.evidence import rank_correlation
 from pyhisto.inference.findings import evidence_map
 from pyhisto.inference.model import Model
 
@@ -78,6 +79,27 @@ def test_the_map_of_an_image_adds_up_to_its_mean_score(bundle: Path, folder: Pat
             assert values.sum() + bias == pytest.approx(scores.mean(), abs=1e-4)
 
 
+def test_the_slow_control_stands_beside_the_map(root: Path, bundle: Path, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(root, folder / "a.png", "--bundle", bundle, "--occlusion", "--out", out)
+    assert done.returncode == 0, done.stderr
+    (image,) = json.loads((out / "diagnosis.json").read_text())["images"]
+    page = (out / "diagnosis.html").read_text()
+    with open_bundle(bundle) as opened:
+        model = Model(opened, evidence=True)
+        (found,) = diagnose([folder / "a.png"], model)
+        assert isinstance(found, Finding)
+        for branch, grid in (("global", (12, 12)), ("local", (36, 60))):
+            said = image["evidence"][branch]
+            assert_allclose(said["map"], evidence_map(found, branch, 1)[0], atol=1e-6)
+            assert np.shape(said["occlusion"]) == np.shape(said["map"]) == grid
+            assert said["rank_correlation"] == pytest.approx(
+                rank_correlation(np.array(said["map"]), np.array(said["occlusion"])), abs=1e-3
+            )
+            assert f"rank correlation with the map {said['rank_correlation']:.2f}" in page
+    assert page.count('class="map"') == 4
+
+
 def test_sorted_by_uncertainty(root: Path, bag: Path, folder: Path, tmp_path: Path) -> None:
     done = run(root, folder, "--bundle", bag, "--sort", "uncertainty", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
@@ -103,12 +125,20 @@ def test_bad_input_is_one_line(root: Path, bundle: Path, folder: Path, tmp_path:
     cut = tmp_path / "cut.tif"
     cut.write_bytes(whole[: len(whole) // 2])
     broken = Path(shutil.copytree(bundle, tmp_path / "broken"))
-    (broken / "global/deploy.prototxt").write_text("x")
+    weights = bytearray((broken / "global/model.caffemodel").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (broken / "global/model.caffemodel").write_bytes(weights)
+    more = Path(shutil.copytree(bundle, tmp_path / "more"))
+    description = json.loads((more / "bundle.json").read_text())
+    description["classes"].append("a third")
+    (more / "bundle.json").write_text(json.dumps(description))
+    write_sums(more)
     for arguments, complaint in (
         ([folder], "text.png: not an image, or its header is damaged"),
         ([cut], "cut.tif"),
         ([tmp_path / "nowhere*"], "no such file, or no image in it"),
-        ([folder / "a.png", "--bundle", broken], "global/deploy.prototxt has changed since the bundle was made"),
+        ([folder / "a.png", "--bundle", broken], "global/model.caffemodel has changed since the bundle was made"),
+        ([folder / "a.png", "--bundle", more], "has 2 classes, the bundle names 3"),
         ([folder / "a.png", "--bundle", tmp_path / "no"], "no: "),
         ([folder / "a.png", "--bundle", folder], "holds no SHA256SUMS"),
         ([folder / "a.png", "--gpu", "99"], "--gpu"),

@@ -174,6 +174,14 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, files: Path, tmp_p
     old = tmp_path / "old.json"
     old.write_text(json.dumps({**json.loads((files / "importance.json").read_text()), "weights_sha256": "0"}))
 
+    score = '{"loss": 1, "accuracy": null}'
+    step = f'{{"share": 1e308, "removed": 1, "score": {score}}}'
+    endless = tmp_path / "endless.json"
+    endless.write_text(
+        f'{{"format": 1, "settings": {{}}, "records": 1, "whole": {score}, '
+        f'"groups": {{"a": {{"atoms": 4, "steps": [{step}]}}}}}}'
+    )
+
     cases: list[tuple[list[object], str]] = [
         (sep(files, "0"), "not between 0 and 1"),
         (sep(files, "1"), "not between 0 and 1"),
@@ -194,6 +202,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(root: Path, files: Path, tmp_p
         (["--criterion", "l1", "--target-flops", "0.001"], "is the least that can be left"),
         (["--criterion", "l1", "--ratio", "0.5", "--sensitivity", stranger], "give --target-flops"),
         (["--criterion", "l1", "--target-flops", "0.5", "--sensitivity", stranger], "not a sensitivity file"),
+        (["--criterion", "l1", "--target-flops", "0.5", "--sensitivity", endless], "not a sensitivity file"),
     ]
     for arguments, words in cases:
         message = complaint(prune(root, files, out, *arguments))

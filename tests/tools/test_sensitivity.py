@@ -121,6 +121,11 @@ def test_a_killed_run_goes_on(root: Path, folder: Path, tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "is of other settings" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+    with open(log, "ab") as file:
+        file.write(b"\xff\n")
+    damaged = measure(root, folder, out)
+    assert (damaged.returncode, damaged.stderr.count("\n")) == (2, 1)
+    assert "measured.jsonl: damaged; remove it and measure again" in damaged.stderr
 
 
 def test_pruning_by_it(root: Path, folder: Path, tmp_path: Path) -> None:

@@ -148,6 +148,7 @@ rule report:
         COMPARED_FILES,
         [f"{RESULTS}/examples/training_records_{branch}.png" for branch in BRANCHES],
         f"{RESULTS}/run.json",
+        f"{RESULTS}/bundle" if BUNDLE else [],  # for its calibration
         beside=f"{BESIDE}/run.json" if BESIDE else [],
     output:
         f"{RESULTS}/report.html",

@@ -156,10 +156,9 @@ ConvolutionSteps& FloatConvolutionLayer::steps(const Shape& shape) {
   return *found;
 }
 
-// What Caffe's own layer shall do: other numbers of axes, no images at all, and what somebody wants computed in that way.
-bool FloatConvolutionLayer::left_to_caffe() const {
-  return num_spatial_axes_ != 2 || num_ == 0 || layer_param_.convolution_param().force_nd_im2col();
-}
+// What Caffe's own layer shall do: other numbers of axes, and no images at all. Of two axes, one that is forced to be computed
+// as any number of them (force_nd_im2col) gives the same as one that is not, as in Caffe.
+bool FloatConvolutionLayer::left_to_caffe() const { return num_spatial_axes_ != 2 || num_ == 0; }
 
 // A layer whose input changes its shape again and again keeps the steps of a few shapes.
 void FloatConvolutionLayer::forget_old_steps() {
