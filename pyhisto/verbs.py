@@ -28,7 +28,7 @@ MAIN_GUARD = 'if __name__ == "__main__":'
 GROUPS = {
     "Networks": ("generate", "lint", "cost", "to-onnx", "deploy", "convert-weights"),
     "Pruning": (
-        "channel-importance", "sensitivity", "prune", "recalibrate", "compare", "convert-snapshot", "dns",
+        "channel-importance", "sensitivity", "prune", "mask", "recalibrate", "compare", "convert-snapshot", "dns",
         "train-slimming",
     ),
     "Data": (

@@ -1,11 +1,16 @@
 """workflow/estimate.py: what a config will take, before anything runs."""
 
+import json
 import re
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from pyhisto.training.timing import cpu_seconds
 
 EMPTY = "name: x\ntitle: y\ndata: {}\nlmdb: {}\nnetwork: {}\nsolver: {}\ncompressions: {}\n"
 
@@ -16,19 +21,71 @@ def estimate(root: Path, folder: Path, *arguments: str) -> "subprocess.Completed
 
 
 @pytest.mark.caffe
+@pytest.mark.slow
 def test_jobs_images_time_and_disk_of_a_config(root: Path, tmp_path: Path) -> None:
     done = estimate(root, tmp_path, "--configfile", str(root / "workflow/config/tiny.yaml"))
     assert done.returncode == 0, done.stderr
-    # 12 patients of 2 images: 30% of 24 are 7 to test on, a fifth of the other 17 are 3 to validate on.
-    assert "1 experiment(s) of about 14 training, 3 validation and 7 test images" in done.stdout
+    # 30% of 12 patients are 4 to test on, a fifth of the other 8 are 2 to validate on; 2 images each.
+    assert "1 experiment(s) of about 12 training, 4 validation and 8 test images" in done.stdout
+    # Both branches before and after pruning and by DNS, and a network of each compared method.
+    assert re.search(r"^\d+ jobs left, 8 of them trainings;", done.stdout, re.MULTILINE)
     jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+) ", done.stdout, re.MULTILINE)}
-    # Two branches: trained before and after pruning, DNS once, all three predicted.
-    assert (jobs["lmdb"], jobs["train"], jobs["surgery"], jobs["predict"]) == (2, 4, 2, 6)
-    assert re.search(r"^Not estimated: .*prune 2.*report 1", done.stdout, re.MULTILINE)
+    assert (jobs["lmdb"], jobs["train"], jobs["surgery"], jobs["predict"], jobs["predict_step"]) == (2, 4, 2, 6, 6)
+    assert "Networks: on this CPU, measured." in done.stdout
     assert re.search(
-        r"In all about [0-9.]+ (s|min|h) on this CPU, one job after the other, and \d+ MB on disk", done.stdout
+        r"In all about [0-9.]+ (s|min) on one core, one job after the other; on disk [0-9.]+ MB", done.stdout
     )
     assert [path.name for path in tmp_path.iterdir()] == [".snakemake"]  # Snakemake's own log
+
+
+@pytest.mark.caffe
+@pytest.mark.slow
+def test_a_card_is_derived_and_said_to_be(root: Path, tmp_path: Path) -> None:
+    config = str(root / "workflow/config/tiny.yaml")
+    card, rate = (
+        json.loads(estimate(root, tmp_path, "--configfile", config, "--json", *options).stdout)
+        for options in (["--card", "GTX 1080 Ti"], ["--iterations-per-second", "20"])
+    )
+    assert "derived: 20% of its peak of 11.3 TFLOP/s" in card["networks_run"]
+    assert "20 iterations a second, as given" in rate["networks_run"]
+    assert 0 < card["card_seconds"] < rate["card_seconds"]
+    # In 2 branches 30 iterations at 20 a second, whole and pruned (64% of the FLOPs, Table 7); a few tests on top.
+    assert rate["steps"]["train"]["card"] == pytest.approx(2 * (1 + 0.6375) * 30 / 20, rel=0.1)
+
+
+@pytest.mark.caffe
+@pytest.mark.slow
+def test_the_estimate_is_what_a_small_run_takes(root: Path, tmp_path: Path) -> None:
+    """Time as cores are at work, which a busy machine does not change much, and bytes when there are the most."""
+    config = str(root / "workflow/config/tiny.yaml")
+    for name in ("tools", "data_prep", "prototxt", "workflow"):
+        (tmp_path / name).symlink_to(root / name)
+    found = json.loads(estimate(root, tmp_path, "--configfile", config, "--json").stdout)
+    command = [
+        sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2", "--configfile", config,
+        "--nolock", "--quiet", "all",
+    ]  # fmt: skip
+    most, before = 0, cpu_seconds()
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            most = max(most, occupied(tmp_path / "runs"))
+            time.sleep(0.3)
+    assert process.returncode == 0
+    used = cpu_seconds() - before
+    print(f"estimated {found['core_seconds']:.1f} s, used {used:.1f} s")
+    print(f"estimated {found['bytes_left']:.0f} and {found['bytes_at_most']:.0f} bytes, there were {most} at the most")
+    assert found["core_seconds"] == pytest.approx(used, rel=0.2)
+    assert found["bytes_at_most"] == pytest.approx(most, rel=0.2)
+    assert found["bytes_left"] == pytest.approx(occupied(tmp_path / "runs"), rel=0.2)
+
+
+def occupied(folder: Path) -> int:
+    """The bytes of all files below a folder."""
+    found = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # it went meanwhile
+            found += path.stat().st_size
+    return found
 
 
 @pytest.mark.parametrize(

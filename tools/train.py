@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from pyhisto.cli import Parser, run
-from pyhisto.cli.training import card_numbers, exit_if_stopped
+from pyhisto.cli.training import add_keep_snapshots, card_numbers, exit_if_stopped
 from pyhisto.training.caffe_train import default_folder, train
 from pyhisto.training.progress import Progress
 from pyhisto.training.run import Run
@@ -21,7 +21,7 @@ def main() -> None:
     args = parse()
     with closing(Progress(args.time_limit * 60 if args.time_limit else None)) as progress:
         folder = args.out or default_folder(args.solver)
-        asked = Run(args.solver, folder, args.weights, args.restart, args.restart_if_changed)
+        asked = Run(args.solver, folder, args.weights, args.restart, args.restart_if_changed, args.keep_snapshots)
         outcome = train(asked, progress.watch(), args.snapshot, args.gpu)
     exit_if_stopped(outcome)
     if outcome.already:
@@ -46,6 +46,7 @@ def parse() -> argparse.Namespace:
         action="store_true",
         help="begin anew if the snapshots are of other solver settings, networks, data or weights (else: an error)",
     )
+    add_keep_snapshots(parser)
     parser.add_argument(
         "--gpu",
         type=card_numbers,

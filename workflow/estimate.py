@@ -1,273 +1,145 @@
 #!/usr/bin/env python3
-"""How many jobs a config has left, and how long they take and what they leave on this machine, before anything runs.
+"""What a config's run will take, before anything runs: jobs, hours, and bytes on the disk.
 
-Jobs come from Snakemake's dry run. The network is timed with `caffe time` on this machine (on the CPU, or with --gpu),
-one image goes through the preprocessing; the rest is arithmetic. A pruned network is faster than the one it came from:
-the time is an upper bound of the steps listed. The other steps are named with their number, and not in it: mostly small
-ones, but also those of the methods that the paper compares with.
+Jobs come from Snakemake's dry run. The networks are timed with `caffe time` on this machine's CPU, or with --gpu on its
+card; or their times are derived, from --iterations-per-second of the config's network or from --card's peak. Images are
+prepared, a feature is computed, a program is started, and the rest is arithmetic (`costs`). Core time is what one core
+is at work; jobs share cores and cards, so that a run takes less than the sum, if there are several.
 """
 
 import argparse
-import re
-import subprocess
-import sys
+import json
+import os
 import tempfile
-import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import yaml
-from study import Study, option_words
+from costs import RETRAINING, Cost, Costs, total
+from dry_run import Job, jobs_left
+from images import Images, count_images
+from measured import Prepared, Trained, describe, generate, length_of, prepare, start_of_a_program, train
+from speeds import CARDS, Network, Speed, at_iterations, on_card_here, on_named_card, on_this_cpu
+from study import Study
 
-from data_prep.lmdbs.build import record_pixels
-from data_prep.lmdbs.writer import encode_record
-from data_prep.make_slide_samples import SUFFIXES
-from data_prep.synthetic import breakhis as synthetic
-from pyhisto.cli import Parser, run
-from pyhisto.cost import as_json, layer_costs
+from pyhisto.cli import Parser, natural, run
 from pyhisto.devices.check import fault
 from pyhisto.errors import InputError
 from pyhisto.files import reading
-from pyhisto.graph import Graph
-from pyhisto.manifest import Row, read_manifest
-from pyhisto.preprocessing import encoding
-from pyhisto.preprocessing import stain as stains
-from pyhisto.preprocessing.images import read_image
-from pyhisto.preprocessing.recipe import INTERPOLATIONS, MAX_SIZE, Cut, Preprocessing
-from pyhisto.proto import read_net, read_solver, to_text
-from pyhisto.training.timing import caffe_time
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-BATCH = 10
-STATE = 2
-"""A snapshot is the weights and a history of their size."""
-
-
-@dataclass(frozen=True)
-class Images:
-    """How many images one experiment has, and one of them."""
-
-    train: int
-    val: int
-    test: int
-    example: Path
-
-
-@dataclass(frozen=True)
-class Branch:
-    """What one network costs on this machine."""
-
-    patches: int
-    forward: float
-    """Seconds an image, in batches of BATCH."""
-    iteration: float
-    """Seconds of one training iteration."""
-    iterations: int
-    tests: int
-    snapshots: int
-    caffemodel: int
-    """Bytes."""
-    record: int
-    """Bytes."""
-    preparing: float
-    """Seconds that one image takes to become its records (all patches), without augmentation."""
+TRAININGS = ("train", "slimming", "surgery", "train_compared")
 
 
 def main() -> None:
     """Parse, count, measure, print."""
     arguments = _parser().parse_args()
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in the workflow's jobs
     config = _config(arguments)
     try:
         study = Study(config)
     except InputError as error:
         raise InputError(f"{arguments.configfile}: {error}") from None
-    jobs = remaining_jobs(arguments)
+    jobs = jobs_left(arguments.configfile, arguments.config)
     with tempfile.TemporaryDirectory() as folder:
         images = count_images(study, Path(folder))
-        branches: dict[str, Branch] = {
-            name: measure(study, name, images.example, Path(folder), arguments.gpu) for name in study.branches
-        }
+        costs, speed = measure(study, images, arguments, Path(folder))
+    by_rule: dict[str, Cost] = {}
+    for job in jobs:
+        by_rule[job.rule] = by_rule.get(job.rule, Cost()) + costs.of(job)
+    if arguments.json:
+        print(json.dumps(facts(jobs, by_rule, costs, speed), indent=1))
+        return
+    report(study, jobs, by_rule, costs, speed)
+
+
+def measure(study: Study, images: Images, arguments: argparse.Namespace, folder: Path) -> tuple[Costs, Speed]:
+    """The costs of the config's jobs, and where the networks run."""
+    config = study.config
+    cuts: dict[str, Prepared] = {name: prepare(name, config["lmdb"], images.example) for name in study.branches}
+    hybrid = generate("inception-sep", {**config["network"], **config["solver"]}, folder / "hybrid")
+    speed = speed_of(arguments, hybrid)
+    trained = train(hybrid, speed, cpu_too=True)
+    networks: dict[str, Trained] = dict.fromkeys((*study.branches, RETRAINING), trained)
+    if retraining := config.get("retraining"):
+        options = {**config["network"], **config["solver"], **retraining}
+        networks[RETRAINING] = replace(trained, **vars(length_of(generate("inception-sep", options, folder / "later"))))
+    compared = config.get("compared", {})
+    if patches := compared.get("spanhol2016"):
+        for size in patches["patches"]:
+            network = generate("patch-cnn", {"patch": size, **patches["solver"]}, folder / f"patch{size}")
+            trained = train(network, speed)
+            for cut in patches["cuts"]:
+                settings = {"augment": 0, **patches["lmdb"], "size": size}
+                cuts[f"{size}_{cut}"], networks[f"{size}_{cut}"] = prepare(cut, settings, images.example), trained
+    if together := compared.get("bayramoglu2016"):
+        cuts["all"] = prepare("global", together["lmdb"], images.example)
+        for task in together["tasks"]:
+            options = {"task": task, **together["network"], **together["solver"]}
+            networks[task] = train(generate("magnification-cnn", options, folder / task), speed)
+    descriptors = [*compared.get("spanhol2015", {}).get("descriptors", []), "Lab"]
+    features = describe(images.example, descriptors)
+    return Costs(study, images, start_of_a_program(), cuts, networks, features), speed
+
+
+def speed_of(arguments: argparse.Namespace, network: Network) -> Speed:
+    """What runs the networks, by the command line; `network` is the config's own."""
+    if arguments.gpu is not None:
+        return on_card_here(arguments.gpu)
+    if arguments.card is not None:
+        return on_named_card(arguments.card)
+    if arguments.iterations_per_second is not None:
+        return at_iterations(arguments.iterations_per_second, network)
+    return on_this_cpu()
+
+
+def facts(jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs: Costs, speed: Speed) -> dict[str, Any]:
+    """All that was found, as JSON: seconds and bytes."""
+    every = total(by_rule.values())
+    return {
+        "jobs": len(jobs),
+        "networks_run": speed.name,
+        "core_seconds": every.core,
+        "card_seconds": every.card,
+        "bytes_left": every.disk,
+        "bytes_at_most": every.disk + costs.passing(),
+        "steps": {rule: asdict(cost) for rule, cost in by_rule.items()},
+    }
+
+
+def report(study: Study, jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs: Costs, speed: Speed) -> None:
+    """Print the table, and what it sums up to."""
+    images, counts, every = costs.images, Counter(job.rule for job in jobs), total(by_rule.values())
     print(
-        f"{sum(jobs.values())} jobs left; {len(study.experiments)} experiment(s) of about {images.train} training, ",
-        end="",
+        f"{len(jobs)} jobs left, {sum(counts[rule] for rule in TRAININGS)} of them trainings; {len(study.experiments)} "
+        f"experiment(s) of about {images.train} training, {images.val} validation and {images.test} test images"
     )
-    print(f"{images.val} validation and {images.test} test images")
-    estimated = costs(study, images, branches)
-    rows = [(rule, jobs[rule], *cost) for rule, cost in estimated.items() if jobs.get(rule)]
-    heads = "".join(f"{f'each, {branch}':>15}" for branch in study.branches)
-    print(f"{'step':12}{'jobs':>7}{heads}{'all':>12}{'disk':>10}")
-    total, disk = 0.0, 0.0
-    for rule, count, seconds, size in rows:
-        every = count / len(study.branches) * sum(seconds.values())
-        left = count / len(study.branches) * sum(size.values())
-        total, disk = total + every, disk + left
-        each = "".join(f"{duration(seconds[branch]):>15}" for branch in study.branches)
-        print(f"{rule:12}{count:7}{each}{duration(every):>12}{gigabytes(left):>10}")
-    others = ", ".join(f"{rule} {count}" for rule, count in jobs.items() if rule not in estimated)
-    if others:
-        print(f"Not estimated: {others}")
-    where = "on this CPU" if arguments.gpu is None else f"on GPU {arguments.gpu}"
-    if study.gpu and arguments.gpu is None:
+    card = f"{'on a card':>13}" if speed.on_card else ""
+    print(f"{'step':32}{'jobs':>7}{'on a core':>13}{card}{'left on disk':>15}")
+    small = {rule for rule, cost in by_rule.items() if _is_small(cost, every)}
+    rows = [(rule, counts[rule], cost) for rule, cost in by_rule.items() if rule not in small]
+    others = total(cost for rule, cost in by_rule.items() if rule in small)
+    for name, count, cost in [*rows, ("others", sum(counts[rule] for rule in small), others)]:
+        card = f"{duration(cost.card):>13}" if speed.on_card else ""
+        print(f"{name:32}{count:7}{duration(cost.core):>13}{card}{size(cost.disk):>15}")
+    print(f"Networks: {speed.name}.")
+    if study.gpu and not speed.on_card:
         unusable = fault((0,))
         what = f"and this machine cannot run it, as {unusable[0]}" if unusable else "--gpu 0 times it on one"
-        print(f"The config trains on cards (solver-mode: GPU): {what}.")
-    print(f"In all about {duration(total)} {where}, one job after the other, and {gigabytes(disk)} on disk.")
-
-
-def costs(
-    study: Study, images: Images, branches: Mapping[str, Branch]
-) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-    """Rule -> seconds and bytes of one job of each branch."""
-    copies = max(1, whole_number(study.config["lmdb"], "augment", 8))
-    found: dict[str, tuple[dict[str, float], dict[str, float]]] = {
-        rule: ({}, {}) for rule in ("lmdb", "train", "slimming", "surgery", "importance", "predict")
-    }
-    other = {
-        "slimming": [iterations(s["slimming"]) for s in study.compressions.values() if "slimming" in s],
-        "surgery": [iterations(s) for s in study.compressions.values() if s.get("method") == "DNS"],
-    }
-    retrainings = sum(s.get("loops", 1) for s in study.compressions.values() if s.get("method") != "DNS")
-    for name, branch in branches.items():
-        records = {
-            "train": images.train * copies * branch.patches,
-            "val": images.val * branch.patches,
-            "test": images.test * branch.patches,
-        }
-        later = whole_number(study.config.get("retraining", {}), "max-iter", branch.iterations)
-        first = branch.iterations * branch.iteration + branch.tests * records["val"] * branch.forward
-        mean_length = (1 + retrainings * later / branch.iterations) / (1 + retrainings)
-        samples = study.config.get("importance", {}).get("samples", records["train"])
-        seconds = {
-            "lmdb": branch.preparing * (images.train * copies + images.val + images.test),
-            "train": mean_length * first,
-            "importance": min(samples, records["train"]) * branch.forward,
-            "predict": records["test"] * branch.forward + images.test * branch.preparing,
-        }
-        for rule, lengths in other.items():
-            share = sum(lengths) / len(lengths) / branch.iterations if lengths else 0
-            seconds[rule] = share * first
-        size = {"lmdb": sum(records.values()) * branch.record}
-        size |= dict.fromkeys(("train", "slimming", "surgery"), (branch.snapshots * STATE + 1) * branch.caffemodel)
-        for rule, (each_seconds, each_size) in found.items():
-            each_seconds[name], each_size[name] = seconds[rule], size.get(rule, 0)
-    return found
-
-
-def remaining_jobs(arguments: argparse.Namespace) -> dict[str, int]:
-    """Rule -> jobs that Snakemake would run now."""
-    command = [sys.executable, "-m", "snakemake", "-n", "-s", str(HERE / "Snakefile"), "--quiet", "rules", "--nolock"]
-    command += ["--configfile", str(arguments.configfile), "--cores", "1"]
-    command += ["--config", *arguments.config] if arguments.config else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"{arguments.configfile}: Snakemake refuses it: {_last_line(done.stderr or done.stdout)}")
-    found = re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)
-    return {rule: int(count) for rule, count in found if rule != "total"}
-
-
-def count_images(study: Study, folder: Path) -> Images:
-    """The images of the first experiment."""
-    if study.synthetic:
-        total = whole_number(study.synthetic, "patients", 16) * whole_number(study.synthetic, "images", 8)
-        return Images(*_shares(total, synthetic.TEST_FRACTION), _synthetic_image(folder))
-    if study.slides and not Path(study.tree).exists():
-        slides = [path for path in Path(study.slides).rglob("*") if path.suffix.lower() in SUFFIXES]
-        if not slides:
-            raise InputError(f"{study.slides}: holds no slide; say where they are: --config slides=DIR")
-        samples = study.data.get("samples") or {}
-        total = whole_number(samples, "total", len(slides) * whole_number(samples, "samples", 100))
-        return Images(*_shares(total, 0.25), _synthetic_image(folder))
-    manifest = folder / "manifest.csv"
-    command = [sys.executable, str(ROOT / "data_prep/make_manifest.py"), *study.splits(study.places[0])]
-    done = subprocess.run([*command, "--out", str(manifest)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(_last_line(done.stderr))
-    rows = read_manifest(manifest)
-    split = {name: sum(row.split == name for row in rows) for name in ("train", "val", "test")}
-    return Images(**split, example=Path(study.tree, rows[0].path))
-
-
-def measure(study: Study, name: Cut, example: Path, folder: Path, gpu: int | None) -> Branch:
-    """Time one branch's network and its preprocessing."""
-    net = folder / name
-    command = [sys.executable, str(ROOT / "prototxt/generate.py"), "inception-sep", "--out", str(net)]
-    command += option_words({**study.config["network"], **study.config["solver"]})
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(_last_line(done.stderr))
-    deploy = read_net(net / "deploy.prototxt")
-    deploy.layer[0].input_param.shape[0].dim[0] = BATCH
-    (net / "timed.prototxt").write_text(to_text(deploy), encoding="utf-8")
-    timing = caffe_time(net / "timed.prototxt", BATCH, 3, gpu)
-    solver = read_solver(net / "solver.prototxt")
-    settings = study.config["lmdb"]
-    image = read_image(example)
-    method = one_of(settings, "stain", ("reinhard", "none", *stains.METHODS))
-    stain = None if method == "none" else stains.target([stains.measure(image, method)], method, "itself")
-    size, interpolation = whole_number(settings, "size", 224), one_of(settings, "interpolation", tuple(INTERPOLATIONS))
-    if not 1 <= size <= MAX_SIZE:
-        raise InputError(f"the config's size: {size} is not from 1 to {MAX_SIZE}")
-    record = one_of(settings, "record", (encoding.DEFAULT, *encoding.ENCODINGS))
-    recipe = Preprocessing(name, size, stain=stain, interpolation=interpolation, record=record)
-    began = time.monotonic()
-    records = [
-        len(encode_record(pixels, 0, recipe.record))
-        for _, pixels in record_pixels(Row(example.name, 0), example.parent, recipe, 0, 0)
-    ]
-    preparing = time.monotonic() - began
-    weights = as_json(layer_costs(Graph.build(deploy, source=net / "deploy.prototxt")))["total"]["weights"]
-    return Branch(
-        patches=len(records),
-        forward=timing.forward_ms / 1000 / BATCH,
-        iteration=(timing.forward_ms + timing.backward_ms) / 1000,
-        iterations=solver.max_iter,
-        tests=solver.max_iter // solver.test_interval + 1 if solver.test_interval else 0,
-        snapshots=solver.max_iter // solver.snapshot if solver.snapshot else 1,
-        caffemodel=4 * weights,
-        record=sum(records) // len(records),
-        preparing=preparing,
+        print(f"The config trains on cards (solver-mode: GPU): {what}; --card or --iterations-per-second derive it.")
+    on_card = f" and {duration(every.card)} on a card" if speed.on_card else ""
+    print(
+        f"In all about {duration(every.core)} on one core{on_card}, one job after the other; on disk "
+        f"{size(every.disk)} stay, and {size(every.disk + costs.passing())} are there at the most, LMDBs among them."
     )
 
 
-def whole_number(settings: Mapping[str, Any], name: str, default: int) -> int:
-    """A number of a config's section. Raises InputError where it is none, or out of all proportion."""
-    value = settings.get(name, default)
-    if type(value) is not int or not 0 <= value <= 10**6:
-        raise InputError(f"the config's {name}: {str(value)[:60]!r} is not a whole number up to a million")
-    return value
-
-
-def one_of(settings: Mapping[str, Any], name: str, choices: Sequence[str]) -> Any:
-    """A choice of a config's section, the first if it says nothing. Raises InputError where it is none of them."""
-    value = settings.get(name, choices[0])
-    if value not in choices:
-        raise InputError(f"the config's {name}: {str(value)[:60]!r} is none of {', '.join(choices)}")
-    return value
-
-
-def iterations(settings: Any) -> int:
-    """Those of a training that a compression asks for."""
-    if not isinstance(settings, Mapping) or "iterations" not in settings:
-        raise InputError("the config's compressions: a training without `iterations`")
-    return whole_number(settings, "iterations", 0)
-
-
-def _shares(total: int, test: float) -> tuple[int, int, int]:
-    """Training, validation and test images, as the splits are made: a fifth of what is not tested validates."""
-    tested = round(test * total)
-    val = round(0.2 * (total - tested))
-    return total - tested - val, val, tested
-
-
-def _synthetic_image(folder: Path) -> Path:
-    sample = synthetic.make_samples(synthetic.make_patients(1, 0), 1, 100)[0]
-    path = folder / sample.file_name
-    cv2.imwrite(str(path), synthetic.draw(sample, 0))
-    return path
+def _is_small(cost: Cost, every: Cost) -> bool:
+    """Whether a step takes less than a hundredth of everything."""
+    shares = ((cost.core, every.core), (cost.card, every.card), (cost.disk, every.disk))
+    return all(part <= 0.01 * whole for part, whole in shares)
 
 
 def duration(seconds: float) -> str:
@@ -278,13 +150,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def gigabytes(size: float) -> str:
+def size(number: float) -> str:
     """Bytes as GB, or MB where that says more."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
 
 
 def _config(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -309,8 +177,22 @@ def _parser() -> Parser:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configfile", type=Path, required=True, metavar="F", help="a config of this folder, or yours")
     parser.add_argument("--config", nargs="+", default=[], metavar="NAME=VALUE", help="as Snakemake takes it")
-    parser.add_argument("--gpu", type=int, metavar="N", help="time the network on this GPU")
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument("--gpu", type=natural, metavar="N", help="time the networks on this card")
+    speed.add_argument("--card", choices=CARDS, help="derive their times from this card's peak")
+    speed.add_argument(
+        "--iterations-per-second", type=above_zero, metavar="X", help="derive them from those of the config's network"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, in seconds and bytes")
     return parser
+
+
+def above_zero(text: str) -> float:
+    """argparse type: a number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
 
 
 if __name__ == "__main__":

@@ -167,6 +167,21 @@ class Study:
         return MONITOR if whole and not self.config.get("bags") else "val"
 
     @property
+    def prunings(self) -> list[str]:
+        """The compressions that cut channels; the others are Dynamic Network Surgery, or train on alone."""
+        return [name for name, settings in self.compressions.items() if "method" not in settings]
+
+    @property
+    def loops(self) -> list[str]:
+        """The stages that are a loop of a pruning: the last of them bears its name, those before lie in loops/."""
+        numbers = {name: self.compressions[name].get("loops", 1) for name in self.prunings}
+        return [
+            name if loop == loops else f"loops/{name}_{loop}"
+            for name, loops in numbers.items()
+            for loop in range(1, loops + 1)
+        ]
+
+    @property
     def tree(self) -> str:
         """The folder that the manifests' paths count from."""
         if self.synthetic:
@@ -239,6 +254,10 @@ def _check(config: Any) -> None:
     for section in ("compressions", "compared"):
         for name, settings in config.get(section, {}).items():
             check_mapping(settings, f"{section}: {name}")
+    for name, settings in config["compressions"].items():
+        _check_compression(name, settings)
+    for name in ("retraining", "importance", "pruning"):
+        check_mapping(config.get(name, {}), name)
     for name in ("synthetic", "samples"):
         check_mapping(config["data"].get(name) or {}, f"data: {name}")
     for name in NUMBERS:
@@ -259,3 +278,14 @@ def _check(config: Any) -> None:
         raise InputError(f"the config's bags: {str(bags)[:60]!r} is not a whole number up to 100")
     if config["data"].get("synthetic") and not config.get("magnifications"):
         raise InputError("the config's magnifications: synthetic images need one, as [100]")
+
+
+def _check_compression(name: str, settings: Mapping[str, Any]) -> None:
+    """Raise InputError where a compression's amount is no number."""
+    loops, ratio = settings.get("loops", 1), settings.get("ratio", 0.5)
+    if type(loops) is not int or loops < 1:
+        raise InputError(
+            f"the config's compressions: {name}: loops: {str(loops)[:60]!r} is not a whole number from 1 on"
+        )
+    if type(ratio) not in (int, float) or not 0 < ratio < 1:
+        raise InputError(f"the config's compressions: {name}: ratio: {str(ratio)[:60]!r} is not between 0 and 1")

@@ -6,7 +6,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from pyhisto.cli import Parser, natural
+from pyhisto.cli import Parser, natural, positive
 from pyhisto.errors import InputError
 from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
 from pyhisto.training.phases import read_training_net
@@ -16,16 +16,27 @@ from pyhisto.training.solver_loop import MODEL, Method, train
 
 
 def add_run_options(parser: Parser) -> None:
-    """--restart, --restart-if-changed and --out."""
+    """--restart, --restart-if-changed, --keep-snapshots and --out."""
     parser.add_argument("--restart", action="store_true", help="begin anew, without the snapshots in OUT")
     parser.add_argument("--restart-if-changed", action="store_true",
                         help="begin anew if they are of other settings, networks, data or weights")  # fmt: skip
+    add_keep_snapshots(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+
+
+def add_keep_snapshots(parser: Parser) -> None:
+    """--keep-snapshots."""
+    parser.add_argument(
+        "--keep-snapshots",
+        type=positive,
+        metavar="N",
+        help="remove all but the newest N whole snapshots, those of earlier runs too; default: all stay",
+    )
 
 
 def run_of(args: argparse.Namespace) -> Run:
     """What `add_run_options` was given, for args.solver and args.weights."""
-    return Run(args.solver, args.out, args.weights, args.restart, args.restart_if_changed)
+    return Run(args.solver, args.out, args.weights, args.restart, args.restart_if_changed, args.keep_snapshots)
 
 
 def train_to_the_end(run: Run, method: Method, iterations: int | None = None) -> Path:

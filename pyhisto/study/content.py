@@ -29,6 +29,7 @@ from pyhisto.study.remarks import (
 from pyhisto.study.results import Results
 from pyhisto.study.scores import Scored, has_several_folds, score_assembled
 from pyhisto.study.splits_tables import missing_table, splits_table
+from pyhisto.study.steps import remark_on_steps, score_steps, steps_table
 from pyhisto.study.summary_tables import assembled_table, mean_table, score_table, summary_table
 from pyhisto.study.variants import Variant, remark_on_variants, variants_table
 from pyhisto.tables.drawing import Drawing
@@ -40,6 +41,8 @@ class Content:
     """Tables, figures and remarks, by the part of the report in which they stand."""
 
     main: Sequence[Table]
+    steps: Sequence[Table]
+    """Of pruning."""
     data: Sequence[Table]
     beside: Sequence[Table]
     orderings: Sequence[Table]
@@ -54,7 +57,7 @@ class Content:
     @property
     def tables(self) -> list[Table]:
         """All tables, the summary first."""
-        return [*self.main, *self.orderings, *self.data, *self.breakdown, *self.details, *self.beside]
+        return [*self.main, *self.steps, *self.orderings, *self.data, *self.breakdown, *self.details, *self.beside]
 
 
 def gather_content(
@@ -68,6 +71,7 @@ def gather_content(
     assembled = score_assembled(results)
     variants = [Variant(results, scored, assembled), other] if other is not None else []
     compared = compare_methods(results, scored)
+    steps = score_steps(results)
     collapse, calibration = read_collapse(results.folder), read_calibration(results.folder)
     beside = [*compare_with_paper(results, scored, assembled), *compared.beside]
     protocol = protocol_table(results) if beside else None
@@ -82,6 +86,7 @@ def gather_content(
             eva_table(results, scored),
             *compared.main,
         ),
+        steps=_present(steps_table(steps, scored)),
         data=_present(missing_table(results), splits_table(results)),
         beside=_present(protocol, *beside),
         orderings=_present(orderings_table(results, scored)),
@@ -116,6 +121,7 @@ def gather_content(
                 *(remark_on_variants(variants) if variants else ()),
                 *remark_on_times(scored),
             ],
+            "steps": [*remark_on_steps(steps)],
             "data": [*remark_on_stains(results), *remark_on_splits(results)],
             "figures": [*remark_on_importance(results)],
             "paper": [*remark_on_paper(beside, scored, protocol is not None)],

@@ -38,6 +38,7 @@ def make_page(
         lead=_describe_data(results, scored),
         sections=[
             Section("result", "Result", _show(content.main), remarks["result"]),
+            Section("steps", "The steps of pruning", _show(content.steps), remarks["steps"]),
             Section("data", "Data", _fold(content.data), remarks["data"]),
             Section("paper", "Beside the paper", _show(content.beside) or [not_compared], remarks["paper"]),
             Section("orderings", "The paper's orderings", _show(content.orderings)),

@@ -6,8 +6,10 @@ run.json                        settings of the whole run, free-form; see `Resul
     recipe/global/ local/       preprocessing.json: how the images became network input; both may lie above the seeds,
                                 whose networks learn from the same images
     before/ after/ ...          stages: the network as trained, pruned and retrained, ...
-        stage.json              optional: label, ratio, loops, method
+        stage.json              optional: label, ratio, loops, method, recalibrated_over
         global/ local/          predictions*.csv, metrics.jsonl, cost.json, time.json, importance.json
+            steps/              masked.csv, cut.csv, recalibrated.csv: predictions at the steps of the pruning
+    loops/<stage>_<r>/          the same of a stage's loops before its last one
 examples/*.png                  example patches; a file's name is its caption
 bundle/bundle.json              optional: of what tools/bundle.py made of a stage's networks, its calibration
 """
@@ -61,6 +63,21 @@ class Branch:
     """SEP block -> mean activation factor of each channel."""
 
 
+STEPS = ("masked", "cut", "recalibrated")
+"""The steps of a pruning before its network is trained on."""
+RETRAINED = "retrained"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop of a pruning."""
+
+    number: int
+    """From 1."""
+    steps: Mapping[str, tuple[Path, ...]]
+    """STEPS and RETRAINED, those that are there -> the predictions files of the branches."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """One state of an experiment's networks."""
@@ -68,6 +85,8 @@ class Stage:
     name: str
     settings: Mapping[str, Any]
     branches: Mapping[str, Branch]
+    loops: tuple[Loop, ...] = ()
+    """Of a pruning of whose steps there are predictions."""
 
     @property
     def label(self) -> str:
@@ -243,7 +262,19 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _read_stage(folder: Path) -> Stage:
     branches: dict[str, Branch] = {name: _read_branch(folder / name) for name in BRANCHES if (folder / name).is_dir()}
-    return Stage(folder.name, _read_object(folder / "stage.json"), branches)
+    return Stage(folder.name, _read_object(folder / "stage.json"), branches, tuple(_read_loops(folder)))
+
+
+def _read_loops(stage: Path) -> Iterator[Loop]:
+    """The loops of which a stage's folder, or one beside it in loops/, has predictions at a step before the last."""
+    named = re.compile(re.escape(stage.name) + "_[0-9]+")
+    earlier = sorted((path for path in stage.parent.glob("loops/*") if named.fullmatch(path.name)), key=_natural)
+    for number, folder in enumerate([*earlier, stage], 1):
+        files = {step: [folder / branch / "steps" / f"{step}.csv" for branch in BRANCHES] for step in STEPS}
+        files[RETRAINED] = [folder / branch / "predictions.csv" for branch in BRANCHES]
+        there = {step: tuple(filter(Path.is_file, paths)) for step, paths in files.items()}
+        if any(there[step] for step in STEPS):
+            yield Loop(number, {step: paths for step, paths in there.items() if paths})
 
 
 def _read_branch(folder: Path) -> Branch:

@@ -16,7 +16,7 @@ from pyhisto.caffe_program import caffe_environment, find_caffe, starts_from_wei
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
 from pyhisto.files import claimed, exclusive
-from pyhisto.glog import failure
+from pyhisto.glog import PREFIX, failure
 from pyhisto.learning_curve import Point
 from pyhisto.proto import layer_blobs, read_net, read_solver, read_weights
 from pyhisto.training.collapse import Collapse
@@ -25,11 +25,15 @@ from pyhisto.training.log import LogReader
 from pyhisto.training.record import LOG, Record
 from pyhisto.training.run import Outcome, Run, Watch
 from pyhisto.training.signals import catch_stop
-from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, solver_states
+from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, remove_older, solver_states
 from pyhisto.training.solver import Solver, check_python_layers, check_solver, require_solver_cards
 
 ENDING_WITH_PARENT = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
 """Before Caffe's command: if this process is killed, Linux tells Caffe to write a snapshot and end."""
+
+
+WRITES_SNAPSHOT = "Snapshotting to "
+"""How the line begins by which Caffe says that it begins to write a snapshot."""
 
 
 def default_folder(solver: Path) -> Path:
@@ -62,11 +66,12 @@ def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int
     busy = f"another run writes the snapshots {snapshots}_*; wait for that one, or choose another snapshot_prefix"
     with exclusive(run.folder, watch.note) as lock, claimed(snapshots, f"{solver.path}: {busy}"):
         record = Record(run.folder, solver, run.weights)
-        training = _Training(caffe, solver, record, watch, lock)
+        training = _Training(caffe, solver, record, watch, lock, run.keep)
         start = _find_start(run, snapshot, training)
         if start is not None and start.iteration >= solver.max_iter:
             if record.take_up():
                 training.test(start)
+            training.tidy()
             return Outcome(start, already=True, stopped=False)
         stopped = training.go_on(start) if start is not None else training.begin(run.weights)
         end = newest_whole(solver.prefix, watch.note)
@@ -75,6 +80,7 @@ def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int
             raise InputError(f"{solver.path}: Caffe ended without a whole snapshot; is the disk full? {told}")
         if not stopped:
             training.test(end)
+        training.tidy()
     return Outcome(end, already=False, stopped=stopped and end.iteration < solver.max_iter)
 
 
@@ -111,6 +117,8 @@ class _Training:
     watch: Watch
     lock: int
     """The descriptor that holds the folder, also while Caffe runs."""
+    keep: int | None
+    """How many whole snapshots stay; None: all."""
 
     def begin(self, weights: Path | None) -> bool:
         """Train from the weights, or from the network's fillers; True if a signal ended it. Raises InputError."""
@@ -130,6 +138,11 @@ class _Training:
             return
         with solver_of_last_test(self.solver.path, end) as path:
             self._run(path, self.solver.cards[:1], f"--snapshot={end.state}")
+
+    def tidy(self) -> None:
+        """Remove the snapshots before those that stay."""
+        if self.keep is not None:
+            remove_older(self.solver.prefix, self.keep)
 
     def _train(self, iteration: int, *options: str) -> bool:
         Path(f"{self.solver.prefix}_").parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +177,8 @@ class _Training:
                     log.write(line)
                     tail.append(line)
                     self._take(reader.feed(line), collapse)
+                    if PREFIX.sub("", line).startswith(WRITES_SNAPSHOT):
+                        self.tidy()  # all that are there before it are complete
                 self._take(reader.finish(), collapse)
                 code = process.wait()
         finally:

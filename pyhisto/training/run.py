@@ -25,6 +25,8 @@ class Run:
     """Begin anew. Earlier snapshots are removed, or the next run would resume from them."""
     restart_if_changed: bool = False
     """Begin anew if the snapshots are of other settings, networks, data or weights; else that is an error."""
+    keep: int | None = None
+    """How many whole snapshots stay, the newest, here and of earlier runs; None: all."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ truncated one, or a caffemodel without its solverstate.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -43,6 +44,25 @@ def newest_whole(prefix: str, note: Callable[[str], None]) -> Snapshot | None:
     return None
 
 
+def remove_older(prefix: str, keep: int) -> list[Path]:
+    """Remove what lies before the newest `keep` whole snapshots of a solver's prefix; the files that are gone.
+
+    With fewer whole ones than that nothing goes.
+    """
+    whole = 0
+    for state in reversed(solver_states(prefix)):
+        with suppress(InputError):
+            oldest, whole = read_snapshot(state).iteration, whole + 1
+        if whole == keep:
+            break
+    else:
+        return []
+    gone = [path for iteration, path in _files(prefix) if iteration < oldest]
+    for path in gone:
+        path.unlink()
+    return gone
+
+
 def read_snapshot(state: Path) -> Snapshot:
     """Check that a solver state and its weights are whole, finite, and of one iteration. Raises InputError."""
     iteration, learned, history = _read(state)
@@ -75,12 +95,17 @@ def check_finite(blobs: dict[str, list[Array]], path: Path) -> None:
 
 def solver_states(prefix: str) -> list[Path]:
     """The solver states of a prefix, whole or not, by iteration."""
+    return [path for _, path in _files(prefix) if path.name.removesuffix(".h5").endswith(".solverstate")]
+
+
+def _files(prefix: str) -> list[tuple[int, Path]]:
+    """The files of the snapshots of a prefix, by iteration: weights, solver states, and a method's own state."""
     folder, name = Path(f"{prefix}_").parent, Path(f"{prefix}_").name
-    pattern = re.compile(re.escape(name) + r"iter_(\d+)\.solverstate(\.h5)?")
+    pattern = re.compile(re.escape(name) + r"iter_(\d+)\.(?:(?:caffemodel|solverstate)(?:\.h5)?|state)")
     if not folder.is_dir():
         return []
     found = [(pattern.fullmatch(path.name), path) for path in folder.iterdir()]
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def _read(path: Path) -> tuple[int, str, list[Array]]:

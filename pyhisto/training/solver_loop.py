@@ -34,7 +34,7 @@ from pyhisto.training.collapse import Collapse
 from pyhisto.training.record import Record
 from pyhisto.training.run import Outcome, Run, Watch
 from pyhisto.training.signals import catch_stop
-from pyhisto.training.snapshots import Snapshot, newest_whole
+from pyhisto.training.snapshots import Snapshot, newest_whole, remove_older
 from pyhisto.training.solver import Solver, check_solver, require_solver_cards, solver_cards
 
 Net: TypeAlias = Any
@@ -124,14 +124,16 @@ def train(run: Run, method: Method, watch: Watch, iterations: int | None = None)
         snapshots.mkdir(parents=True, exist_ok=True)
         own = run.folder / SOLVER
         write_text(own, to_text(message))
-        return _Loop(own, message, checked, method, record, watch).run(start, run.weights)
+        return _Loop(own, message, checked, method, record, watch, run.keep).run(start, run.weights)
 
 
 class _Loop:
     """One run of the program."""
 
-    def __init__(self, path: Path, message: Any, checked: Solver, method: Method, record: Record, watch: Watch) -> None:
-        self._solver = open_solver(path, message)
+    def __init__(
+        self, path: Path, message: Any, checked: Solver, method: Method, record: Record, watch: Watch, keep: int | None
+    ) -> None:
+        self._solver, self._keep = open_solver(path, message), keep
         self._net = self._solver.net
         self._message, self._checked, self._method = message, checked, method
         self._record, self._watch = record, watch
@@ -168,6 +170,7 @@ class _Loop:
             model = self._record.folder / MODEL
             with method.deployed(net), whole_file(model) as partial, watched.at(model, *UNWRITTEN):
                 net.save(str(partial))
+        self._tidy()
         done = newest_whole(self._message.snapshot_prefix, self._watch.note)
         if done is None:
             raise InputError(f"{self._checked.path}: Caffe wrote no whole snapshot; is the disk full?")
@@ -236,6 +239,12 @@ class _Loop:
         self._method.save(self._own_state(self._solver.iter))
         with watched.at(Path(self._message.snapshot_prefix).parent, *UNWRITTEN):
             self._solver.snapshot()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the snapshots before those that stay."""
+        if self._keep is not None:
+            remove_older(self._message.snapshot_prefix, self._keep)
 
     def _own_state(self, iteration: int) -> Path:
         return Path(f"{self._message.snapshot_prefix}_iter_{iteration}.state")

@@ -79,11 +79,11 @@ def time_in_turns(
     if the system does not say). Raises InputError if Caffe refuses a network.
     """
     taken: list[list[Timing]] = [[] for _ in models]
-    began, all_before, own_before = time.monotonic(), _all_processes(), _own_processes()
+    began, all_before, own_before = time.monotonic(), _all_processes(), cpu_seconds()
     for number in progress(range(rounds)):
         for (model, batch), timings in list(zip(models, taken, strict=True))[:: -1 if number % 2 else 1]:
             timings.append(caffe_time(model, batch, iterations))
-    all_after, own, seconds = _all_processes(), _own_processes() - own_before, time.monotonic() - began
+    all_after, own, seconds = _all_processes(), cpu_seconds() - own_before, time.monotonic() - began
     others = None
     if all_before is not None and all_after is not None:
         others = max(0.0, all_after - all_before - own) / seconds
@@ -100,7 +100,7 @@ def _all_processes() -> float | None:
     return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
 
 
-def _own_processes() -> float:
-    """CPU seconds of this process and of its children that have ended."""
+def cpu_seconds() -> float:
+    """How long cores have been at work for this process and for its children that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)

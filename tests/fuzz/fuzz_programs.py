@@ -248,6 +248,13 @@ PROGRAMS = (
         weight=10,
     ),
     Program(
+        "tools/mask.py",
+        "--model net/deploy.prototxt --weights net.caffemodel --plan smaller/plan.json --out out.caffemodel",
+        ("net/deploy.prototxt", "smaller/plan.json"),
+        "out.caffemodel",
+        10,
+    ),
+    Program(
         "tools/recalibrate.py",
         "--model net/train_val.prototxt --weights net.caffemodel --batches 2 --test --out out.caffemodel",
         (*TRAINING[1:], "net.caffemodel"),

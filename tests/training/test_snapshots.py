@@ -15,7 +15,7 @@ from pyhisto.proto import (
     write_weights,
 )
 from pyhisto.solver_state import read_state, write_state
-from pyhisto.training.snapshots import newest_whole, read_snapshot, solver_states
+from pyhisto.training.snapshots import newest_whole, read_snapshot, remove_older, solver_states
 
 
 def snapshot(prefix: Path, iteration: int, value: float = 1.0) -> Path:
@@ -133,3 +133,19 @@ def test_an_hdf5_state_that_claims_more_than_it_holds(tmp_path: Path) -> None:
         assert state.stat().st_size < 20_000
         with pytest.raises(InputError, match="not an HDF5 solver state"):
             read_snapshot(state)
+
+
+def test_the_newest_two_whole_ones_stay(tmp_path: Path) -> None:
+    prefix = tmp_path / "net"
+    for iteration in (10, 20, 30, 40, 100):
+        snapshot(prefix, iteration)
+    other = snapshot(tmp_path / "net_2", 5)
+    (tmp_path / "net_iter_20.state").touch()  # a method's own
+    cut(Path(f"{prefix}_iter_40.caffemodel"))
+    gone = remove_older(str(prefix), 2)
+    # 100 and 30 are whole; 40, which is not, is newer than the older of them.
+    names = [f"net_iter_{n}.{ending}" for n in (10, 20) for ending in ("caffemodel", "solverstate", "state")]
+    assert sorted(path.name for path in gone) == sorted(set(names) - {"net_iter_10.state"})
+    assert [state.name for state in solver_states(str(prefix))] == [f"net_iter_{n}.solverstate" for n in (30, 40, 100)]
+    assert other.exists() and not any(path.exists() for path in gone)
+    assert remove_older(str(prefix), 3) == []  # there are but two whole ones

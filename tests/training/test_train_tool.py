@@ -467,3 +467,18 @@ def alive(folder: Path) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_all_but_the_newest_snapshots_go_and_those_of_an_earlier_run_too(toy: Any) -> None:
+    def states() -> list[str]:
+        return sorted(path.name for path in (toy.folder / "snap").glob("net_iter_*"))
+
+    toy.solver(snapshot="10", max_iter="50")
+    assert toy.train().returncode == 0
+    assert len(states()) == 2 * 5
+    assert toy.train("--keep-snapshots", "3").returncode == 0  # finished already
+    assert states() == [f"net_iter_{n}.{ending}" for n in (30, 40, 50) for ending in ("caffemodel", "solverstate")]
+    toy.solver(snapshot="10", max_iter="80")
+    done = toy.train("--keep-snapshots", "2")
+    assert done.returncode == 0 and done.stdout == "snap/net_iter_80.caffemodel\n", done.stderr
+    assert states() == [f"net_iter_{n}.{ending}" for n in (70, 80) for ending in ("caffemodel", "solverstate")]

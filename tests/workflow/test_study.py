@@ -76,3 +76,21 @@ def test_branches_are_global_and_local(root: Path, branches: object) -> None:
 def test_at_once_is_a_number(root: Path, number: object) -> None:
     with pytest.raises(InputError, match="experiments-at-once"):
         study(root, "tiny", **{"experiments-at-once": number})
+
+
+def test_the_loops_of_prunings_are_stages(root: Path) -> None:
+    prunings: dict[str, Any] = {
+        "thrice": {"criterion": "sep", "ratio": 0.8, "loops": 3},
+        "once": {"criterion": "l1", "ratio": 0.5},
+        "sparse": {"method": "DNS", "of": "once", "sparsity": 0.5},
+        "trained_on": {"method": "training alone"},
+    }
+    asked = study(root, "tiny", compressions=prunings)
+    assert asked.prunings == ["thrice", "once"]
+    assert asked.loops == ["loops/thrice_1", "loops/thrice_2", "thrice", "once"]
+
+
+@pytest.mark.parametrize("settings", [{"loops": 0}, {"loops": "2"}, {"ratio": 1}, {"ratio": "half"}, {"ratio": True}])
+def test_an_amount_of_pruning_is_a_number(root: Path, settings: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=f"compressions: after: {next(iter(settings))}"):
+        study(root, "tiny", compressions={"after": {"criterion": "sep", **settings}})

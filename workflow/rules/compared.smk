@@ -348,7 +348,7 @@ rule train_compared:
         build=lambda wildcards: compared_lmdb_there(wildcards.place),
         folder="{place}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "export WORKERS={threads}; {params.build} && model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "export WORKERS={threads}; {params.build} && model=$({params.on_card}{PYTHON} tools/train.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt "
         "--out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 

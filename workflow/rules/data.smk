@@ -89,6 +89,9 @@ def removed(images, branch):
 def learners(images, branch):
     """What is made with the LMDB of a branch of such images."""
     made = [f"{each}/{stage}/{branch}/model.caffemodel" for each in study.learning_from(images) for stage in STAGES]
+    made += [
+        f"{each}/{loop}/{branch}/steps/recalibrated.csv" for each in study.learning_from(images) for loop in LOOPS
+    ]
     if images == EVERY_IMAGES[0]:
         made += [*importances(branch), f"{RESULTS}/examples/training_records_{branch}.png"]
     return made

@@ -52,6 +52,8 @@ def stage_facts(wildcards):
     kept = {name: settings[name] for name in ("ratio", "loops", "method") if name in settings}
     if settings.get("criterion", "sep") != "sep":
         kept["method"] = METHODS[settings["criterion"]]
+    if wildcards.stage in LOOPS:
+        kept["recalibrated_over"] = RECALIBRATION
     if settings.get("method") == "DNS" and settings.get("of", "before") != "before":
         kept["method"] = "channel pruning + DNS"
     return json.dumps({"label": wildcards.stage, **kept})
@@ -96,6 +98,13 @@ RESULT_FILES = [
     )
 ]
 RESULT_FILES += [name for branch in BRANCHES for name in importances(branch)]
+RESULT_FILES += [
+    f"{experiment}/{stage}/{branch}/{name}.csv"
+    for experiment in EXPERIMENTS
+    for stage in LOOPS
+    for branch in BRANCHES
+    for name in (*(f"steps/{step}" for step in STEPS), "predictions")
+]
 
 
 def run_facts(wildcards):

@@ -5,7 +5,7 @@ PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
 # control of both, which only trains on.
 SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "DNS"]
 CONTROLS = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "training alone"]
-PRUNINGS = [name for name in COMPRESSIONS if name not in (*SURGERIES, *CONTROLS)]
+PRUNINGS = study.prunings
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
 try:
@@ -16,6 +16,12 @@ except InputError as error:
 ON_CARD, ON_GPU = on_card(PYTHON, GPU), "--gpu 0" if GPU else ""
 TRAIN_ON_CARDS = on_card(PYTHON, CARDS)
 ON_GPUS = f"--gpu {','.join(map(str, range(CARDS)))}" if CARDS > 1 else ""
+# The snapshots of a training that stay: the newest.
+KEEP = "--keep-snapshots 2"
+# The steps of a pruning before its network is trained on, which are shown of these stages (none if the config says
+# steps: false). BatchNorm is recalibrated over so many training batches.
+STEPS, RECALIBRATION = ("masked", "cut", "recalibrated"), 100
+LOOPS = study.loops if config.get("steps", True) else []
 PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 CONTINUED = "|".join(map(re.escape, CONTROLS)) or "none"
@@ -142,7 +148,7 @@ rule slimming:
         build=lmdb_there,
         folder=f"{PLACE}/slimming/{{penalty}}_{{iterations}}/training",
     shell:
-        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/train_slimming.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "--lambda-l1 {wildcards.penalty} --iterations {wildcards.iterations} --out {params.folder:q} && cp {params.folder:q}/model.caffemodel {output:q}"
 
 
@@ -166,7 +172,7 @@ rule train:
         weights=weights,
         folder=f"{PLACE}/training",  # no output: what a killed job leaves is what the next one goes on from
     shell:
-        "export WORKERS={threads}; {params.build} && model=$(OPENBLAS_NUM_THREADS={threads} {TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed --solver {input.net:q}/solver.prototxt "
+        "export WORKERS={threads}; {params.build} && model=$(OPENBLAS_NUM_THREADS={threads} {TRAIN_ON_CARDS}{PYTHON} tools/train.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt "
         "{params.weights:q} {ON_GPUS} --out {params.folder:q}) && cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp \"$model\" {output.model:q}"
 
 
@@ -220,7 +226,7 @@ rule surgery:
             | seeded(wildcards, "seed")
         ),
     shell:
-        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
+        "export WORKERS={threads}; {params.build} && OPENBLAS_NUM_THREADS={threads} {ON_CARD}{PYTHON} tools/dns.py --restart-if-changed {KEEP} --solver {input.net:q}/solver.prototxt --weights {input.model:q} "
         "{params.options} --out {params.folder:q} && "
         "cp {params.folder:q}/metrics.jsonl {output.metrics:q} && cp {params.folder:q}/model.caffemodel {output.model:q}"
 
@@ -245,6 +251,13 @@ rule importance:
         "{params.options} {ON_GPU} --workers {threads} --out {output:q}"
 
 
+PREDICT = (
+    "{ON_CARD}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {params.weights:q} --engine caffe "
+    "{ON_GPU} --manifest {input.recipe[1]:q} --root {params.tree:q} --branch {wildcards.branch:q} --split test "
+    "{params.name:q} --out {output:q}"
+)
+
+
 rule predict:
     input:
         recipe=multiext(f"{RECIPE}/", "preprocessing.json", "manifest.csv"),
@@ -257,8 +270,73 @@ rule predict:
     benchmark:
         f"{EXPERIMENT}/seconds/predict_{{stage}}_{{branch}}.tsv"
     params:
+        weights=f"{PLACE}/model.caffemodel",
         tree=lambda wildcards: TREE,
         name=lambda wildcards: ["--name", f"bag{wildcards.bag}"] if "bag" in study.levels else [],
     shell:
-        "{ON_CARD}{PYTHON} tools/predict.py --model {input.net:q}/deploy.prototxt --weights {input.model:q} --engine caffe "
-        "{ON_GPU} --manifest {input.recipe[1]:q} --root {params.tree:q} --branch {wildcards.branch:q} --split test {params.name:q} --out {output:q}"
+        PREDICT
+
+
+# What each step of a pruning makes of the test images, beside the network that is trained on: masked (as it was, the
+# channels that go masked, before anything is cut out), cut (not trained on), recalibrated (BatchNorm's statistics
+# measured anew, nothing learned). Nothing is chosen by it.
+
+
+rule mask:
+    input:
+        net=f"{PLACE}/net",
+        whole=lambda wildcards: previous(wildcards) + "/net",
+        model=model_to_prune,
+    output:
+        temp(f"{PLACE}/steps/masked.caffemodel"),
+    wildcard_constraints:
+        stage=PRUNED,
+    shell:
+        "{PYTHON} tools/mask.py --model {input.whole:q}/deploy.prototxt --weights {input.model:q} --plan {input.net:q}/plan.json "
+        "--out {output:q}"
+
+
+rule recalibrate:
+    input:
+        recipe=f"{RECIPE}/preprocessing.json",
+        net=f"{PLACE}/net",
+    output:
+        temp(f"{PLACE}/steps/recalibrated.caffemodel"),
+    wildcard_constraints:
+        stage=PRUNED,
+    resources:
+        gpu=GPU,
+    params:
+        build=lmdb_there,
+    shell:
+        "export WORKERS={threads}; {params.build} && {ON_CARD}{PYTHON} tools/recalibrate.py --model {input.net:q}/train_val.prototxt "
+        "--weights {input.net:q}/model.caffemodel --batches {RECALIBRATION} {ON_GPU} --out {output:q}"
+
+
+def step_weights(wildcards):
+    """The weights of a step of pruning."""
+    folder = PLACE.format(**wildcards)
+    return f"{folder}/net/model.caffemodel" if wildcards.step == "cut" else f"{folder}/steps/{wildcards.step}.caffemodel"
+
+
+rule predict_step:
+    input:
+        recipe=multiext(f"{RECIPE}/", "preprocessing.json", "manifest.csv"),
+        net=lambda wildcards: previous(wildcards) + "/net" if wildcards.step == "masked" else f"{PLACE}/net",
+        # What prune.py wrote lies in net.
+        model=lambda wildcards: [] if wildcards.step == "cut" else step_weights(wildcards),
+    output:
+        f"{PLACE}/steps/{{step}}.csv",
+    wildcard_constraints:
+        stage=PRUNED,
+        step="|".join(STEPS),
+    resources:
+        gpu=GPU,
+    benchmark:
+        f"{EXPERIMENT}/seconds/predict_{{stage}}_{{step}}_{{branch}}.tsv"
+    params:
+        weights=step_weights,
+        tree=lambda wildcards: TREE,
+        name=lambda wildcards: ["--name", f"bag{wildcards.bag}"] if "bag" in study.levels else [],
+    shell:
+        PREDICT
