@@ -14,6 +14,7 @@ from pyhisto import pycaffe
 from pyhisto.dialects import for_opencv
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
+from pyhisto.graph.types import dims
 from pyhisto.inference.deploy import Deploy
 from pyhisto.onnx.export import Export, export
 from pyhisto.onnx.proof import prove, with_outputs
@@ -41,6 +42,9 @@ class Engine:
     def with_blobs(self, batch: Batch, *names: str) -> list[NDArray[np.float32]]:
         """The probabilities, and the blobs of these names, which the engine was made with."""
         probabilities, *blobs = self.run(batch, [self.deploy.output, *names])
+        if probabilities.size != len(batch) * self.deploy.classes:
+            found, wanted = dims(probabilities.shape), f"{len(batch)}x{self.deploy.classes}"
+            raise InputError(f"{self.deploy.model}: the engine makes {found} of it, not {wanted}; try another --engine")
         return [probabilities.reshape(len(batch), self.deploy.classes), *blobs]
 
 

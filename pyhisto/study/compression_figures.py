@@ -106,13 +106,13 @@ def draw_over_size(every: Sequence[State]) -> Drawing | None:
     lines: Lines = {}
     for state in chosen:
         lines.setdefault(_name(state, state.method), []).append(((state.size or 0) / 1e6, state.il))
-    figure, (axes,) = make_panels(1, 1, 6.2, 3.8)
+    figure, (axes,) = make_panels(1, 1, 8.2, 3.8)
     _draw_lines(axes, lines)
     axes.set(xlabel="weights of one branch on disk, MB", ylabel="IL, %", xscale="log")
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(_ticks([x for points in lines.values() for x, _ in points]))
-    axes.legend(fontsize="small")
+    axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1))
     return Drawing("sizes", f"Accuracy over the size of the compressed network (fig. 13). {BARS}", figure)
 
 
@@ -123,7 +123,9 @@ def _ticks(values: Sequence[float]) -> list[float]:
 
 
 def _draw_lines(axes: Axes, lines: Lines) -> None:
-    for (name, points), colour in zip(lines.items(), COLOURS[1:] * 4, strict=False):
+    # More lines than colours: the next ones are dashed, with other marks.
+    styles = [(colour, mark, line) for mark, line in (("o", "-"), ("s", "--"), ("^", ":")) for colour in COLOURS[1:]]
+    for (name, points), (colour, mark, line) in zip(lines.items(), styles, strict=False):
         positions, rates = zip(*sorted(points, key=itemgetter(0)), strict=True)
         values = [rate.value for rate in rates]
         below, above = [rate.value - rate.low for rate in rates], [rate.high - rate.value for rate in rates]
@@ -132,7 +134,8 @@ def _draw_lines(axes: Axes, lines: Lines) -> None:
             values,
             (below, above),
             color=colour,
-            marker="o",
+            marker=mark,
+            linestyle=line,
             markersize=4,
             elinewidth=0.8,
             capsize=2,

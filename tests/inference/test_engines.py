@@ -113,6 +113,14 @@ def test_hdf5_weights_in_opencv(small: Pair) -> None:
     assert_allclose(opencv_engine(read_deploy(small[0], path))(images), by_hand(small[1], images), atol=1e-5)
 
 
+def test_a_layer_without_a_name_in_opencv(small: Pair) -> None:
+    """OpenCV, asked for the output of a layer with no name, gives the network's input."""
+    edit(small[0], 'name: "prob" ', "")
+    engine = opencv_engine(read_deploy(*small))
+    with pytest.raises(InputError, match="the engine makes 3x3x16x16 of it, not 3x2; try another --engine"):
+        engine(batch(3))
+
+
 def test_opencv_refuses_python_layers(small: Pair) -> None:
     python = (
         'layer { name: "sep" type: "Python" bottom: "pool" top: "pool2" python_param { module: "m" layer: "L" } }\n'

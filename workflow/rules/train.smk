@@ -18,10 +18,11 @@ TRAIN_ON_CARDS = on_card(PYTHON, CARDS)
 ON_GPUS = f"--gpu {','.join(map(str, range(CARDS)))}" if CARDS > 1 else ""
 # The snapshots of a training that stay: the newest.
 KEEP = "--keep-snapshots 2"
-# The steps of a pruning before its network is trained on, which are shown of these stages (none if the config says
-# steps: false). BatchNorm is recalibrated over so many training batches.
+# The steps of a pruning before its network is trained on, which are shown of these stages (of some, or none, if the
+# config says steps: [their names], or false). BatchNorm is recalibrated over so many training batches.
 STEPS, RECALIBRATION = ("masked", "cut", "recalibrated"), 100
-LOOPS = study.loops if config.get("steps", True) else []
+STEPS_OF = config.get("steps", True)
+LOOPS = study.loops if STEPS_OF is True else [stage for stage in study.loops if stage in (STEPS_OF or [])]
 PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 CONTINUED = "|".join(map(re.escape, CONTROLS)) or "none"
