@@ -17,6 +17,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import whole_folder
 from pyhisto.hierarchy.tree import PATHOLOGIES
 from pyhisto.manifest import SPLITS, Row, read_manifest, write_manifest
+from pyhisto.roots import add_root_options
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def sources(args: argparse.Namespace) -> list[list[Row]]:
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="above the folders of all sources")
+    add_root_options(parser, "above the folders of all sources")
     parser.add_argument("--bach", metavar="FOLDER", help="BACH's photos, under the root; . is the root itself")
     parser.add_argument("--bisque", metavar="FOLDER", help="BISQUE, under the root")
     parser.add_argument(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes requirements.txt and requirements-dev.txt: every package that setup installs, pinned, with the sha256 of each of
+# Writes requirements.txt, -cluster.txt and -dev.txt: every package that setup installs, pinned, with the sha256 of each of
 # its files on PyPI, for every machine. What they pin already stays; delete a line to let it move. Needs uv (pip install uv).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,4 +9,5 @@ compile() {
         --no-emit-index-url --custom-compile-command "make requirements" "$@"
 }
 compile pyproject.toml --extra all --group caffe -o requirements.txt
+compile pyproject.toml --extra cluster -c requirements.txt -o requirements-cluster.txt
 compile --group dev -c requirements.txt -o requirements-dev.txt

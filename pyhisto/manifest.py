@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from pyhisto.errors import InputError
 from pyhisto.files import reading, write_text
+from pyhisto.roots import FollowedRoot
 
 COLUMNS = ("path", "label", "patient", "slide", "magnification", "subtype", "split")
 SPLITS = ("train", "val", "test")
@@ -127,12 +128,15 @@ def check_relative(path: str, where: str) -> None:
 
 
 def resolve(root: Path, path: str) -> Path:
-    """The file that a manifest's `path` means under `root`; InputError where it leaves the root, or is not there."""
+    """The file that a manifest's `path` means under `root`.
+
+    Raises InputError where it is not there, and where it leads out of the root: by a link it may, under a FollowedRoot.
+    """
     check_relative(path, str(root))
-    file = Path(root) / path
+    file = root / path
     real = Path(os.path.realpath(file))  # unlike `resolve`, no error where links go round in a circle
-    if not real.is_relative_to(os.path.realpath(root)):
-        raise InputError(f"{file}: leads outside the root folder {root}; copy the file into it")
+    if not isinstance(root, FollowedRoot) and not real.is_relative_to(os.path.realpath(root)):
+        raise InputError(f"{file}: leads outside the root folder {root}; copy the file into it, or give --follow-links")
     if not real.is_file():
         raise InputError(f"{file}: no such file; is {root} the root folder that the manifest was made for?")
     return file

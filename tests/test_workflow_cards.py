@@ -61,7 +61,8 @@ def in_gpu_mode(root: Path, tmp_path: Path) -> Callable[..., "subprocess.Complet
         (
             "Snakefile",
             "tiny.yaml",
-            "importance, magnification_predict, patch_predict, predict, surgery, train, train_compared",
+            "importance, magnification_predict, patch_predict, predict, predict_step, recalibrate, surgery, train, "
+            "train_compared",
         ),
         ("Snakefile_kone", "kone_tiny.yaml", "find_rate, fine_tune, train_from_fillers"),
     ],

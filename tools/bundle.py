@@ -15,6 +15,7 @@ from pyhisto.errors import InputError
 from pyhisto.files import refuse_existing, whole_file
 from pyhisto.inference.bundling import About, Source, make_bundle
 from pyhisto.preprocessing.recipe import BRANCHES
+from pyhisto.roots import add_root_options
 
 CAUTION = (
     "Diagnosis, treatment or any other decision about patients; tissue, stains or magnifications other than those it "
@@ -56,7 +57,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--network", nargs=4, action="append", required=True, metavar=("BRANCH", "MODEL", "WEIGHTS", "LMDB")
     )
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the manifest's images")
+    add_root_options(parser, "folder of the manifest's images")
     parser.add_argument("--name", required=True, help="what the model is called")
     parser.add_argument("--purpose", required=True, help="what it was trained for, in a sentence without its full stop")
     parser.add_argument("--classes", nargs="+", required=True, metavar="NAME", help="names of the classes, from 0")

@@ -18,6 +18,7 @@ from pyhisto.files import refuse_existing
 from pyhisto.manifest import read_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proof.demand import demand
+from pyhisto.roots import add_root_options
 
 
 def main() -> None:
@@ -72,7 +73,7 @@ def _parse() -> argparse.Namespace:
                         help="instead of what the file says, if it does")  # fmt: skip
     parser.add_argument("--preprocessing", type=Path, metavar="F", help="preprocessing.json, or its folder: the mean")
     parser.add_argument("--manifest", type=Path, metavar="F", help="of images to calibrate on, with --root")
-    parser.add_argument("--root", type=Path, metavar="DIR", help="folder of the manifest's images")
+    add_root_options(parser, "folder of the manifest's images", required=False)
     parser.add_argument("--calibration", type=positive, default=100, metavar="N", help="at most N of them (100)")
     parser.add_argument("--no-proof", dest="proof", action="store_false", help="write without running the network")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="must not exist yet")

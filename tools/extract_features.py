@@ -14,6 +14,7 @@ from pyhisto.features.store import Features, write_features
 from pyhisto.files import whole_files
 from pyhisto.manifest import read_manifest, resolve
 from pyhisto.parallel import with_progress
+from pyhisto.roots import add_root_options
 from pyhisto.trail import checksums, write_trail
 
 LIBRARIES = ("numpy", "opencv-python-headless", "scikit-image", "mahotas")
@@ -25,7 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--manifest", type=Path, nargs="+", required=True, metavar="F", help="the images; those of several together"
     )
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    add_root_options(parser, "folder of the images")
     parser.add_argument(
         "--descriptors", nargs="+", choices=[*DESCRIPTORS], default=[*SPANHOL_2015], metavar="D",
         help=f"of {', '.join(DESCRIPTORS)}; default the publication's: {', '.join(SPANHOL_2015)}",

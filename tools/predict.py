@@ -20,6 +20,7 @@ from pyhisto.inference.predict import Prediction, check_agreement, predict
 from pyhisto.lmdb_folder import RECIPE
 from pyhisto.manifest import SPLITS
 from pyhisto.preprocessing.recipe import CUTS, Preprocessing
+from pyhisto.roots import add_root_options
 from pyhisto.trail import checksums, write_trail
 
 
@@ -79,7 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--manifest", type=Path, required=True, metavar="F", help="the images, their classes and splits"
     )
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    add_root_options(parser, "folder of the images")
     parser.add_argument("--split", choices=SPLITS, default="test", help="default %(default)s")
     parser.add_argument(
         "--branch",

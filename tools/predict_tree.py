@@ -19,6 +19,7 @@ from pyhisto.hierarchy.predictions import write_predictions
 from pyhisto.hierarchy.tree import FLAT, NODES, PATHOLOGIES
 from pyhisto.inference.engines import ENGINES
 from pyhisto.manifest import SPLITS
+from pyhisto.roots import add_root_options
 from pyhisto.trail import checksums, write_trail
 
 
@@ -80,7 +81,7 @@ def parse() -> argparse.Namespace:
         "that it was trained on. May be given many times",
     )  # fmt: skip
     parser.add_argument("--manifest", type=Path, required=True, metavar="F", help=f"images of {', '.join(PATHOLOGIES)}")
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    add_root_options(parser, "folder of the images")
     parser.add_argument("--split", choices=SPLITS, default="test", help="default %(default)s")
     parser.add_argument("--engine", choices=list(ENGINES), default="caffe", help="default %(default)s")
     parser.add_argument("--batch-size", type=positive, default=12, metavar="N", help="default %(default)s")

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pyhisto.cli import Parser, run
+from pyhisto.roots import add_root_options
 from pyhisto.study.report import write_report
 from pyhisto.study.results import Stage
 from pyhisto.tables.formats import to_text
@@ -15,9 +16,7 @@ def main() -> None:
     """Write the report; print its summary."""
     parser = Parser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="see pyhisto/study/results.py")
-    parser.add_argument(
-        "--root", type=Path, metavar="DIR", help="folder of the images, for pictures of mistakes (default: run.json's)"
-    )
+    add_root_options(parser, "folder of the images, for pictures of mistakes (default: run.json's)", required=False)
     parser.add_argument(
         "--beside", type=Path, metavar="DIR", help="results of the same method under another protocol, to show both"
     )

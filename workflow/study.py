@@ -76,6 +76,8 @@ class Study:
         # Weights that the first training starts from, layers matched by name: a GoogLeNet's, for the paper's network.
         self.pretrained = _text(config.get("pretrained") or None)
         self.beside = _text(config.get("beside"))
+        # Whether links in the data set's folder may lead out of it.
+        self.follow_links = self.data.get("follow-links", False)
         # Of how many experiments the LMDBs may exist at a time.
         self.at_once = config.get("experiments-at-once", 2)
         self.compressions = config["compressions"]
@@ -221,7 +223,7 @@ class Study:
     def splits(self, place: Mapping[str, Any]) -> list[str]:
         """Which images, and how they are split: make_manifest.py's options for an experiment, or for all of a level."""
         words = ["--manifest", f"{self.tree}/manifest.csv"] if self.slides else ["--dataset", self.data_set]
-        words += ["--root", self.tree]
+        words += ["--root", self.tree, *(["--follow-links"] if self.follow_links else [])]
         if self.folds:
             words += ["--folds", self.folds]
         if "kfold" in self.data:
@@ -273,6 +275,8 @@ def _check(config: Any) -> None:
     fraction = config["data"].get("val-fraction", 0.2)
     if type(fraction) not in (int, float) or not 0 <= fraction < 1:
         raise InputError(f"the config's val-fraction: {str(fraction)[:60]!r} is not a number from 0 to 1")
+    if type(follow := config["data"].get("follow-links", False)) is not bool:
+        raise InputError(f"the config's follow-links: {str(follow)[:60]!r} is not true or false")
     bags = config.get("bags", 0)
     if type(bags) is not int or not 0 <= bags <= 100:
         raise InputError(f"the config's bags: {str(bags)[:60]!r} is not a whole number up to 100")

@@ -11,6 +11,7 @@ from pathlib import Path
 from data_prep.datasets.dataset import DataSet, find_files
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row
+from pyhisto.roots import files_under
 
 FILE_NAME = re.compile(r"(?P<class>n|b|is|iv)\d{3}\.(?i:tiff?|png|jpe?g)")
 CLASSES = {"n": "Normal", "b": "Benign", "is": "InSitu", "iv": "Invasive"}
@@ -38,7 +39,7 @@ def load(root: Path) -> DataSet:
                 f"{Path(root) / path}: in the folder {path.parent.name}, and its name says {kind}; move it"
             )
         rows.append(Row(path.as_posix(), names.index(kind), subtype=kind, extra={"mpp": str(MICRONS_PER_PIXEL)}))
-    for table in sorted(Path(root).rglob(GROUND_TRUTH)):
+    for table in [path for path in files_under(root) if path.name == GROUND_TRUTH]:
         _check_ground_truth(table, rows)
     notes = []
     for label, kind in enumerate(names):

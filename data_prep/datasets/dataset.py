@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import SPLITS, Row
+from pyhisto.roots import files_under
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,12 @@ def find_files(root: Path, file_name: re.Pattern[str], what: str) -> list[tuple[
 
     Raises InputError if there is none; `what` says in the message what such names look like.
     """
-    root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the folder of the images")
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
-    found = [(path.relative_to(root), match) for path in paths if (match := file_name.fullmatch(path.name))]
+    matches = ((path, file_name.fullmatch(path.name)) for path in files_under(root))
+    found = [(Path(path.relative_to(root)), match) for path, match in matches if match and path.is_file()]
     if not found:
-        raise InputError(f"{root}: holds no image named {what}; is it this data set's folder?")
+        raise InputError(f"{root}: holds no image named {what}; is it this data set's folder? (Links: --follow-links)")
     return found
 
 

@@ -13,6 +13,7 @@ from data_prep.datasets.dataset import DataSet
 from pyhisto.errors import InputError
 from pyhisto.files import reading
 from pyhisto.manifest import SPLITS, Row, check_disjoint
+from pyhisto.roots import files_under
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 TREE = "split/class/image (splits: train, val, test) or class/image"
@@ -25,10 +26,9 @@ def load(root: Path, pattern: str | None = None, table: Path | None = None) -> D
     patient. `table` is a CSV with the columns `path` (relative to `root`) and `patient`. Raises InputError for a tree
     of another shape, an image whose patient is not found, a patient in two splits.
     """
-    root = Path(root)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the folder of the images")
-    files = [file.relative_to(root) for file in sorted(root.rglob("*")) if file.suffix.lower() in SUFFIXES]
+    files = [Path(file.relative_to(root)) for file in files_under(root) if file.suffix.lower() in SUFFIXES]
     if not files:
         raise InputError(f"{root}: holds no image ({' '.join(SUFFIXES)}); wanted is {TREE}")
     depth = 1 if any(file.parts[0] in SPLITS for file in files) else 0

@@ -19,6 +19,7 @@ from data_prep.datasets.splits import (
 from pyhisto.cli import Parser, natural, positive
 from pyhisto.errors import InputError
 from pyhisto.manifest import Row, check_disjoint, read_manifest
+from pyhisto.roots import add_root_options
 
 DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
 MAGNIFICATIONS = [int(magnification) for magnification in breakhis.IMAGES]
@@ -33,7 +34,7 @@ def add_data_options(parser: Parser) -> None:
     source.add_argument(
         "--manifest", type=Path, metavar="F", help="a manifest; its splits count unless others are asked for"
     )
-    parser.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the images")
+    add_root_options(parser, "folder of the images")
     parser.add_argument("--magnification", type=int, choices=MAGNIFICATIONS, help="BreaKHis: images at this one alone")
     parser.add_argument(
         "--folds", type=Path, metavar="DIR", help="BreaKHis: folder of the official dsfold1.txt to dsfold5.txt"

@@ -12,6 +12,7 @@ from pyhisto.preprocessing import stain as stains
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.preprocessing.stain import Stain, Statistics
+from pyhisto.roots import files_under
 
 AUTHORS = "authors"
 """The image to whose colours Zhu et al. moved all others (breakhis.STAIN_TARGET); if it is not there, MEAN."""
@@ -34,7 +35,7 @@ def choose(choice: str, method: stains.Method, rows: Sequence[Row], root: Path, 
     if choice == MEAN:
         return training_mean(method, rows, root, workers)
     if choice == AUTHORS:
-        found = sorted(Path(root).rglob(breakhis.STAIN_TARGET))
+        found = [path for path in files_under(root) if path.name == breakhis.STAIN_TARGET]
         if not found:
             instead = f", in place of the authors' {breakhis.STAIN_TARGET}, which is not there"
             return training_mean(method, rows, root, workers, instead)

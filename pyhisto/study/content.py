@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyhisto.errors import InputError
+from pyhisto.roots import FollowedRoot
 from pyhisto.study.breakdown import Mistake, count_confusions, find_mistakes, judge_patients
 from pyhisto.study.breakdown_figures import draw_confusion, draw_mistakes
 from pyhisto.study.breakdown_tables import confusion_table, mistakes_table, patient_table
@@ -139,12 +140,13 @@ def _draw_sheet(mistakes: Sequence[Mistake], results: Results, root: Path | None
     """Pictures of the first stage's mistakes, or why there are none."""
     first = [mistake for mistake in mistakes if mistake.stage == mistakes[0].stage]
     named = results.settings.get("root")
+    kind = FollowedRoot if results.settings.get("follow_links") is True else Path
     if not first:
         return None, []
     if root is None and not isinstance(named, str):
         return None, ["No pictures of the mistakes: give tools/report.py --root, the folder of the images."]
     try:
-        return draw_mistakes(first, results, root or Path(str(named))), []
+        return draw_mistakes(first, results, root or kind(str(named))), []
     except InputError as error:
         if root is not None:
             raise

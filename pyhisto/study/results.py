@@ -149,7 +149,8 @@ class Results:
 
     `settings` is run.json. Keys that the report understands: title; data and patients (a sentence each: what data,
     which kind of patient is counted); synthetic (true or false); dataset (breakhis or bach: the paper's tables are put
-    beside); classes (their names, from class 0); root (the folder that the manifests' paths count from, for pictures);
+    beside); classes (their names, from class 0); root (the folder that the manifests' paths count from, for pictures)
+    and follow_links (true: links in it may lead elsewhere);
     stages (their names, in the order in which they are shown); magnification; lambda; width; ratio; seconds
     (step -> seconds); settings (the sections lmdb, network and solver of the config: what differs from the paper). It
     also carries versions, what two runs are compared by; see `pyhisto.versions`.

@@ -160,3 +160,19 @@ def test_an_image_that_does_not_decode(root: Path, images: Path, small: Pair) ->
     (images / "images/5.png").write_bytes(data[:2000])
     done = predict(root, images, small, "global")
     assert done.returncode == 2 and "images/5.png" in done.stderr and not (images / "global.csv").exists()
+
+
+def test_images_that_are_links_are_predicted_if_asked_for(
+    root: Path, images: Path, small: Pair, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert predict(root, images, small, "global").returncode == 0
+    expected = (images / "global.csv").read_text()
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "images"
+    (images / "images").rename(elsewhere)
+    (images / "images").symlink_to(elsewhere)
+    (images / "global.csv").unlink()
+    refused = predict(root, images, small, "global")
+    assert refused.returncode == 2 and "leads outside the root folder" in refused.stderr
+    done = predict(root, images, small, "global", "--follow-links")
+    assert done.returncode == 0, done.stderr
+    assert (images / "global.csv").read_text() == expected

@@ -112,6 +112,7 @@ if "spanhol2016" in COMPARED:
             "cp {params.lmdb:q}/train/preprocessing.json {params.lmdb:q}/manifest.csv \"$(dirname {output[0]:q})\""
 
     rule remove_patches:
+        localrule: True
         input:
             f"{PATCH_MODEL}/model.caffemodel",
             lambda wildcards: STUDIES if PATCH_MODEL.format(**wildcards) == STUDIED else [],
@@ -158,6 +159,7 @@ if "spanhol2016" in COMPARED:
             "--batch-size 200 --name {params.name:q} --out {output:q}"
 
     rule spanhol2016:
+        localrule: True
         output:
             f"{METHOD}/spanhol2016/method.json",
         params:
@@ -185,6 +187,7 @@ if "bayramoglu2016" in COMPARED:
     ]
 
     rule all_magnifications:
+        localrule: True
         input:
             f"{RESULTS}/data" if study.synthetic or study.slides else [],
         output:
@@ -222,6 +225,7 @@ if "bayramoglu2016" in COMPARED:
             "cp {params.lmdb:q}/train/preprocessing.json {params.lmdb:q}/manifest.csv \"$(dirname {output[0]:q})\""
 
     rule remove_all_magnifications_lmdb:
+        localrule: True
         input:
             [f"{ALL}/{task}/model.caffemodel" for task in TOGETHER["tasks"]],
         output:
@@ -266,6 +270,7 @@ if "bayramoglu2016" in COMPARED:
             "--split test --name {wildcards.task:q}' task' --out {output:q}"
 
     rule magnification_cost:
+        localrule: True
         input:
             f"{ALL}/{{task}}/net",
         output:
@@ -280,6 +285,7 @@ if "bayramoglu2016" in COMPARED:
         return json.dumps({"label": f"Levi & Hassner 2015, for [17], {wildcards.task} task{narrow}"})
 
     rule bayramoglu2016:
+        localrule: True
         output:
             f"{BY_TASK}/method.json",
         params:
@@ -353,6 +359,7 @@ rule train_compared:
 
 
 rule cost_compared:
+    localrule: True
     input:
         "{place}/net",
     output:

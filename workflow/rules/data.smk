@@ -1,6 +1,7 @@
 # Images, manifests, LMDBs.
 
-TREE = study.tree
+# What follows --root on a command line.
+TREE = [study.tree, *(["--follow-links"] if study.follow_links else [])]
 
 if study.synthetic:
 
@@ -38,6 +39,7 @@ def splits(wildcards):
 
 
 rule manifest:
+    localrule: True
     input:
         f"{RESULTS}/data" if study.synthetic or study.slides else [],
     output:
@@ -61,7 +63,7 @@ VAL = study.validation
 
 def building(lmdb, manifest, cut, settings):
     """The command that builds an LMDB; $WORKERS processes do it."""
-    words = ["data_prep/build_lmdb.py", "--manifest", manifest, "--root", TREE, "--branch", cut, "--splits", "train", "val"]
+    words = ["data_prep/build_lmdb.py", "--manifest", manifest, "--root", *TREE, "--branch", cut, "--splits", "train", "val"]
     return f"{PYTHON} {shlex.join([*words, *option_words(settings), '--out', lmdb])} --workers $WORKERS"
 
 
@@ -115,6 +117,7 @@ rule lmdb:
 
 
 rule remove_lmdb:
+    localrule: True
     input:
         lambda wildcards: learners(IMAGES.format(**wildcards), wildcards.branch),
     output:

@@ -2,6 +2,7 @@
 
 
 rule cost:
+    localrule: True
     input:
         net=f"{PLACE}/net",
         model=f"{PLACE}/model.caffemodel",
@@ -60,6 +61,7 @@ def stage_facts(wildcards):
 
 
 rule stage:
+    localrule: True
     output:
         f"{EXPERIMENT}/{{stage}}/stage.json",
     params:
@@ -124,6 +126,7 @@ def run_facts(wildcards):
         "stages": STAGES,
         **({"classes": config["classes"]} if "classes" in config else {}),
         "root": study.tree,
+        "follow_links": study.follow_links,
         **({"lambda": config["lambda"]} if "lambda" in config else {}),
         "width": config["network"].get("width", 1.0),
         "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
@@ -136,6 +139,7 @@ def run_facts(wildcards):
 
 
 rule settings:
+    localrule: True
     input:
         RESULT_FILES,
         COMPARED_FILES,  # so that the seconds are complete

@@ -194,6 +194,7 @@ rule continued_network:
 
 
 rule surgery_network:
+    localrule: True
     input:
         net_to_compress,
     output:
