@@ -80,7 +80,8 @@ def test_caffe_s_own_models(caffe_models: Path) -> None:
     deploys = sorted(caffe_models.glob("*/deploy.prototxt"))
     assert len(deploys) >= 5
     for model in deploys:
-        assert proved(read_net(model)) <= 1e-5, model
+        # 1.6e-5 for AlexNet where oneDNN has AVX-512, below 1e-5 where it has not.
+        assert proved(read_net(model)) <= 5e-5, model
 
 
 @pytest.mark.caffe
