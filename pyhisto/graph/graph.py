@@ -354,7 +354,7 @@ _WEIGHT_AXES = {"InnerProduct": (2, 1), "Convolution": (4, 1), "Deconvolution": 
 
 def _without_old_axes(layer_type: str, shapes: Sequence[Shape]) -> list[Shape]:
     """Stored shapes of a type that we know, without the leading axes of 1 that old files have."""
-    if layer_type not in LAYER_TYPES:
+    if layer_type not in LAYER_TYPES or layer_type == "BN":  # BN's have such axes today
         return list(shapes)
     axes = _WEIGHT_AXES.get("Convolution" if layer_type in DEPTHWISE else layer_type, (1,) * len(shapes))
     return [

@@ -195,10 +195,11 @@ def follow_inner_product(record: ChannelRecord, node: Node, bottoms: BlobChannel
     out = record.produce(node, parameter.num_output)
     inputs = bottoms[0]
     if inputs is not None:
+        weights, pairs = count(node.param_shapes[0]) if node.param_shapes else 0, len(inputs) * len(out)
         if bottom.shape is not None:
             inputs = np.repeat(inputs, count(bottom.shape[2:]))
-        elif node.param_shapes and count(node.param_shapes[0]) % (len(inputs) * len(out)) == 0:
-            inputs = np.repeat(inputs, count(node.param_shapes[0]) // (len(inputs) * len(out)))
+        elif weights and pairs and weights % pairs == 0:
+            inputs = np.repeat(inputs, weights // pairs)
         else:
             record.freeze(inputs, f"read by {describe(node)}, whose bottom's shape is unknown: {bottom.unknown}")
             inputs = None
