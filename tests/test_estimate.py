@@ -50,7 +50,8 @@ def test_a_card_is_derived_and_said_to_be(root: Path, tmp_path: Path) -> None:
     assert "20 iterations a second, as given" in rate["networks_run"]
     assert 0 < card["card_seconds"] < rate["card_seconds"]
     # In 2 branches 30 iterations at 20 a second, whole and pruned (64% of the FLOPs, Table 7); a few tests on top.
-    assert rate["steps"]["train"]["card"] == pytest.approx(2 * (1 + 0.6375) * 30 / 20, rel=0.1)
+    iterations = 2 * (1 + 0.6375) * 30 / 20
+    assert iterations < rate["steps"]["train"]["card"] < 1.2 * iterations
 
 
 @pytest.mark.caffe

@@ -81,9 +81,15 @@ class ChannelRecord:
     def lie_along(self, node: Node, blob: int, axes: Sequence[Channels | None]) -> None:
         """These channels lie along the axes of a weight blob."""
         known = self.params.setdefault((node.name, blob), list(axes))
+        differs = f"layer '{node.name}' differs between the prototxts"
+        if len(known) != len(axes):  # a BN whose blobs have other axes in one of them
+            for channels in (*known, *axes):
+                if channels is not None:
+                    self.freeze(channels, differs)
+            return
         for mine, theirs in zip(axes, known, strict=True):
             if mine is not None or theirs is not None:
-                self.tie(mine, theirs, f"layer '{node.name}' differs between the prototxts")
+                self.tie(mine, theirs, differs)
 
     def _number(self, count: int, producer: str) -> Channels:
         channels = np.arange(self.count, self.count + count)
