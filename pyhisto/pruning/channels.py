@@ -84,8 +84,7 @@ class ChannelRecord:
         differs = f"layer '{node.name}' differs between the prototxts"
         if len(known) != len(axes):  # a BN whose blobs have other axes in one of them
             for channels in (*known, *axes):
-                if channels is not None:
-                    self.freeze(channels, differs)
+                self.freeze(channels, differs)
             return
         for mine, theirs in zip(axes, known, strict=True):
             if mine is not None or theirs is not None:
