@@ -27,8 +27,8 @@ CASES = int(os.environ.get("PYHISTO_FUZZ_CASES", "300"))
 SEED = int(os.environ.get("PYHISTO_FUZZ_SEED", "0"))
 SERVERS = int(os.environ.get("PYHISTO_FUZZ_SERVERS", str(os.cpu_count() or 1)))
 MOST_MEMORY = 2e9
-HANG = 20.0
-"""Seconds on spoilt input that count as a hang. Whole input may take longer on a busy machine."""
+HANG = float(os.environ.get("PYHISTO_FUZZ_HANG", "60"))
+"""Seconds on spoilt input that count as a hang: 20 on a machine of its own; beside other tests a whole run takes long."""
 STATUSES = {"tools/lint.py": {0, 1, 2}, "data_prep/check_data.py": {0, 1, 2}, "tools/deploy.py": {0, 1, 2}}
 FAULTS = ("traceback", "signal", "other status", "hang", "memory", "half-written", "not one line")
 
@@ -163,7 +163,7 @@ def test_spoilt_input_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     for number, program in enumerate(PROGRAMS):
         place = folder / f"whole{number}"
         link(corpus, place, program)
-        result = every[0].run(Case(number, program, program.words, "", place), 6 * HANG)
+        result = every[0].run(Case(number, program, program.words, "", place), 2 * HANG)
         expected = 1 if program.program == "tools/lint.py" else 0  # it finds a trap or two
         assert result["code"] == expected, (program, (place / "stderr").read_text())
 
