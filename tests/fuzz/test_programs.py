@@ -28,7 +28,7 @@ SEED = int(os.environ.get("PYHISTO_FUZZ_SEED", "0"))
 SERVERS = int(os.environ.get("PYHISTO_FUZZ_SERVERS", str(os.cpu_count() or 1)))
 MOST_MEMORY = 2e9
 HANG = float(os.environ.get("PYHISTO_FUZZ_HANG", "60"))
-"""Seconds on spoilt input that count as a hang: 20 on a machine of its own; beside other tests a whole run takes long."""
+"""Seconds on spoilt input that count as a hang: 20 on a machine of its own, more beside other tests."""
 STATUSES = {"tools/lint.py": {0, 1, 2}, "data_prep/check_data.py": {0, 1, 2}, "tools/deploy.py": {0, 1, 2}}
 FAULTS = ("traceback", "signal", "other status", "hang", "memory", "half-written", "not one line")
 
