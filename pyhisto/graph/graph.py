@@ -348,13 +348,13 @@ def _same_shapes(some: Sequence[Shape], others: Sequence[Shape]) -> bool:
     return len(some) == len(others) and all(bare(one) == bare(other) for one, other in zip(some, others, strict=True))
 
 
-_WEIGHT_AXES = {"InnerProduct": (2, 1), "Convolution": (4, 1), "Deconvolution": (4, 1)}
+_WEIGHT_AXES = {"BN": (4, 4, 4, 4), "InnerProduct": (2, 1), "Convolution": (4, 1), "Deconvolution": (4, 1)}
 """How many axes the weight blobs of a type have, for images; those of the types not named here have one."""
 
 
 def _without_old_axes(layer_type: str, shapes: Sequence[Shape]) -> list[Shape]:
     """Stored shapes of a type that we know, without the leading axes of 1 that old files have."""
-    if layer_type not in LAYER_TYPES or layer_type == "BN":  # BN's have such axes today
+    if layer_type not in LAYER_TYPES:
         return list(shapes)
     axes = _WEIGHT_AXES.get("Convolution" if layer_type in DEPTHWISE else layer_type, (1,) * len(shapes))
     return [

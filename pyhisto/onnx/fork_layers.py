@@ -9,20 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pyhisto.graph.fork_types import is_scale_and_shift
-from pyhisto.graph.types import convolution_window
 from pyhisto.onnx.layer import Layer, OnnxError
+from pyhisto.onnx.layers import convolution
 from pyhisto.onnx.writer import Writer, floats, integers
-
-
-def depthwise_convolution(layer: Layer, writer: Writer) -> list[str]:
-    """As many groups as channels, whatever `group` says."""
-    window = convolution_window(layer.proto, layer.bottoms[0])
-    (channels,) = layer.fixed(layer.bottoms[0][1:2])
-    geometry = {
-        "kernel_shape": window.kernel, "strides": window.stride, "pads": [*window.pad, *window.pad],
-        "dilations": window.dilation, "group": channels,
-    }  # fmt: skip
-    return [writer.add("Conv", bottom, *layer.blobs, **geometry) for bottom in layer.inputs]
 
 
 def bn(layer: Layer, writer: Writer) -> list[str]:
@@ -127,10 +116,10 @@ def _resized(writer: Writer, tensor: str, layer: Layer, **how: str) -> str:
 FORK_FUNCTIONS: dict[str, Callable[[Layer, Writer], list[str]]] = {
     "Axpy": axpy,
     "BN": bn,
-    "ConvolutionDepthwise": depthwise_convolution,
+    "ConvolutionDepthwise": convolution,
     "CropCenter": crop_center,
-    "DepthwiseConv": depthwise_convolution,
-    "DepthwiseConvolution": depthwise_convolution,
+    "DepthwiseConv": convolution,
+    "DepthwiseConvolution": convolution,
     "HardSwish": hard_swish,
     "Interp": interp,
     "Mish": mish,

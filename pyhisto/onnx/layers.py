@@ -23,16 +23,19 @@ LayerFunction: TypeAlias = Callable[[Layer, Writer], list[str]]
 
 
 def convolution(layer: Layer, writer: Writer) -> list[str]:
-    """Convolution and Deconvolution, over any number of spatial axes; several bottoms share the weights."""
+    """Convolution, depthwise under any name, and Deconvolution, over any number of spatial axes.
+
+    Several bottoms share the weights. The graph gives a depthwise one as many groups as channels.
+    """
     window = convolution_window(layer.proto, layer.bottoms[0])
     if window.channel_axis != 1:
         raise OnnxError(f"its channels are axis {window.channel_axis}; only axis 1 is possible")
-    if layer.proto.type == "Convolution" and any(
+    if layer.proto.type != "Deconvolution" and any(
         size < extent - 2 * pad
         for size, extent, pad in zip(layer.fixed(layer.bottoms[0][2:]), window.extent, window.pad, strict=True)
     ):
         raise OnnxError("its kernel is larger than its padded bottom")
-    operator = "Conv" if layer.proto.type == "Convolution" else "ConvTranspose"
+    operator = "ConvTranspose" if layer.proto.type == "Deconvolution" else "Conv"
     weights = [writer.constant(blob) for blob in layer.blobs]
     return [
         writer.add(
