@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import architectures
 import numpy as np
 import onnx
 import pytest
@@ -24,9 +25,6 @@ from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, read_net, set_blob, write_weights
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "pruning"))
-import architectures
 
 ILL_CONDITIONED = 73
 """A random network with a TanH of products up to 20,558: two orders of summing alone make 1.02e-4 of their rounding."""

@@ -1,12 +1,9 @@
 """workflow/costs.py: what jobs take, worked out by hand from made-up times."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 from costs import LOG, SNAKEMAKE, STARTS, Cost, Costs, shares_left
 from dry_run import Job
 from images import Images

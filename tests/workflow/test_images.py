@@ -1,16 +1,13 @@
 """workflow/images.py: how many images a run has, before anything is built."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-
-from pyhisto.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 from images import Images, count_images
 from study import Study
+
+from pyhisto.errors import InputError
 
 
 @pytest.fixture

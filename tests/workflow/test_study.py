@@ -1,16 +1,13 @@
 """What a config asks for: which images are learnt from, how many trainings, which LMDBs wait for which."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from study import Study
 
 from pyhisto.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
-from study import Study
 
 
 def study(root: Path, name: str, **change: object) -> Any:
