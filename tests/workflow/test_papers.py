@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from study import Study
 
+from data_prep.datasets.options import add_manifest_options, split_data
+from pyhisto.cli import Parser
 from pyhisto.hierarchy.systems import parse_system
+from pyhisto.manifest import Row, write_manifest
 from pyhisto.study.paper.contradictions import CONTRADICTIONS
 
 
@@ -85,3 +89,40 @@ def test_what_stands_in_for_17_is_called_so(root: Path, tmp_path: Path) -> None:
     (said,) = (each.text for each in CONTRADICTIONS if "[17]" in each.heading)
     assert "Levi & Hassner 2015, which has 11.4 M and 1419 M" in said
     assert "Levi & Hassner's stands in" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def bag_of(root: Path, folder: Path, name: str, bag: int) -> list[Row]:
+    """What make_manifest.py makes of a config's 10,270 samples, by the options that the workflow gives it."""
+    config = yaml.safe_load((root / "workflow/config" / f"{name}.yaml").read_text())
+    counts = {
+        slide: int(number) for slide, number in (word.split("=") for word in config["data"]["samples"]["of-slides"])
+    }
+    others = dict.fromkeys({f"A{number:02}" for number in range(1, 11)} - counts.keys(), 1525)
+    every = sorted({**counts, **others}.items())
+    rows = [Row(f"{slide}/{number:04}.png", number % 2, slide=slide) for slide, size in every for number in range(size)]
+    assert len(rows) == config["data"]["samples"]["total"] == 10_270
+    words = Study(config).splits({"bag": bag})
+    manifest = folder / "manifest.csv"
+    write_manifest(manifest, rows)
+    words[words.index("--manifest") + 1] = str(manifest)
+    parser = Parser()
+    add_manifest_options(parser)
+    return split_data(parser.parse_args(words)).rows
+
+
+@pytest.mark.parametrize("bag", [1, 5])
+def test_bach_s_two_protocols(root: Path, tmp_path: Path, bag: int) -> None:
+    """The same samples, once as the authors' lists have them, once with slides kept apart."""
+    paper, by_slide = (bag_of(root, tmp_path, name, bag) for name in ("bach_paper", "bach_by_slide"))
+    for rows in (paper, by_slide):
+        parts = {split: [row for row in rows if row.split == split] for split in ("train", "val", "test")}
+        assert {split: len(part) for split, part in parts.items()} == {"train": 6100, "val": 1525, "test": 2645}
+    tested = [[row for row in rows if row.split == "test"] for rows in (paper, by_slide)]
+    assert {row.path for row in tested[0]} == {row.path for row in tested[1]}
+    # 12 made-up patients a slide; or five slides.
+    assert [len({row.patient or row.slide for row in rows}) for rows in tested] == [60, 5]
+    slides = [
+        [{row.path.split("/")[0] for row in rows if row.split == split} for split in ("train", "val")]
+        for rows in (paper, by_slide)
+    ]
+    assert len(slides[0][0] & slides[0][1]) == 5 and not slides[1][0] & slides[1][1]
