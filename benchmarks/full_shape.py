@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,9 +130,10 @@ def contents(results: Path) -> Iterator[str]:
     """What is in a results folder's tables and figures, a line each."""
     for table in sorted((results / "tables").glob("*.csv")):
         with open(table, encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-        empty = sum(not cell.strip() for row in rows[1:] for cell in row)
-        yield f"{table.name}: {len(rows) - 1} rows of {len(rows[0])} columns, {empty} empty cells"
+            heads, *rows = csv.reader(file)
+        empty = Counter(head for row in rows for head, cell in zip(heads, row, strict=True) if not cell.strip())
+        cells = ", ".join(f"{count} of {head}" for head, count in empty.items()) or "none"
+        yield f"{table.name}: {len(rows)} rows of {len(heads)} columns; empty cells: {cells}"
     yield "figures: " + ", ".join(sorted(figure.stem for figure in (results / "figures").glob("*.png")))
 
 
