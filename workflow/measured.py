@@ -124,9 +124,9 @@ def _stored(records: Sequence[bytes]) -> float:
 
 
 def describe(example: Path, descriptors: Sequence[str]) -> tuple[float, int]:
-    """Seconds that an image's hand-crafted features take, and how many numbers they are."""
+    """Seconds of an image's hand-crafted features, once the first has made its tables; how many numbers they are."""
     found: dict[str, Any] = {}
-    seconds = seconds_of(lambda: found.update(extract_image(example, descriptors)))
+    seconds = min(seconds_of(lambda: found.update(extract_image(example, descriptors))) for _ in range(2))
     return seconds, sum(len(values) for values in found.values())
 
 
