@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive, reading, sha256
+from pyhisto.files import exclusive, parse_json, reading, sha256
 from pyhisto.proto import TEST, Array, NetParameter, layer_blobs, parse_text
 from pyhisto.pruning.criteria import Scores
 from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
@@ -149,14 +149,14 @@ class _Log:
             lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         try:
-            content = [json.loads(line) for line in whole]
-            if content and content[0] != json.loads(json.dumps(settings)):
-                raise InputError(
-                    f"{path}: is of other settings, or of other files; remove its folder, or choose another --out"
-                )
+            content = [parse_json(line, path, constants=True) for line in whole]
             self.done = {str(line["masked"]): read_score(line["score"]) for line in content[1:]}
-        except (ValueError, KeyError, TypeError):
+        except (InputError, ValueError, KeyError, TypeError):
             raise InputError(f"{path}: damaged; remove it and measure again") from None
+        if content and content[0] != json.loads(json.dumps(settings)):
+            raise InputError(
+                f"{path}: is of other settings, or of other files; remove its folder, or choose another --out"
+            )
         with open(path, "w" if not whole else "r+", encoding="utf-8") as file:
             file.truncate(sum(map(len, whole)))
         if not whole:
