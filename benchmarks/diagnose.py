@@ -2,8 +2,8 @@
 """How much of the networks' own speed is left when images and slides are read, normalised, cut and written, too.
 
 Images of 700 x 460, and a made slide: the library of tools/diagnose.py beside the engines alone on network inputs of
-the same images or tiles, which lie in memory, called by as many threads; the two take turns. Two ratios: of the rates by the clock, which other
-work on the machine distorts, and of the seconds of processor, all processes together.
+the same images or tiles, which lie in memory, called by as many threads; the two take turns. Two ratios: of the rates
+by the clock, which other work on the machine distorts, and of the seconds of processor, all processes together.
 """
 
 import resource
@@ -133,7 +133,8 @@ def kept(model: Model) -> int:
 
 def alone(model: Model, prepared: Sequence[Inputs], workers: int) -> int:
     """The networks alone, over all that is prepared, a part for each worker."""
-    return sum(map(len, model.overlapped(list, model, [parts, workers)))
+    parts = [prepared[first::workers] for first in range(min(workers, len(prepared)))]
+    return sum(map(len, model.overlapped(list, model, parts, workers)))
 
 
 if __name__ == "__main__":

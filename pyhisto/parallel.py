@@ -64,9 +64,7 @@ def _at_most(workers: int) -> int:
     return min(workers, MOST * (os.cpu_count() or 1))
 
 
-def _in_order(
-    pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], workers: int
-) -> Iterator[Result]:
+def _in_order(pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
     waiting: deque[Future[Result]] = deque()
     try:
         for job in jobs:

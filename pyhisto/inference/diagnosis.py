@@ -109,9 +109,7 @@ def _prepare_chunk(paths: Sequence[Path], preparation: Preparation) -> list[Prep
     return [prepare_file(path, preparation) for path in paths]
 
 
-def _conclude_chunk(
-    chunk: Sequence[Prepared | Unreadable], model: Model, occlude: bool
-) -> list[Finding | Unreadable]:
+def _conclude_chunk(chunk: Sequence[Prepared | Unreadable], model: Model, occlude: bool) -> list[Finding | Unreadable]:
     findings = iter(conclude([one for one in chunk if isinstance(one, Prepared)], model, occlude))
     return [one if isinstance(one, Unreadable) else next(findings) for one in chunk]
 

@@ -54,9 +54,7 @@ class Maker(Protocol):
     `callers` threads will call one of SHARED at once; any other is called by one at a time.
     """
 
-    def __call__(
-        self, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1
-    ) -> Engine:
+    def __call__(self, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
         """Raises InputError if this engine cannot run it."""
 
 
@@ -180,9 +178,7 @@ def _onnx_file_maker(
     return onnx_file_engine(deploy, model, gpu, blobs, callers)
 
 
-def _proved_onnx_engine(
-    deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1
-) -> Engine:
+def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
     exported = _export(deploy)
     with pycaffe.runs(deploy.model):
         proof = prove(exported, deploy.blobs, deploy.model)
