@@ -100,7 +100,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default %(default)s")
     parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count() or 1, help="processes that read (default: one a core)"
+        "--workers", type=positive, default=os.cpu_count() or 1, help="read and predict at once (default: one a core)"
     )
     return parser.parse_args()
 

@@ -34,7 +34,7 @@ every training image had lost."""
 MEASURED = 200
 """Tiles of which the slide's colours are taken."""
 JOB_BYTES = 1 << 25
-"""Of network inputs that a worker sends at a time."""
+"""Of network inputs that a worker prepares at a time."""
 
 
 @dataclass(frozen=True)
@@ -148,15 +148,15 @@ def _rows(model: Model, inputs: Sequence[Inputs]) -> NDArray[np.floating]:
     return np.stack([outcome.calibrated for outcome in model(inputs)])
 
 
-_kept = local()
+_of_thread = local()
 
 
 def _opened(path: Path, scale: float | None) -> Slide:
-    """The slide, once a thread: what it has decoded, the next job may share."""
-    if getattr(_kept, "key", None) != (path, scale):
-        _kept.slide = Slide(path, scale, option="--mpp")
-        _kept.key = path, scale
-    slide: Slide = _kept.slide
+    """The slide, once a thread: what one job has decoded, the next may share."""
+    if getattr(_of_thread, "opened", None) != (path, scale):
+        _of_thread.slide = Slide(path, scale, option="--mpp")
+        _of_thread.opened = path, scale
+    slide: Slide = _of_thread.slide
     return slide
 
 
