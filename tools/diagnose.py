@@ -15,7 +15,7 @@ from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
-from pyhisto.inference.diagnosis import Finding, Unreadable, diagnose, find_files
+from pyhisto.inference.diagnosis import CHUNK, Finding, Unreadable, diagnose, find_files
 from pyhisto.inference.engines import AUTO, ENGINES
 from pyhisto.inference.findings import as_csv, as_json, as_page
 from pyhisto.inference.model import Model
@@ -32,7 +32,8 @@ def main() -> None:
     if len(set(names)) < len(names):
         raise InputError("two slides have one name, and their folders would, too; ask for them one by one")
     with open_bundle(args.bundle or default_bundle()) as bundle:
-        model = Model(bundle, args.engine, args.gpu, args.evidence or args.occlusion, args.batch_size)
+        callers = args.workers if slides or len(images) > CHUNK else 1
+        model = Model(bundle, args.engine, args.gpu, args.evidence or args.occlusion, args.batch_size, callers)
         engines = ", ".join(model.engine_names)
         if model.why:
             print(f"by {engines}, not {model.why}", file=sys.stderr)
@@ -99,7 +100,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default %(default)s")
     parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count() or 1, help="processes that read (default: one a core)"
+        "--workers", type=positive, default=os.cpu_count() or 1, help="read and predict at once (default: one a core)"
     )
     return parser.parse_args()
 

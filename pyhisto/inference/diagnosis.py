@@ -4,15 +4,15 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
+
+from tqdm import tqdm
 
 from pyhisto.errors import InputError
 from pyhisto.inference import condition
 from pyhisto.inference.condition import Condition
 from pyhisto.inference.drawing import thumbnail
 from pyhisto.inference.model import Floats, Inputs, Model, Outcome, Preparation
-from pyhisto.parallel import with_progress
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.slide import SLIDE_SUFFIXES, is_slide
 
@@ -93,18 +93,25 @@ def diagnose(
     With `occlude`, evidence has its slow control beside it. Raises InputError for an image that cannot be read, unless
     `allow_unreadable`.
     """
-    work = partial(prepare_file, preparation=model.preparation)
-    prepared = with_progress("diagnose", work, paths, workers)
-    while chunk := list(islice(prepared, CHUNK)):
-        images = [one for one in chunk if isinstance(one, Prepared)]
-        findings = iter(conclude(images, model, occlude))
-        for one in chunk:
-            if isinstance(one, Unreadable):
-                if not allow_unreadable:
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    prepare = partial(_prepare_chunk, preparation=model.preparation)
+    answer = partial(_conclude_chunk, model=model, occlude=occlude)
+    with tqdm(total=len(paths), desc="diagnose", unit=" images", mininterval=1) as bar:
+        for found in model.overlapped(prepare, answer, chunks, workers):
+            for one in found:
+                if isinstance(one, Unreadable) and not allow_unreadable:
                     raise InputError(f"{one.fault} (--allow-unreadable goes on without it)")
                 yield one
-            else:
-                yield next(findings)
+            bar.update(len(found))
+
+
+def _prepare_chunk(paths: Sequence[Path], preparation: Preparation) -> list[Prepared | Unreadable]:
+    return [prepare_file(path, preparation) for path in paths]
+
+
+def _conclude_chunk(chunk: Sequence[Prepared | Unreadable], model: Model, occlude: bool) -> list[Finding | Unreadable]:
+    findings = iter(conclude([one for one in chunk if isinstance(one, Prepared)], model, occlude))
+    return [one if isinstance(one, Unreadable) else next(findings) for one in chunk]
 
 
 def conclude(images: Sequence[Prepared], model: Model, occlude: bool = False) -> list[Finding]:

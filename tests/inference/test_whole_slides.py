@@ -211,6 +211,16 @@ def test_other_settings_begin_anew(bundle: Path, slide: Path, tmp_path: Path) ->
     assert_allclose(every.probabilities[place], some.probabilities, atol=1e-6)
 
 
+def test_the_same_whoever_reads(bundle: Path, slide: Path, tmp_path: Path) -> None:
+    with open_bundle(bundle) as opened:
+        alone, threads, processes = (
+            diagnose_slide(slide, Model(opened, engine, callers=workers), Settings(workers=workers), tmp_path / place)
+            for engine, workers, place in (("onnx", 1, "one"), ("onnx", 3, "threads"), ("opencv", 2, "processes"))
+        )
+    assert_array_equal(alone.probabilities, threads.probabilities)
+    assert_allclose(alone.probabilities, processes.probabilities, atol=1e-5)
+
+
 def test_parts_by_the_statistics_of_the_whole_are_parts_of_the_whole() -> None:
     image = np.random.default_rng(4).integers(90, 230, (40, 60, 3)).astype(np.uint8)
     transfer = Reinhard((170.0, 150.0, 120.0), (30.0, 8.0, 9.0))
