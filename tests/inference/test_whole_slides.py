@@ -23,7 +23,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyhisto.bundle import open_bundle
 from pyhisto.errors import InputError
 from pyhisto.inference.model import Model
-from pyhisto.inference.slide_run import STAINS, Settings, diagnose_slide
+from pyhisto.inference.slide_run import STAINS, SlideSettings, diagnose_slide
 from pyhisto.inference.tiles import Grid, blocks, make_grid, read_tile, read_tiles, tissue_tiles
 from pyhisto.preprocessing.reinhard import Reinhard, measure, pooled
 from pyhisto.preprocessing.slide import Slide, is_slide
@@ -202,9 +202,9 @@ def test_killed_three_times_and_the_same_bytes(root: Path, bundle: Path, slide: 
 def test_other_settings_begin_anew(bundle: Path, slide: Path, tmp_path: Path) -> None:
     with open_bundle(bundle) as opened:
         model = Model(opened)
-        every = diagnose_slide(slide, model, Settings(least_tissue=0.1), tmp_path / "work")
-        some = diagnose_slide(slide, model, Settings(least_tissue=0.9), tmp_path / "work")
-        again = diagnose_slide(slide, model, Settings(least_tissue=0.9, workers=2), tmp_path / "other")
+        every = diagnose_slide(slide, model, SlideSettings(least_tissue=0.1), tmp_path / "work")
+        some = diagnose_slide(slide, model, SlideSettings(least_tissue=0.9), tmp_path / "work")
+        again = diagnose_slide(slide, model, SlideSettings(least_tissue=0.9, workers=2), tmp_path / "other")
     assert len(some.tiles) < len(every.tiles)
     assert_array_equal(some.probabilities, again.probabilities)
     place = [every.tiles.index(tile) for tile in some.tiles]
@@ -226,7 +226,7 @@ def test_the_slide_s_own_statistics_are_another_answer(bundle: Path, slide: Path
     with open_bundle(bundle) as opened:
         model = Model(opened)
         tile, whole = (
-            diagnose_slide(slide, model, Settings(stain=stain), tmp_path / "work") for stain in STAINS
+            diagnose_slide(slide, model, SlideSettings(stain=stain), tmp_path / "work") for stain in STAINS
         )  # fmt: skip
     assert tile.tiles == whole.tiles
     assert np.abs(tile.probabilities - whole.probabilities).max() > 1e-3
@@ -254,7 +254,7 @@ def test_bad_slides_and_bundles_are_one_line(root: Path, bundle: Path, slide: Pa
     with open_bundle(bundle) as opened:
         nameless = replace(opened, description=replace(opened.description, microns_per_pixel=None))
         with pytest.raises(InputError, match="does not say the scale of its training images"):
-            diagnose_slide(slide, Model(nameless), Settings(), tmp_path / "work")
+            diagnose_slide(slide, Model(nameless), SlideSettings(), tmp_path / "work")
 
 
 def test_the_real_slide(root: Path, bundle: Path, tmp_path: Path, shared_data: Path) -> None:

@@ -9,7 +9,7 @@ from networks import RandomNetwork, random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import PROOF_ENGINES, Choice
+from pyhisto.proof.engines import PROOF_ENGINES, EngineChoice
 from pyhisto.proof.memory import available_bytes, needed_bytes
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import blob_array, read_net, set_blob, write_weights
@@ -32,7 +32,7 @@ def test_engines_prove_a_right_pruning(network: LoadedNetwork, engine: str) -> N
     pruned = cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
-    proof = compare(*networks, Choice(engine, ""), "net")
+    proof = compare(*networks, EngineChoice(engine, ""), "net")
     assert proof.largest_difference < 1e-5
     assert set(PROOF_ENGINES) == {"caffe", "opencv"}
 
@@ -48,14 +48,14 @@ def test_a_wrong_channel_is_found(network: LoadedNetwork, engine: str) -> None:
     )
     masked = rewrite_weights(network.weights, cut_network_mask(network, other), mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
-    proof = compare(*networks, Choice(engine, ""), "net")
+    proof = compare(*networks, EngineChoice(engine, ""), "net")
     assert proof.largest_difference > 1e-3
 
 
 def cut_network_mask(network: LoadedNetwork, removed: np.ndarray):  # type: ignore[no-untyped-def]
-    from pyhisto.pruning.surgery import Cut
+    from pyhisto.pruning.surgery import ChannelCut
 
-    return Cut(network.dependencies, removed)
+    return ChannelCut(network.dependencies, removed)
 
 
 NETWORK = """

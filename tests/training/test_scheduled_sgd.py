@@ -21,7 +21,7 @@ from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp, WarmRestarts
-from pyhisto.training.solver_loop import Method, train
+from pyhisto.training.solver_loop import TrainingMethod, train
 
 LAYERS = """
 layer {
@@ -125,7 +125,7 @@ layer {
 """
 
 
-class Plain(Method):
+class Plain(TrainingMethod):
     """Caffe's own SGD."""
 
     name = "plain"
