@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from networks import random_weights
 
 from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
@@ -16,6 +15,7 @@ from pyhisto.proto import NetParameter, parse_text, write_weights
 from pyhisto.prototext import Document
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
+from tests.networks import random_weights
 
 # Of 6 rows 3x3 windows at stride 2 and pad 1 have (6 + 2 - 3) / 2 = 2.5 steps: 3 rows rounded down, 4 rounded up.
 NET = """

@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from documents import commands, documents, prose, run_commands, with_settings
-from networks import IMAGE_NET, save
 
 from pyhisto.proto import NetParameter, parse_text
 from pyhisto.verbs import find_verbs
+from tests.documents import commands, documents, prose, run_commands, with_settings
+from tests.networks import IMAGE_NET, save
 
 SMALL = {
     "SIZE": "64",

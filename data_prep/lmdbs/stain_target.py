@@ -54,7 +54,9 @@ def of_image(path: Path, method: stains.StainMethod) -> Stain:
     return stains.target([stains.measure(read_image(path), method)], method, path.name)
 
 
-def training_mean(method: stains.StainMethod, rows: Sequence[Row], root: Path, workers: int, instead: str = "") -> Stain:
+def training_mean(
+    method: stains.StainMethod, rows: Sequence[Row], root: Path, workers: int, instead: str = ""
+) -> Stain:
     """The normalisation to the mean statistics of the training images; `instead` is added to its source."""
     paths = [resolve(root, row.path) for row in rows if row.split == "train"]
     statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from networks import IMAGE_NET, random_weights
 
 from pyhisto.deploy.calibration import choose_rows
 from pyhisto.deploy.chains import CHAINS
@@ -16,6 +15,7 @@ from pyhisto.graph import Graph
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import NetParameter, parse_text, write_weights
+from tests.networks import IMAGE_NET, random_weights
 
 MEAN = (10.5, 20.0, 30.0)
 

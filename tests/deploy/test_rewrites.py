@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, random_weights
 
 from pyhisto.deploy.chain import Chain, Subject
 from pyhisto.deploy.chains import CHAINS
@@ -23,6 +22,7 @@ from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import NetParameter, layer_blobs, parse_text, set_blob, to_text
 from pyhisto.proto import Weights as WeightsMessage
 from pyhisto.prototext import Document
+from tests.networks import RandomNetwork, random_weights
 
 INPUT = (
     'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: {} dim: {} dim: {} }} }} }}\n'

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_layer_types import CASES
+
+from tests.gpu.run_layer_types import CASES
 
 pytestmark = pytest.mark.caffe
 

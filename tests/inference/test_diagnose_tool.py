@@ -11,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_images import spotted
 from numpy.testing import assert_allclose
 
 from pyhisto.bundle import open_bundle, write_sums
@@ -19,6 +18,7 @@ from pyhisto.inference.diagnosis import ImageFinding, diagnose, find_files, shap
 from pyhisto.inference.evidence import rank_correlation
 from pyhisto.inference.findings import evidence_map
 from pyhisto.inference.model import Model
+from tests.inference.made_images import spotted
 
 
 def run(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

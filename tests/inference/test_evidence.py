@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pyhisto.errors import InputError
@@ -26,6 +25,7 @@ from pyhisto.inference.evidence import (
     windows,
 )
 from pyhisto.proto import read_net, write_weights
+from tests.networks import random_weights
 
 Pair = tuple[Path, Path]
 ENGINES = pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from browser import Browser, program
 from flask.testing import FlaskClient
-from made_images import spotted
 
 from pyhisto.bundle import open_bundle
 from pyhisto.inference.model import Model
 from pyhisto.inference.serving import LOOPBACK, make_app
+from tests.inference.browser import Browser, program
+from tests.inference.made_images import spotted
 
 BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4) * 2 + bytes(20)
 

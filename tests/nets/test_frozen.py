@@ -7,11 +7,11 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import Datum, layer_blobs, read_net, read_weights, write_weights
+from tests.networks import random_weights
 
 AUTHORS = [
     "conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3", "inception_3a/1x1", "inception_3a/3x3_reduce", "inception_3a/3x3",

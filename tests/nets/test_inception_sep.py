@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
@@ -14,6 +13,7 @@ from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.nets.solvers import ZHU_2019
 from pyhisto.proto import TEST, TRAIN, read_solver, to_text, write_weights
+from tests.networks import random_weights
 
 SHAPES = {"data": (2, 3, 64, 64), "label": (2,)}
 

@@ -49,7 +49,7 @@ def test_outputs_equal_pytorchs_golden_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [64, 65, 96])
 def test_outputs_equal_pytorchs(side: int, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    import resnext_torch
+    from tests.nets import resnext_torch
 
     for seed, depths in enumerate([(1, 1, 1, 1), (2, 1, 3, 1)]):
         shape = {"depths": depths, "width": 8, "groups": 4, "group_width": 2, "num_classes": 3}
@@ -65,7 +65,7 @@ def test_outputs_equal_pytorchs(side: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_full_network_equals_pytorchs(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    import resnext_torch
+    from tests.nets import resnext_torch
 
     shape = {"depths": (3, 4, 6, 3), "width": 64, "groups": 32, "group_width": 4, "num_classes": 1000}
     peer = resnext_torch.random_network(0, **shape)
@@ -81,8 +81,9 @@ def test_the_full_network_equals_pytorchs(tmp_path: Path) -> None:
 def test_torchvisions_own_names() -> None:
     """Where torchvision is installed: its names, and the parameters of the peer, are what we say."""
     pytest.importorskip("torchvision")
-    import resnext_torch
     from torchvision.models import resnext50_32x4d
+
+    from tests.nets import resnext_torch
 
     shape = {"depths": (3, 4, 6, 3), "width": 64, "groups": 32, "group_width": 4, "num_classes": 1000}
     own = {name: value.shape for name, value in resnext_torch.ResNeXt(**shape).state_dict().items()}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights, save
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
@@ -15,6 +14,7 @@ from pyhisto.inference.engines import opencv_engine
 from pyhisto.nets.resnext import PATTERNS, ResNeXt
 from pyhisto.proto import TEST, TRAIN, to_text, write_weights
 from pyhisto.training.groups import groups_by_pattern
+from tests.networks import random_weights, save
 
 SMALL = {"depths": (1, 1, 2, 1), "width": 8, "groups": 4, "group_width": 2, "input_size": 64}
 

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from networks import save
 from numpy.testing import assert_allclose
 
 from pyhisto.evaluation.predictions import read_predictions
@@ -17,6 +16,7 @@ from pyhisto.manifest import Row, write_manifest
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.onnx.runtime import runner
 from pyhisto.preprocessing.recipe import Preprocessing
+from tests.networks import save
 
 Pair = tuple[Path, Path]
 

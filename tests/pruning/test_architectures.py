@@ -5,10 +5,8 @@ from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import architectures
 import numpy as np
 import pytest
-from networks import random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
@@ -24,6 +22,8 @@ from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
+from tests.networks import random_weights, save
+from tests.pruning import architectures
 
 RATIOS = (0.3, 0.6)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, save
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
@@ -15,6 +14,7 @@ from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.target import TOLERANCE, Target, reach
+from tests.networks import RandomNetwork, save
 
 TWO_LAYERS = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }

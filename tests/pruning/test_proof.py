@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
@@ -17,6 +16,7 @@ from pyhisto.pruning.proof import compare, prove
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
+from tests.networks import RandomNetwork, random_weights, save
 
 ENGINE_PARAMS = [pytest.param("caffe", marks=pytest.mark.caffe), "opencv"]
 

@@ -91,12 +91,11 @@ def test_what_lies_below_the_threshold_goes(dependencies: Dependencies) -> None:
 
 @pytest.mark.parametrize("scope", ["branch", "block"])
 def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: str) -> None:
-    from networks import save
-
     from pyhisto.files import sha256
     from pyhisto.nets.inception_sep import InceptionSEP
     from pyhisto.pruning.importance import Importance
     from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
+    from tests.networks import save
 
     model, weights = save(tmp_path, InceptionSEP("paper").deploy())
     network = LoadedNetwork.read(model, [], weights, {})

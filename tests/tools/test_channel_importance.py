@@ -8,12 +8,12 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 from numpy.typing import NDArray
 
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import Datum, to_text, write_weights
+from tests.networks import random_weights
 
 pytestmark = pytest.mark.caffe
 

@@ -11,12 +11,12 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import Datum, NetParameter, parse_text, write_weights
+from tests.networks import random_weights
 
 pytestmark = pytest.mark.caffe
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights, save
 
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import TEST, TRAIN, layer_blobs, read_net, read_solver, read_weights, to_text, write_weights
 from pyhisto.pruning.importance import Importance
+from tests.networks import random_weights, save
 
 NETWORK = InceptionSEP("released", width=0.125, input_size=64)
 

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from networks import save
 
 from pyhisto.hierarchy.predictions import read_predictions
 from pyhisto.nets.resnext import ResNeXt
 from pyhisto.preprocessing.recipe import Preprocessing
+from tests.networks import save
 
 pytestmark = pytest.mark.caffe
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
@@ -20,6 +18,8 @@ from pyhisto.pruning.sparse import read_sparse
 from pyhisto.training.dns import DynamicNetworkSurgery, SurgerySettings, threshold, update_mask
 from pyhisto.training.run import Run, TrainingOutcome
 from pyhisto.training.solver_loop import train
+from tests.hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
+from tests.silent import SILENT
 
 LAYERS = """
 layer {

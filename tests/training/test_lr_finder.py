@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.training.lr_finder import SETTLED, Curve, find_rate, follow, read_suggestion
 from pyhisto.training.schedules import Ramp
+from tests.silent import SILENT
 
 
 def test_smoothed_by_hand() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import BATCH, BODY, FACTOR, MEAN, write_labelled
 
 from pyhisto.proto import layer_blobs, read_weights
+from tests.labelled import BATCH, BODY, FACTOR, MEAN, write_labelled
 
 pytestmark = pytest.mark.caffe
 

@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
 from hypothesis import given
 from hypothesis import strategies as st
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
@@ -22,6 +20,8 @@ from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp, WarmRestarts
 from pyhisto.training.solver_loop import TrainingMethod, train
+from tests.hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
+from tests.silent import SILENT
 
 LAYERS = """
 layer {
