@@ -1,5 +1,6 @@
 """Each rewrite: what it changes, worked out by hand, and that both networks compute the same."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ INPUT = (
 )
 
 
-def form_of(text: str, blobs: dict[str, list[object]] | None = None) -> Form:
+def form_of(text: str, blobs: Mapping[str, Sequence[object]] | None = None) -> Form:
     graph = Graph.build(parse_text(text, NetParameter, Path("net"), lenient=True), source="net")
     weights = random_weights([graph])
     if blobs is not None:
@@ -65,7 +66,11 @@ layer { name: "relu" type: "ReLU" bottom: "scale" top: "scale" }
 
 def test_a_fold_by_hand() -> None:
     """Statistics are sums over 2: mean 3 and 5, variance 4 and 9; gamma 2 and 3, beta 1 and -1."""
-    blobs = {"conv": [[[[[10.0]]], [[[20.0]]]]], "bn": [[6, 10], [8, 18], [2]], "scale": [[2, 3], [1, -1]]}
+    blobs: dict[str, list[object]] = {
+        "conv": [[[[[10.0]]], [[[20.0]]]]],
+        "bn": [[6, 10], [8, 18], [2]],
+        "scale": [[2, 3], [1, -1]],
+    }
     form, changed = fold_batch_norm(form_of(NORMALISED, blobs))
     assert types(form) == ["Input", "Convolution", "ReLU"]
     weights = layer_blobs(form.weights)

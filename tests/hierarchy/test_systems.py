@@ -80,7 +80,7 @@ def test_mcnemars_p_is_exact() -> None:
     many = [np.array([True] * 10 + [False] * 2), np.array([False] * 10 + [True] * 2)]
     tree, flat = (replace(one, correct=correct) for one, correct in zip((tree, flat), many, strict=True))
     # 2 of 12: 2 x (1 + 12 + 66) / 2^12.
-    assert discordant(tree, flat) == (10, 2, pytest.approx(158 / 4096))
+    assert discordant(tree, flat) == pytest.approx((10, 2, 158 / 4096))
     assert "better than flat" in verdicts([tree, flat])[0]
     swapped = [replace(tree, correct=flat.correct), replace(flat, correct=tree.correct)]
     assert "worse than flat" in verdicts(swapped)[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pyhisto.graph import Graph
-from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.nets.inception_sep import Frozen, InceptionSEP
 from pyhisto.proto import Datum, layer_blobs, read_net, read_weights, write_weights
 from tests.networks import random_weights
 
@@ -21,7 +21,8 @@ AUTHORS = [
 
 
 def test_the_authors_froze_ten_convolutions() -> None:
-    for frozen, expected in (("none", []), ("authors", AUTHORS)):
+    cases: tuple[tuple[Frozen, list[str]], ...] = (("none", []), ("authors", AUTHORS))
+    for frozen, expected in cases:
         net = InceptionSEP("released", frozen=frozen).train_val("t", "v", 2, 2)
         convolutions = [layer for layer in net.layer if layer.type == "Convolution"]
         still = [layer for layer in convolutions if [param.lr_mult for param in layer.param] == [0, 0]]

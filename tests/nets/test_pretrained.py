@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.nets.pretrained import convert, read_tensors
 from pyhisto.nets.resnext import IMAGENET_MEAN, ResNeXt
@@ -24,7 +27,7 @@ NETWORK = ResNeXt("standard", num_classes=5, input_size=64, depths=(1, 2, 1, 1),
 TOLERANCE = 1e-4
 
 
-def run_in_caffe(net: Net, weights: Net, pixels: np.ndarray, folder: Path) -> np.ndarray:
+def run_in_caffe(net: Net, weights: Net, pixels: Floats, folder: Path) -> Floats:
     import caffe
 
     model, file = folder / "deploy.prototxt", folder / "net.caffemodel"
@@ -33,7 +36,7 @@ def run_in_caffe(net: Net, weights: Net, pixels: np.ndarray, folder: Path) -> np
     loaded = caffe.Net(str(model), caffe.TEST, weights=str(file))
     loaded.blobs["data"].reshape(*pixels.shape)
     loaded.blobs["data"].data[...] = pixels - np.array(IMAGENET_MEAN, np.float32)[:, None, None]
-    return loaded.forward()["prob"].copy()
+    return np.array(loaded.forward()["prob"])
 
 
 @pytest.mark.caffe
@@ -52,7 +55,7 @@ def test_outputs_equal_pytorchs(side: int, tmp_path: Path) -> None:
     from tests.nets import resnext_torch
 
     for seed, depths in enumerate([(1, 1, 1, 1), (2, 1, 3, 1)]):
-        shape = {"depths": depths, "width": 8, "groups": 4, "group_width": 2, "num_classes": 3}
+        shape: dict[str, Any] = {"depths": depths, "width": 8, "groups": 4, "group_width": 2, "num_classes": 3}
         network = ResNeXt("standard", input_size=side, **shape).deploy()
         peer = resnext_torch.random_network(seed, **shape)
         tensors = {name: value.numpy() for name, value in peer.state_dict().items() if value.ndim}
@@ -108,7 +111,7 @@ def test_the_papers_head_takes_all_but_the_classifier() -> None:
     assert blobs["conv1"][0][0, 0, 0, 0] == pytest.approx(expected)
 
 
-def changed(change: Callable[[dict[str, np.ndarray]], object], path: Path) -> Path:
+def changed(change: Callable[[dict[str, NDArray[Any]]], object], path: Path) -> Path:
     tensors = load_file(TINY)
     change(tensors)
     save_file(tensors, path)
@@ -131,7 +134,7 @@ def changed(change: Callable[[dict[str, np.ndarray]], object], path: Path) -> Pa
     ],
 )
 def test_every_tensor_is_accounted_for(
-    change: Callable[[dict[str, np.ndarray]], object], named: str, tmp_path: Path
+    change: Callable[[dict[str, NDArray[Any]]], object], named: str, tmp_path: Path
 ) -> None:
     file = changed(change, tmp_path / "changed.safetensors")
     with pytest.raises(InputError, match=named) as error:
@@ -164,7 +167,7 @@ def test_what_is_no_weights_file_is_refused(content: bytes, suffix: str, tmp_pat
 
 
 def convert_tool(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, root / "tools" / "convert_weights.py", *map(str, arguments)]
+    command = [sys.executable, str(root / "tools" / "convert_weights.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -22,7 +22,7 @@ IMAGES = "2,6,8,9"
 
 
 def clipped(x: Values) -> Values:
-    return np.minimum(np.maximum(x, 0), 6)
+    return np.clip(x, 0, 6)
 
 
 def shuffled(x: Values) -> Values:
@@ -51,12 +51,12 @@ def depthwise(x: Values, weights: list[Values]) -> Values:
 
 
 def lengths(x: Values, axes: tuple[int, ...]) -> Values:
-    return np.sqrt((x**2).sum(axes, keepdims=True) + 1e-10)
+    return np.asarray(np.sqrt((x**2).sum(axes, keepdims=True) + 1e-10))
 
 
 def batch_normalised(x: Values, weights: list[Values]) -> Values:
     slope, bias, mean, variance = (each.reshape(-1, 1, 1) for each in weights)
-    return slope * (x - mean) / np.sqrt(variance + 1e-5) + bias
+    return np.asarray(slope * (x - mean) / np.sqrt(variance + 1e-5) + bias)
 
 
 KERNEL = "convolution_param { num_output: 6 kernel_size: 3 pad: 1 }"

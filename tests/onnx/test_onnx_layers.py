@@ -1,10 +1,13 @@
 """Every layer type in ONNX Runtime against real Caffe, over Caffe's whole range of settings, and by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.onnx.export import Export, export
@@ -22,7 +25,7 @@ def exported(text: str) -> Export:
     return export(graph, random_weights([graph]), "net.caffemodel")
 
 
-def outputs(text: str, **inputs: np.ndarray) -> list[np.ndarray]:
+def outputs(text: str, **inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
     """The outputs of a network without weights, in ONNX Runtime."""
     model = exported(text).model
     names = [output.name for output in model.graph.output]
