@@ -23,7 +23,7 @@ from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run
 from pyhisto.inference.diagnosis import diagnose
 from pyhisto.inference.model import Inputs, Model
-from pyhisto.inference.slide_run import Settings, SlideFinding, diagnose_slide
+from pyhisto.inference.slide_run import SlideFinding, SlideSettings, diagnose_slide
 from pyhisto.inference.tiles import blocks, read_tiles
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.slide import Slide
@@ -71,7 +71,7 @@ def tiles(path: Path, model: Model, workers: int, rounds: int, folder: Path) -> 
 
     def whole() -> int:
         place = folder / f"round{len(found)}"
-        found.append(diagnose_slide(path, model, Settings(workers=workers), place))
+        found.append(diagnose_slide(path, model, SlideSettings(workers=workers), place))
         return len(found[-1].tiles)
 
     whole()

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from pyhisto.errors import InputError
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
 
 MOST = 4
 """Workers per core: more only take memory, and their time to start."""
@@ -28,7 +28,7 @@ class WorkerDiedError(InputError):
     """A worker process ended in the middle of a job."""
 
 
-def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+def ordered_map(function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int) -> Iterator[ResultT]:
     """Yield function(job) in order. What comes out does not depend on `workers`; one worker means this process.
 
     An exception in a job comes out at its place, and the jobs behind it are given up. Raises WorkerDiedError.
@@ -47,7 +47,7 @@ def ordered_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers:
             ) from None
 
 
-def threaded_map(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
+def threaded_map(function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int) -> Iterator[ResultT]:
     """`ordered_map` in threads: nothing is copied between processes, and none has to start.
 
     For work that decoders, OpenCV or an engine do, which let go of Python's lock meanwhile.
@@ -64,8 +64,10 @@ def _at_most(workers: int) -> int:
     return min(workers, MOST * (os.cpu_count() or 1))
 
 
-def _in_order(pool: Executor, function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
-    waiting: deque[Future[Result]] = deque()
+def _in_order(
+    pool: Executor, function: Callable[[JobT], ResultT], jobs: Iterable[JobT], workers: int
+) -> Iterator[ResultT]:
+    waiting: deque[Future[ResultT]] = deque()
     try:
         for job in jobs:
             waiting.append(pool.submit(function, job))
@@ -79,12 +81,12 @@ def _in_order(pool: Executor, function: Callable[[Job], Result], jobs: Iterable[
 
 def with_progress(
     what: str,
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
+    function: Callable[[JobT], ResultT],
+    jobs: Sequence[JobT],
     workers: int,
     unit: str = "images",
     per_job: int = 1,
-) -> Iterator[Result]:
+) -> Iterator[ResultT]:
     """`ordered_map` with a progress bar on stderr: done, rate and remaining time; a job is `per_job` units."""
     results = ordered_map(function, jobs, workers)
     yield from tqdm(results, what, len(jobs), unit=f" {unit}", unit_scale=per_job, mininterval=1)

@@ -15,12 +15,12 @@ from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
-from pyhisto.inference.diagnosis import CHUNK, Finding, Unreadable, diagnose, find_files
+from pyhisto.inference.diagnosis import CHUNK, ImageFinding, Unreadable, diagnose, find_files
 from pyhisto.inference.engines import AUTO, ENGINES
 from pyhisto.inference.findings import as_csv, as_json, as_page
 from pyhisto.inference.model import Model
 from pyhisto.inference.slide_files import PAGE, write_slide
-from pyhisto.inference.slide_run import STAINS, Settings, diagnose_slide
+from pyhisto.inference.slide_run import STAINS, SlideSettings, diagnose_slide
 from pyhisto.preprocessing.slide import SCALES, is_scale
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         print(bundle.notice)
         if images:
             found = list(diagnose(images, model, args.workers, args.allow_unreadable, args.occlusion))
-            findings = [one for one in found if isinstance(one, Finding)]
+            findings = [one for one in found if isinstance(one, ImageFinding)]
             unreadable = [one for one in found if isinstance(one, Unreadable)]
             for one in unreadable:
                 print(f"left out: {one.fault}", file=sys.stderr)
@@ -53,7 +53,7 @@ def main() -> None:
             )
             flagged = sum(bool(one.flags) for one in findings)
             print(f"{args.out / 'diagnosis.html'}: {len(findings)} images, {flagged} of them flagged, by {engines}")
-        settings = Settings(args.mpp, args.tissue, args.stain, args.workers)
+        settings = SlideSettings(args.mpp, args.tissue, args.stain, args.workers)
         for slide in slides:
             folder, progress = args.out / slide.stem, args.out / f".{slide.stem}.progress"
             finding = diagnose_slide(slide, model, settings, progress)

@@ -7,21 +7,20 @@ from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.bundle import Bundle, BundledNetwork
 from pyhisto.errors import InputError
 from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
 from pyhisto.inference.engines import AUTO, ENGINES, SHARED, Engine, fastest_engine, onnx_file_engine
-from pyhisto.inference.evidence import Head, contributions, find_head, occlusion
+from pyhisto.inference.evidence import LinearHead, contributions, find_head, occlusion
 from pyhisto.lmdb_folder import Provenance
-from pyhisto.parallel import Job, Result, ordered_map, threaded_map
+from pyhisto.parallel import JobT, ResultT, ordered_map, threaded_map
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 
-Prepared = TypeVar("Prepared")
-Floats = NDArray[np.floating]
+PreparedT = TypeVar("PreparedT")
 Inputs = list[list[tuple[str, Image]]]
 """For each of a preparation's recipes: (patch, pixels) pairs."""
 
@@ -58,7 +57,7 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceMaps:
     """One branch's evidence of an image: means over the members."""
 
     maps: Floats
@@ -78,7 +77,7 @@ class Outcome:
     weight: float
     """lambda."""
     temperature: float
-    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    evidence: Mapping[str, EvidenceMaps] = field(default_factory=dict)
 
     def branch(self, name: str) -> Floats:
         """A branch's probabilities, the mean over members and patches: one a class."""
@@ -129,7 +128,7 @@ class Model:
         Raises InputError if an engine cannot run a network, or a network has no exact evidence map.
         """
         self.bundle, self.batch_size = bundle, batch_size
-        self.heads: list[Head | None] = [find_head(n.deploy) if evidence else None for n in bundle.networks]
+        self.heads: list[LinearHead | None] = [find_head(n.deploy) if evidence else None for n in bundle.networks]
         made = [_engine(n, engine, gpu, head, callers) for n, head in zip(bundle.networks, self.heads, strict=True)]
         self.engines: list[Engine] = [one for _, one, _ in made]
         self.engine_names = sorted({name for name, _, _ in made})
@@ -144,11 +143,11 @@ class Model:
 
     def overlapped(
         self,
-        prepare: Callable[[Job], Prepared],
-        answer: Callable[[Prepared], Result],
-        jobs: Iterable[Job],
+        prepare: Callable[[JobT], PreparedT],
+        answer: Callable[[PreparedT], ResultT],
+        jobs: Iterable[JobT],
         workers: int,
-    ) -> Iterator[Result]:
+    ) -> Iterator[ResultT]:
         """Yield answer(prepare(job)) in order; `answer` calls this model, and other jobs are prepared meanwhile.
 
         Each of the workers, threads, does both where the engines can be shared: no core waits for another, and no
@@ -198,7 +197,7 @@ class Model:
             heads = [head for number in ours if (head := self.heads[number]) is not None]
             if heads:
                 maps = np.mean([runs[number][1] for number in ours], axis=0)
-                evidence[branch] = Evidence(maps, np.mean([head.bias for head in heads], axis=0))
+                evidence[branch] = EvidenceMaps(maps, np.mean([head.bias for head in heads], axis=0))
         description = self.bundle.description
         return Outcome(patches, probabilities, description.weight, description.temperature, evidence)
 
@@ -215,7 +214,7 @@ def preparation(bundle: Bundle) -> Preparation:
 
 
 def _engine(
-    network: BundledNetwork, name: str, gpu: int | None, head: Head | None, callers: int
+    network: BundledNetwork, name: str, gpu: int | None, head: LinearHead | None, callers: int
 ) -> tuple[str, Engine, str]:
     blobs = (head.features, head.logits) if head is not None else ()
     if name == AUTO:

@@ -38,7 +38,7 @@ JOB_BYTES = 1 << 25
 
 
 @dataclass(frozen=True)
-class Settings:
+class SlideSettings:
     """How a slide is read."""
 
     microns_per_pixel: float | None = None
@@ -67,7 +67,7 @@ class SlideFinding:
     """Level-0 pixels per pixel of the overview."""
 
 
-def diagnose_slide(path: Path, model: Model, settings: Settings, folder: Path) -> SlideFinding:
+def diagnose_slide(path: Path, model: Model, settings: SlideSettings, folder: Path) -> SlideFinding:
     """The probabilities of a slide's tiles. `folder` keeps what is done, so that a killed run goes on; the same bytes.
 
     Raises InputError for a slide that cannot be read or whose scale is not known, and a bundle that does not say its
@@ -161,7 +161,7 @@ def _opened(path: Path, scale: float | None) -> Slide:
 
 
 def _key(
-    path: Path, model: Model, settings: Settings, grid: Grid, tiles: Sequence[int], microns_per_pixel: float
+    path: Path, model: Model, settings: SlideSettings, grid: Grid, tiles: Sequence[int], microns_per_pixel: float
 ) -> str:
     """What the probabilities depend on: another value, and nothing of an earlier run counts."""
     file = path.stat()

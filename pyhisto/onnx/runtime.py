@@ -1,18 +1,18 @@
 """Running an ONNX model with ONNX Runtime, on the CPU."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Tensors
 from pyhisto.errors import InputError
 from pyhisto.files import reading
 from pyhisto.onnx.packages import load
 
-Tensors: TypeAlias = Mapping[str, NDArray[np.float32]]
 Runner: TypeAlias = Callable[[Tensors, Sequence[str]], dict[str, NDArray[np.float32]]]
 """Inputs, and the names of outputs, to these outputs."""
 FATAL_ONLY = 4

@@ -6,9 +6,10 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.inference.condition import Condition, Reference, measure, reference
+from pyhisto.preprocessing.images import Image
 
 
-def tissue(seed: int, shift: int = 0) -> np.ndarray:
+def tissue(seed: int, shift: int = 0) -> Image:
     """Pink, with detail."""
     rng = np.random.default_rng(seed)
     noise = cv2.GaussianBlur(rng.normal(0, 60, (64, 64, 3)), (3, 3), 0.8)
@@ -21,7 +22,7 @@ def usual() -> Reference:
     return reference([measure(image, [image]) for image in images])
 
 
-def words(usual: Reference, image: np.ndarray) -> list[str]:
+def words(usual: Reference, image: Image) -> list[str]:
     return [flag.split(" (")[0] for flag in usual.flags(measure(image, [image]))]
 
 

@@ -65,7 +65,7 @@ def test_public_models_with_fields_of_forks_are_read(root: Path, shared_data: Pa
     for folder, prototxt in (("waifu2x_upresnet10", "scale2.0x_model"), ("opencv_res10_ssd", "deploy")):
         model = shared_data / "models" / folder / f"{prototxt}.prototxt"
         (weights,) = model.parent.glob("*.caffemodel")
-        arguments = {
+        arguments: list[object] = {
             "cost.py": ["--model", model],
             "lint.py": [model],
             "to_onnx.py": ["--model", model, "--weights", weights, "--out", tmp_path / "x.onnx"],
