@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Generator, Iterator
+from typing import cast
 
 import pytest
 
@@ -37,9 +39,9 @@ def test_a_fault_comes_at_its_place_and_what_is_behind_it_is_given_up() -> None:
 
 
 def test_only_so_many_jobs_are_taken_ahead() -> None:
-    taken = []
+    taken: list[int] = []
 
-    def jobs() -> object:
+    def jobs() -> Iterator[int]:
         for job in range(100):
             taken.append(job)
             yield job
@@ -47,4 +49,4 @@ def test_only_so_many_jobs_are_taken_ahead() -> None:
     results = threaded_map(abs, jobs(), 2)
     next(results)
     assert len(taken) == 2 * AHEAD + 1
-    results.close()
+    cast("Generator[int]", results).close()

@@ -29,7 +29,7 @@ def words(usual: Reference, image: Image) -> list[str]:
 def test_each_fault_is_named_and_nothing_else(usual: Reference) -> None:
     assert words(usual, tissue(5)) == []
     assert "hardly any tissue" in words(usual, np.full((64, 64, 3), 244, np.uint8))
-    assert words(usual, cv2.GaussianBlur(tissue(100), (9, 9), 3))[0] == "blurred"
+    assert words(usual, cv2.GaussianBlur(tissue(100), (9, 9), 3).astype(np.uint8))[0] == "blurred"
     assert words(usual, tissue(100, shift=120)) == ["colours far from the training images'"]
 
 

@@ -59,7 +59,7 @@ def write_pyramid(path: Path, image: Image, mpp: float | None = 0.25, tile: int 
     with tifffile.TiffWriter(path) as writer:
         for factor in (1, 4, 16):
             part = cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-            own = {k: ((v[0] / factor,) * 2 if k == "resolution" else v) for k, v in scale.items()}
+            own: dict[str, Any] = {k: ((v[0] / factor,) * 2 if k == "resolution" else v) for k, v in scale.items()}
             writer.write(part, subfiletype=int(factor > 1), **options, **own)
     return path
 

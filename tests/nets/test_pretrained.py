@@ -88,8 +88,8 @@ def test_torchvisions_own_names() -> None:
 
     from tests.nets import resnext_torch
 
-    shape = {"depths": (3, 4, 6, 3), "width": 64, "groups": 32, "group_width": 4, "num_classes": 1000}
-    own = {name: value.shape for name, value in resnext_torch.ResNeXt(**shape).state_dict().items()}
+    peer = resnext_torch.ResNeXt(depths=(3, 4, 6, 3), width=64, groups=32, group_width=4, num_classes=1000)
+    own = {name: value.shape for name, value in peer.state_dict().items()}
     assert own == {name: value.shape for name, value in resnext50_32x4d().state_dict().items()}
 
 
