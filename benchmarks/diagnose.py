@@ -2,8 +2,8 @@
 """How much of the networks' own speed is left when images and slides are read, normalised, cut and written, too.
 
 Images of 700 x 460, and a made slide: the library of tools/diagnose.py beside the engines alone on network inputs of
-the same images or tiles, which lie in memory; the two take turns. Two ratios: of the rates by the clock, which other
-work on the machine distorts, and of the seconds of processor, all processes together.
+the same images or tiles, which lie in memory, called by as many threads; the two take turns. Two ratios: of the rates
+by the clock, which other work on the machine distorts, and of the seconds of processor, all processes together.
 """
 
 import resource
@@ -21,9 +21,9 @@ from benchmarks.made_slide import write_slide
 from benchmarks.paper_bundle import make_paper_bundle
 from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run
-from pyhisto.inference.diagnosis import CHUNK, diagnose
+from pyhisto.inference.diagnosis import diagnose
 from pyhisto.inference.model import Inputs, Model
-from pyhisto.inference.slide_run import Settings, SlideFinding, diagnose_slide
+from pyhisto.inference.slide_run import SlideFinding, SlideSettings, diagnose_slide
 from pyhisto.inference.tiles import blocks, read_tiles
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.slide import Slide
@@ -47,7 +47,7 @@ def main() -> None:
         folder = Path(place)
         path = make_paper_bundle(folder / "paper", args.workers) if args.paper else args.bundle or default_bundle()
         with open_bundle(path) as bundle:
-            model = Model(bundle)
+            model = Model(bundle, callers=args.workers)
             (folder / "new").mkdir()
             paths = [folder / "new/images" / row.path for row in make_images(folder / "new", args.source, args.images)]
             images(paths, model, args.workers, args.rounds)
@@ -62,7 +62,7 @@ def images(paths: Sequence[Path], model: Model, workers: int, rounds: int) -> No
     def whole() -> int:
         return sum(1 for _ in diagnose(paths, model, workers))
 
-    compare(f"{len(paths)} images of 700 x 460", "images", rounds, whole, lambda: alone(model, prepared, CHUNK))
+    compare(f"{len(paths)} images of 700 x 460", "images", rounds, whole, lambda: alone(model, prepared, workers))
 
 
 def tiles(path: Path, model: Model, workers: int, rounds: int, folder: Path) -> None:
@@ -71,7 +71,7 @@ def tiles(path: Path, model: Model, workers: int, rounds: int, folder: Path) -> 
 
     def whole() -> int:
         place = folder / f"round{len(found)}"
-        found.append(diagnose_slide(path, model, Settings(workers=workers), place))
+        found.append(diagnose_slide(path, model, SlideSettings(workers=workers), place))
         return len(found[-1].tiles)
 
     whole()
@@ -79,7 +79,7 @@ def tiles(path: Path, model: Model, workers: int, rounds: int, folder: Path) -> 
     every = (pixels for group in blocks(grid, found[0].tiles) for pixels in read_tiles(slide, grid, group))
     prepared = [model.preparation(pixels) for pixels in islice(every, kept(model))]
     name = f"a slide of {found[0].width} x {found[0].height}, {len(found[0].tiles)} tiles"
-    compare(name, "tiles", rounds, whole, lambda: alone(model, prepared, 100))
+    compare(name, "tiles", rounds, whole, lambda: alone(model, prepared, workers))
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,10 @@ def kept(model: Model) -> int:
     return max(1, KEPT // sum(recipe.patches_per_image for recipe in model.preparation.recipes))
 
 
-def alone(model: Model, prepared: Sequence[Inputs], chunk: int) -> int:
-    """The networks alone, over all that is prepared, as many at a time as the library gives them."""
-    for start in range(0, len(prepared), chunk):
-        model(prepared[start : start + chunk])
-    return len(prepared)
+def alone(model: Model, prepared: Sequence[Inputs], workers: int) -> int:
+    """The networks alone, over all that is prepared, a part for each worker."""
+    parts = [prepared[first::workers] for first in range(min(workers, len(prepared)))]
+    return sum(map(len, model.overlapped(list, model, parts, workers)))
 
 
 if __name__ == "__main__":

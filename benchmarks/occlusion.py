@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pyhisto.arrays import Floats
 from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run
-from pyhisto.inference.diagnosis import Finding, diagnose, find_files
+from pyhisto.inference.diagnosis import ImageFinding, diagnose, find_files
 from pyhisto.inference.evidence import rank_correlation
 from pyhisto.inference.findings import evidence_map, occlusion_map
-from pyhisto.inference.model import POSITIVE, Floats, Model
+from pyhisto.inference.model import POSITIVE, Model
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def measure(path: Path, paths: Sequence[Path]) -> dict[str, list[Floats]]:
         seconds, found = [], []
         for occlude in (False, True):
             began = time.process_time()
-            found = [one for one in diagnose(paths, model, occlude=occlude) if isinstance(one, Finding)]
+            found = [one for one in diagnose(paths, model, occlude=occlude) if isinstance(one, ImageFinding)]
             seconds.append((time.process_time() - began) / len(found))
         for branch in bundle.branches:
             own = [occlusion_map(one, branch, POSITIVE)[1] for one in found]

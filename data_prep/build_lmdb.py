@@ -9,7 +9,7 @@ from data_prep.datasets.dataset import summary
 from data_prep.datasets.options import add_manifest_options, manifest_rows
 from data_prep.lmdbs import stain_target
 from data_prep.lmdbs.augment import COPIES, KINDS
-from data_prep.lmdbs.build import Settings, build
+from data_prep.lmdbs.build import BuildSettings, build
 from data_prep.lmdbs.verify import verify_splits
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
@@ -104,7 +104,7 @@ def main() -> None:
     )
     mean = arguments.mean and tuple(arguments.mean)
     splits = tuple(split for split in SPLITS if split == "train" or split in arguments.splits)
-    settings = Settings(
+    settings = BuildSettings(
         arguments.augment,
         arguments.augmentation,
         arguments.seed,

@@ -19,7 +19,7 @@ import cv2
 
 from data_prep.datasets.dataset import table
 from data_prep.slides.annotations import CLASSES, Region, read_annotations
-from data_prep.slides.sharing import Counts, share, shortage
+from data_prep.slides.sharing import SampleCounts, share, shortage
 from data_prep.slides.slide import (
     MAP_ROWS,
     THOROUGH,
@@ -44,7 +44,7 @@ SUFFIXES = (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SampleSettings:
     """What is cut."""
 
     microns_per_pixel: float
@@ -126,7 +126,7 @@ def main() -> None:
         raise InputError("--of-slides and --allow-fewer go with --total: give it, or leave them out")
     if not 1 <= arguments.samples <= 100_000:
         raise InputError(f"--samples {arguments.samples}: give 1 to 100000")
-    settings = Settings(
+    settings = SampleSettings(
         arguments.mpp,
         arguments.slide_mpp,
         arguments.samples,
@@ -165,8 +165,8 @@ def main() -> None:
 
 
 def shared_out(
-    paths: Sequence[Path], of_slides: dict[str, int], arguments: argparse.Namespace, settings: Settings
-) -> tuple[Counts, list[str]]:
+    paths: Sequence[Path], of_slides: dict[str, int], arguments: argparse.Namespace, settings: SampleSettings
+) -> tuple[SampleCounts, list[str]]:
     """How many samples each slide gives of each class, and notes; the named slides and the others each by themselves.
 
     Raises InputError if a named slide is not there, or if there is not room enough and that is not allowed.
@@ -182,7 +182,7 @@ def shared_out(
         together = sum(of_slides.values())
         raise InputError(f"--total {arguments.total}: --of-slides asks for {together}; give another total")
     equal = {slide: left // len(rest) + (number < left % len(rest)) for number, slide in enumerate(rest)}
-    counts: Counts = {}
+    counts: SampleCounts = {}
     notes = []
     for wanted in filter(None, (of_slides, equal)):
         part = {slide: room[slide] for slide in wanted}
@@ -194,7 +194,7 @@ def shared_out(
     return counts, notes
 
 
-def _room(path: Path, settings: Settings) -> list[int]:
+def _room(path: Path, settings: SampleSettings) -> list[int]:
     """How many samples of each of CLASSES a slide has; none, if it cannot be read and that is allowed."""
     try:
         slide, regions, _ = _open(path, settings)
@@ -216,7 +216,7 @@ def _places(
     per_pixel: float,
     regions: Sequence[Region],
     wanted: Sequence[int] | None,
-    settings: Settings,
+    settings: SampleSettings,
 ) -> list[Place]:
     """The places of a slide's samples, up to so many of each class; None: all for which room is found."""
     window = sample_window(slide, settings.microns_per_pixel)
@@ -228,7 +228,7 @@ def _places(
     return choose_places(labels, tissue, coarse, window, most, settings.seed, name, settings.overlap, tries)
 
 
-def check_readable(root: Path, paths: Sequence[Path], settings: Settings) -> None:
+def check_readable(root: Path, paths: Sequence[Path], settings: SampleSettings) -> None:
     """Open every slide and its XML: better now than after hours of cutting.
 
     Raises InputError if one cannot be read, or, if that is allowed, if none can.
@@ -245,7 +245,7 @@ def check_readable(root: Path, paths: Sequence[Path], settings: Settings) -> Non
     raise InputError(f"{faults[0]} ({len(faults)} of {len(paths)} slides under {root} cannot be used{way_out})")
 
 
-def _open(path: Path, settings: Settings) -> tuple[Slide, list[Region], list[str]]:
+def _open(path: Path, settings: SampleSettings) -> tuple[Slide, list[Region], list[str]]:
     """A slide, its regions, and notes on both."""
     xml, regions, scale, notes = path.with_suffix(".xml"), [], None, []
     if xml.exists():
@@ -262,7 +262,7 @@ def _open(path: Path, settings: Settings) -> tuple[Slide, list[Region], list[str
     return slide, regions, notes
 
 
-def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) -> SlideSamples:
+def _cut(path: Path, folder: Path, settings: SampleSettings, counts: SampleCounts | None) -> SlideSamples:
     """All samples of one slide, written under `folder`; nothing of it, if it cannot be read and that is allowed."""
     try:
         slide, regions, notes = _open(path, settings)
@@ -280,7 +280,7 @@ def _cut(path: Path, folder: Path, settings: Settings, counts: Counts | None) ->
 
 
 def _write_samples(
-    slide: Slide, regions: Sequence[Region], folder: Path, settings: Settings, wanted: Sequence[int] | None
+    slide: Slide, regions: Sequence[Region], folder: Path, settings: SampleSettings, wanted: Sequence[int] | None
 ) -> list[Row]:
     """Write a slide's overview and samples; their rows."""
     name = slide.path.stem

@@ -63,7 +63,7 @@ class Data:
         return self.batch_size // self.cards
 
 
-Model: TypeAlias = InceptionSEP | ResNeXt | PatchCNN | MagnificationCNN
+GeneratedNetwork: TypeAlias = InceptionSEP | ResNeXt | PatchCNN | MagnificationCNN
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class NetworkKind:
     """A network on the command line. What all have in common (data, solver, --out) is not said here."""
 
     help: str
-    model: type[Model]
+    model: type[GeneratedNetwork]
     options: Callable[[ArgumentParser], None]
     """Adds the network's own options: fields of `model`."""
     solver: SolverSettings

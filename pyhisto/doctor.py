@@ -41,7 +41,7 @@ base_lr: 0.01 lr_policy: "fixed" max_iter: 3 snapshot_prefix: "PREFIX" solver_mo
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One line of the examination."""
 
     what: str
@@ -50,27 +50,27 @@ class Finding:
     """What was found, or what to do."""
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[CheckResult]:
     """Try everything that the project needs, one thing after another."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding(
+    yield CheckResult(
         "Python", sys.version_info >= (3, 11), version if sys.version_info >= (3, 11) else f"{version}; needs 3.11"
     )
     for package in PACKAGES:
         try:
-            yield Finding(package, True, importlib.metadata.version(package))
+            yield CheckResult(package, True, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(package, False, f"not installed; {SETUP}")
+            yield CheckResult(package, False, f"not installed; {SETUP}")
     yield from _extras()
     for what, check in CHECKS.items():
         try:
-            yield Finding(what, True, check())
+            yield CheckResult(what, True, check())
         except Exception as error:
-            yield Finding(what, False, " ".join(str(error).split()) or type(error).__name__)
+            yield CheckResult(what, False, " ".join(str(error).split()) or type(error).__name__)
     yield from _cards()
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[CheckResult]:
     """Whether the packages are there that only some programs need."""
     for extra in sorted(set(EXTRAS.values())):
         packages = [package for package, of in EXTRAS.items() if of == extra]
@@ -78,32 +78,32 @@ def _extras() -> Iterator[Finding]:
         detail = (
             f"not installed: {', '.join(absent)}; pip install 'pyhisto[{extra}]'" if absent else ", ".join(packages)
         )
-        yield Finding(f"extra {extra}", not absent, detail)
+        yield CheckResult(f"extra {extra}", not absent, detail)
 
 
-def _cards() -> Iterator[Finding]:
+def _cards() -> Iterator[CheckResult]:
     """Whether Caffe was built for cards; the cards; and a training on the first, if it can be."""
     what = "Caffe on cards"
     try:
         build = find_build()
     except InputError as error:
-        yield Finding(what, False, f"{error}; {SETUP}")
+        yield CheckResult(what, False, f"{error}; {SETUP}")
         return
     cards = find_cards()
     none = "" if cards.found else f"; no card is to be had here, as {cards.reason}"
-    yield Finding(what, True, f"built {build}{none}")
+    yield CheckResult(what, True, f"built {build}{none}")
     for card in cards.found:
         runs = build.runs_on(card.capability) if build.gpu else False
         verdict = {True: "Caffe has code for it", None: "whether Caffe has code for it is not known"}.get(
             runs, f"Caffe has no code for it; {SETUP_GPU}"
         )
         # To have a card and a Caffe that leaves it alone is no fault.
-        yield Finding(f"card {card.number}", not build.gpu or runs is not False, f"{card}: {verdict}")
+        yield CheckResult(f"card {card.number}", not build.gpu or runs is not False, f"{card}: {verdict}")
     if build.gpu and cards.found:
         try:
-            yield Finding("caffe train, card 0", True, _training("GPU"))
+            yield CheckResult("caffe train, card 0", True, _training("GPU"))
         except InputError as error:
-            yield Finding("caffe train, card 0", False, str(error))
+            yield CheckResult("caffe train, card 0", False, str(error))
 
 
 def _opencv_reads_caffe() -> str:

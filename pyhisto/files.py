@@ -58,11 +58,15 @@ def read_json(path: Path) -> Any:
     return parse_json(data, path)
 
 
-def parse_json(data: bytes, path: object) -> Any:
-    """What a JSON file of these bytes holds. Raises InputError, which names `path`; see `read_json`."""
+def parse_json(data: bytes, path: object, *, constants: bool = False) -> Any:
+    """What a JSON file of these bytes holds. Raises InputError, which names `path`; see `read_json`.
+
+    With `constants` NaN and Infinity, which JSON lacks and Python writes, are read too.
+    """
     try:
         text = data.decode("utf-8")
-        content = json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_float)
+        parse_constant = float if constants else _refuse
+        content = json.loads(text, parse_constant=parse_constant, parse_int=_integer, parse_float=_float)
         if "\\ud" in text.lower():  # half of a character, which no file name and no output can hold
             json.dumps(content, ensure_ascii=False).encode()
         return content

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pyhisto import watched
 from pyhisto.errors import InputError
 
-Array: TypeAlias = NDArray[Any]
+AnyArray: TypeAlias = NDArray[Any]
 
 
-def read_hdf5_weights(path: Path) -> dict[str, list[Array]]:
+def read_hdf5_weights(path: Path) -> dict[str, list[AnyArray]]:
     """The blobs of an HDF5 caffemodel, by layer. Raises InputError."""
-    layers: dict[str, dict[str, Array]] = {}
+    layers: dict[str, dict[str, AnyArray]] = {}
     with open_hdf5(path, "caffemodel") as file:
         for place, values in hdf5_arrays(file, "data").items():
             name, _, index = place.rpartition("/")
@@ -28,7 +28,7 @@ def read_hdf5_weights(path: Path) -> dict[str, list[Array]]:
         return {name: list(numbered(arrays, f"layer '{name}'")) for name, arrays in layers.items()}
 
 
-def write_hdf5_weights(path: Path, layers: Iterable[tuple[str, Sequence[Array]]]) -> None:
+def write_hdf5_weights(path: Path, layers: Iterable[tuple[str, Sequence[AnyArray]]]) -> None:
     """Write an HDF5 caffemodel from layers and their blobs.
 
     Raises TypeError or ValueError where HDF5 cannot hold the layers' names.
@@ -70,13 +70,13 @@ def hdf5_item(file: h5py.File, name: str) -> Any:
     return file[name]
 
 
-def hdf5_arrays(file: h5py.File, name: str) -> dict[str, Array]:
+def hdf5_arrays(file: h5py.File, name: str) -> dict[str, AnyArray]:
     """The arrays of numbers in a group and the groups in it, by path.
 
     Each is read once, whatever links to it; links to other places are passed over. Raises ValueError where the arrays
     would take more memory than the file is large: Caffe writes them plain.
     """
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, AnyArray] = {}
     room = os.path.getsize(file.filename)
 
     def visit(place: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -93,7 +93,7 @@ def hdf5_arrays(file: h5py.File, name: str) -> dict[str, Array]:
     return arrays
 
 
-def numbered(arrays: Mapping[str, Array], what: str) -> Iterator[Array]:
+def numbered(arrays: Mapping[str, AnyArray], what: str) -> Iterator[AnyArray]:
     """Arrays whose names are their indices, in order. Raises KeyError where the names are not 0, 1, 2, ..."""
     for index in range(len(arrays)):
         if str(index) not in arrays:

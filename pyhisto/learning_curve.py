@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyhisto.errors import InputError
-from pyhisto.files import reading, whole_file
+from pyhisto.files import parse_json, reading, whole_file
 from pyhisto.manifest import LMDBS, MONITOR
 
 TRAIN_COLOUR, TEST_COLOUR, ACCURACY_COLOUR = "#9aa5b1", "#c2410c", "#1d4ed8"
@@ -47,8 +47,8 @@ def read_points(path: Path) -> list[Point]:
         if not line.endswith("\n"):
             break
         try:
-            points.append(_point(json.loads(line)))
-        except (ValueError, TypeError, KeyError, RecursionError):
+            points.append(_point(parse_json(line.encode(), path, constants=True)))
+        except (InputError, ValueError, TypeError, KeyError):
             raise InputError(f"{path} line {number}: not a metrics line") from None
     return points
 

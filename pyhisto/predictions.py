@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
 
@@ -21,7 +22,6 @@ SUM_TOLERANCE = 1e-3
 CHUNK = 4_000
 """Rows that are read at a time: few enough for a processor's cache."""
 
-Floats = NDArray[np.floating]
 Fields: TypeAlias = tuple[str, ...]
 
 

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError, Message
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
 from pyhisto.lenient import known_text
@@ -28,7 +28,6 @@ from pyhisto.lenient import known_text
 Net: TypeAlias = Any
 """A NetParameter. (The classes are made at run time, so a type checker cannot see their fields.)"""
 
-Array: TypeAlias = NDArray[np.floating]
 
 BLOB_ARRAYS = {"data": "<f4", "diff": "<f4", "double_data": "<f8", "double_diff": "<f8"}
 """The numeric arrays of a BlobProto and their little-endian types on the wire."""
@@ -129,7 +128,7 @@ def _raw_type(blob: Any) -> "np.dtype[Any] | None":
     return np.dtype(RAW_TYPES[blob.raw_data_type]) if blob.raw_data_type in RAW_TYPES else None
 
 
-def blob_array(blob: Any, what: str = "data") -> Array:
+def blob_array(blob: Any, what: str = "data") -> Floats:
     """A BlobProto's numbers (`data`, or `diff`) in its own shape; float32 or float64; read-only.
 
     Numbers in half precision come as float32.
@@ -156,7 +155,7 @@ def blob_array(blob: Any, what: str = "data") -> Array:
     raise InputError(f"a blob of shape {shape} has no {what}: the file is damaged, or its arrays are not packed")
 
 
-def set_blob(blob: Any, values: Array) -> None:
+def set_blob(blob: Any, values: Floats) -> None:
     """Make a BlobProto hold `values` (any shape) as float32, or in the precision that it held before.
 
     Its gradients go. Fields that nobody knows stay.
@@ -292,7 +291,7 @@ def write_binary(path: Path, message: Message) -> None:
         partial.write_bytes(message.SerializeToString())
 
 
-def layer_blobs(weights: Net, readable: bool = False) -> dict[str, list[Array]]:
+def layer_blobs(weights: Net, readable: bool = False) -> dict[str, list[Floats]]:
     """The arrays of every layer of a caffemodel that has any, by layer name.
 
     Raises InputError if one is damaged; or passes such a layer over, if those that can be read (`readable`) are enough.

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from pyhisto import watched
 from pyhisto.caffe_child import ChildEndedError, run_in_child, use_cards
 from pyhisto.devices.check import require_cards
 from pyhisto.errors import InputError
+
+CaffeNet: TypeAlias = Any
+"""A pycaffe Net; `net.params[layer][index].data` and `.diff` are float32 arrays in Caffe's own memory."""
 
 
 def load() -> Any:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.proto import Datum, read_net, write_weights
+from tests.networks import random_weights
 
 RECORDS, BATCH, SIDE = 23, 5, 8
 MEAN, FACTOR = 100, 0.02

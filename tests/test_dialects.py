@@ -5,17 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from networks import random_weights
 
+from pyhisto.arrays import Floats
 from pyhisto.dialects import with_rounding
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import PROOF_ENGINES, choose_engine
+from pyhisto.proof.engines import PROOF_ENGINES, EngineName, choose_engine
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import NetParameter, parse_text, write_weights
 from pyhisto.prototext import Document
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
+from tests.networks import random_weights
 
 # Of 6 rows 3x3 windows at stride 2 and pad 1 have (6 + 2 - 3) / 2 = 2.5 steps: 3 rows rounded down, 4 rounded up.
 NET = """
@@ -81,7 +82,7 @@ def test_the_engines_round_alike(bvlc: str, fork: str) -> None:
     weights = random_weights([graph])
     inputs = {"data": np.random.default_rng(0).standard_normal((1, 3, 6, 6)).astype(np.float32)}
 
-    def run(engine: str, rounding: str) -> np.ndarray:
+    def run(engine: EngineName, rounding: str) -> Floats:
         network = runnable(graph_of(rounding), Document(NET.format(rounding=rounding)))
         return PROOF_ENGINES[engine](network, weights, inputs, ("out",))["out"]
 

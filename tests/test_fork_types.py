@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from test_graph_types import build, layer, net
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.graph.fork_types import FORK_TYPES
 from pyhisto.proto import NetParameter, read_net, to_text
+from tests.one_layer import build, layer, net
 
 IMAGES = "2,6,8,9"
 SSD = "min_size: 30 max_size: 60 aspect_ratio: 2 "

@@ -36,9 +36,8 @@ def licence(package: str) -> str:
         return WITHOUT_METADATA[package]
     metadata = importlib.metadata.metadata(package)
     classifiers = [text.rpartition("::")[2] for text in metadata.get_all("Classifier") or [] if "License ::" in text]
-    return (
-        metadata.get("License-Expression") or " or ".join(classifiers) or (metadata.get("License") or "").split("\n")[0]
-    )
+    expression, text = (next(iter(metadata.get_all(key) or []), "") for key in ("License-Expression", "License"))
+    return expression or " or ".join(classifiers) or text.split("\n")[0]
 
 
 def test_every_dependency_is_permissive_or_weak_copyleft(root: Path) -> None:

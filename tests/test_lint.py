@@ -12,6 +12,7 @@ import pytest
 from pyhisto.errors import InputError
 from pyhisto.lint import RULES, lint
 from pyhisto.proto import BlobProto, Datum, set_blob, write_binary
+from tests.train_val import MEAN, SOLVER, trained
 
 
 def found(text: str, folder: Path) -> list[str]:
@@ -39,35 +40,6 @@ def data(tmp_path: Path) -> Path:
 
 
 INPUT = 'layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 4 dim: 8 dim: 8 } } }\n'
-
-
-def trained(
-    transform: str = "",
-    test_transform: str = "",
-    norm: str = "",
-    classes: int = 3,
-    source: str = "train",
-    head: str = "",
-) -> str:
-    """A train_val: data, a BatchNorm, a classifier, and its loss."""
-    return f"""\
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
-  data_param {{ source: "{source}" backend: LMDB batch_size: 10 }}
-  transform_param {{ {transform} }}
-}}
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
-  data_param {{ source: "val" backend: LMDB batch_size: 10 }}
-  transform_param {{ {test_transform or transform} }}
-}}
-layer {{ name: "bn" type: "BatchNorm" bottom: "data" top: "bn"
-  {norm}
-}}
-layer {{ name: "fc" type: "InnerProduct" bottom: "bn" top: "fc"
-  inner_product_param {{ num_output: {classes} weight_filler {{ type: "xavier" }} }} }}
-{head}
-layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "{"prob" if head else "fc"}" bottom: "label" top: "loss"
-  include {{ phase: TRAIN }} }}
-"""
 
 
 # Networks
@@ -169,9 +141,6 @@ def test_batch_norm(norm: str, expected: list[str], tmp_path: Path) -> None:
 def test_a_deploy_file_may_fix_its_statistics(tmp_path: Path) -> None:
     norm = 'layer { name: "bn" type: "BatchNorm" bottom: "data" top: "bn" batch_norm_param { use_global_stats: true } }'
     assert found(INPUT + norm, tmp_path) == []
-
-
-MEAN = "mean_value: 1 mean_value: 2 mean_value: 3"
 
 
 @pytest.mark.parametrize(
@@ -304,21 +273,6 @@ def test_a_fork_s_fields(field: str, expected: list[str], tmp_path: Path) -> Non
 
 
 # Solvers
-
-SOLVER = """\
-net: "net.prototxt"
-test_iter: 3
-test_interval: 100
-base_lr: 0.01
-lr_policy: "step"
-gamma: 0.1
-stepsize: 100
-max_iter: 1000
-momentum: 0.9
-weight_decay: 0.005
-snapshot: 100
-snapshot_prefix: "snapshot"
-"""
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from pyhisto import proto
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 
 
-def weights_of(**arrays: np.ndarray) -> proto.Net:
+def weights_of(**arrays: Floats) -> proto.Net:
     net = proto.NetParameter()
     for name, values in arrays.items():
         proto.set_blob(net.layer.add(name=name.replace("__", "/"), type="Convolution").blobs.add(), values)

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fuzz_corpus import TREE, make_corpus
+
+from tests.fuzz.fuzz_corpus import TREE, make_corpus
 
 PAIRS = int(os.environ.get("PYHISTO_RACES", "2"))
 MODEL = "--model net/deploy.prototxt --weights net.caffemodel"

@@ -9,11 +9,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from documents import commands, documents, prose, run_commands, with_settings
-from networks import IMAGE_NET, save
 
 from pyhisto.proto import NetParameter, parse_text
 from pyhisto.verbs import find_verbs
+from tests.documents import commands, documents, prose, run_commands, with_settings
+from tests.networks import IMAGE_NET, save
 
 SMALL = {
     "SIZE": "64",
@@ -65,7 +65,7 @@ def test_settings_are_all_that_is_changed(root: Path) -> None:
     script = "\n".join(commands(root / "docs/reproduce.md"))
     pairs = zip(script.splitlines(), with_settings(script, SMALL).splitlines(), strict=True)
     changed = [one for one, other in pairs if one != other]
-    assert [re.match("[A-Z]+", line)[0] for line in changed] == ["CONFIG", "SIZE", "SHAPE"]
+    assert [re.findall("^[A-Z]+", line) for line in changed] == [["CONFIG"], ["SIZE"], ["SHAPE"]]
 
 
 def test_programs_and_options_that_documents_name_are_there(

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,26 +15,27 @@ from pyhisto.versions import caffe_build, commit, system_packages
 
 
 @pytest.fixture(scope="module")
-def printed(root: Path) -> dict:
+def printed(root: Path) -> dict[str, Any]:
     """What `doctor.py --versions` prints."""
-    command = [sys.executable, root / "tools" / "doctor.py", "--versions"]
+    command = [sys.executable, str(root / "tools" / "doctor.py"), "--versions"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
 
 
-def test_python_packages_are_those_of_the_environment(printed: dict) -> None:
+def test_python_packages_are_those_of_the_environment(printed: dict[str, Any]) -> None:
     for name in ("numpy", "protobuf", "pyhisto"):
         assert printed["python_packages"][name] == importlib.metadata.version(name)
 
 
 @pytest.mark.caffe
-def test_the_caffe_that_setup_built_says_what_it_was_built_of(root: Path, printed: dict) -> None:
+def test_the_caffe_that_setup_built_says_what_it_was_built_of(root: Path, printed: dict[str, Any]) -> None:
     build = caffe_build()
     assert build is not None
     if "key" not in build:
         pytest.skip("a Caffe that setup did not build")
     pinned = (root / "docker" / "caffe" / "source.txt").read_text()
-    source, digest = re.fullmatch(r"(\S+) --hash=(\S+)\n", pinned).groups()
+    ((source, digest),) = re.findall(r"\A(\S+) --hash=(\S+)\n\Z", pinned)
     assert printed["caffe"]["sources"][source] == digest
     # Its BLAS decides the last bits of every sum: the package is named, and its version is the installed one.
     blas = [name for name in printed["caffe"]["packages"] if name.startswith("libopenblas")]

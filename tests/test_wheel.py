@@ -8,9 +8,9 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
-from networks import IMAGE_NET, save
 
 from pyhisto.proto import NetParameter, parse_text
+from tests.networks import IMAGE_NET, save
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from pyhisto.arrays import Floats
 from pyhisto.cli import Parser, run
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import WHOLE, PredictionRow, write_predictions
-from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, Floats, Trained, train
+from pyhisto.features.classifiers import CLASSIFIERS, SPANHOL_2015, TrainedClassifier, train
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.features.store import read_features
 from pyhisto.files import filled_folder
@@ -66,7 +67,7 @@ def main() -> None:
 
     names = [name for name in DESCRIPTORS if name in (args.descriptors or features.values)]
     values = {name: [features.rows(name, [row.path for row in part]) for part in (seen, unseen)] for name in names}
-    models: dict[str, Trained] = {}
+    models: dict[str, TrainedClassifier] = {}
     predictions: list[PredictionRow] = []
     for descriptor, classifier in tqdm([*product(names, args.classifiers)], "classifying", unit=" models"):
         name = f"{descriptor} + {classifier}"
@@ -80,13 +81,13 @@ def main() -> None:
     print(f"{args.out}: {len(models)} models, {len(seen)} training and {len(unseen)} test images")
 
 
-def predicted(name: str, rows: Sequence[Row], model: Trained, values: Floats) -> Iterator[PredictionRow]:
+def predicted(name: str, rows: Sequence[Row], model: TrainedClassifier, values: Floats) -> Iterator[PredictionRow]:
     """One model's rows of the predictions file."""
     for row, probabilities in zip(rows, model.probabilities(values), strict=True):
         yield PredictionRow(row.path, row.group, row.label, "global", name, WHOLE, probabilities.tolist())
 
 
-def method(args: argparse.Namespace, models: Mapping[str, Trained]) -> dict[str, object]:
+def method(args: argparse.Namespace, models: Mapping[str, TrainedClassifier]) -> dict[str, object]:
     """From what the predictions come, what was chosen, and which combination the training patients would choose."""
     scores = {name: model.patient_score for name, model in models.items() if not math.isnan(model.patient_score)}
     return {

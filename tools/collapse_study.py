@@ -16,7 +16,7 @@ from tqdm import tqdm
 from pyhisto.cli import Parser, positive, run
 from pyhisto.files import write_text
 from pyhisto.nets.patch_cnn import PATCHES
-from pyhisto.study.collapse_training import CollapseSettings, Form, describe_form, study_collapse
+from pyhisto.study.collapse_training import CollapseSettings, TrainingForm, describe_form, study_collapse
 
 
 def main() -> None:
@@ -32,9 +32,9 @@ def main() -> None:
     print(args.out / "collapse.json")
 
 
-def progress(forms: Sequence[Form]) -> Iterable[Form]:
+def progress(forms: Sequence[TrainingForm]) -> Iterable[TrainingForm]:
     """A bar over the forms."""
-    bar: Iterable[Form] = tqdm(forms, "forms", disable=None)
+    bar: Iterable[TrainingForm] = tqdm(forms, "forms", disable=None)
     return bar
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pyhisto.cli import Parser, input_shape, positive, run
 from pyhisto.deploy.calibration import choose_rows
 from pyhisto.deploy.chains import CHAINS
-from pyhisto.deploy.deploying import Images, prove, read, rewrite, write
+from pyhisto.deploy.deploying import CalibrationImages, prove, read, rewrite, write
 from pyhisto.errors import InputError
 from pyhisto.files import refuse_existing
 from pyhisto.manifest import read_manifest
@@ -48,18 +48,18 @@ def main() -> None:
         sys.exit(1)
 
 
-def _images(arguments: argparse.Namespace) -> Images | None:
+def _images(arguments: argparse.Namespace) -> CalibrationImages | None:
     if arguments.preprocessing is None:
         if arguments.manifest is not None:
             raise InputError("--manifest: calibration images are made by a recipe; give --preprocessing")
         return None
     preprocessing = Preprocessing.load(arguments.preprocessing)
     if arguments.manifest is None:
-        return Images(preprocessing, [], Path())
+        return CalibrationImages(preprocessing, [], Path())
     if arguments.root is None:
         raise InputError("--manifest: give the folder of its images, --root")
     rows = choose_rows(read_manifest(arguments.manifest), arguments.calibration)
-    return Images(preprocessing, rows, arguments.root)
+    return CalibrationImages(preprocessing, rows, arguments.root)
 
 
 def _parse() -> argparse.Namespace:

@@ -15,12 +15,12 @@ from pyhisto.bundle import default_bundle, open_bundle
 from pyhisto.cli import Parser, positive, run, share
 from pyhisto.errors import InputError
 from pyhisto.files import write_texts
-from pyhisto.inference.diagnosis import Finding, Unreadable, diagnose, find_files
+from pyhisto.inference.diagnosis import CHUNK, ImageFinding, Unreadable, diagnose, find_files
 from pyhisto.inference.engines import AUTO, ENGINES
 from pyhisto.inference.findings import as_csv, as_json, as_page
 from pyhisto.inference.model import Model
 from pyhisto.inference.slide_files import PAGE, write_slide
-from pyhisto.inference.slide_run import STAINS, Settings, diagnose_slide
+from pyhisto.inference.slide_run import STAINS, SlideSettings, diagnose_slide
 from pyhisto.preprocessing.slide import SCALES, is_scale
 
 
@@ -32,14 +32,15 @@ def main() -> None:
     if len(set(names)) < len(names):
         raise InputError("two slides have one name, and their folders would, too; ask for them one by one")
     with open_bundle(args.bundle or default_bundle()) as bundle:
-        model = Model(bundle, args.engine, args.gpu, args.evidence or args.occlusion, args.batch_size)
+        callers = args.workers if slides or len(images) > CHUNK else 1
+        model = Model(bundle, args.engine, args.gpu, args.evidence or args.occlusion, args.batch_size, callers)
         engines = ", ".join(model.engine_names)
         if model.why:
             print(f"by {engines}, not {model.why}", file=sys.stderr)
         print(bundle.notice)
         if images:
             found = list(diagnose(images, model, args.workers, args.allow_unreadable, args.occlusion))
-            findings = [one for one in found if isinstance(one, Finding)]
+            findings = [one for one in found if isinstance(one, ImageFinding)]
             unreadable = [one for one in found if isinstance(one, Unreadable)]
             for one in unreadable:
                 print(f"left out: {one.fault}", file=sys.stderr)
@@ -52,7 +53,7 @@ def main() -> None:
             )
             flagged = sum(bool(one.flags) for one in findings)
             print(f"{args.out / 'diagnosis.html'}: {len(findings)} images, {flagged} of them flagged, by {engines}")
-        settings = Settings(args.mpp, args.tissue, args.stain, args.workers)
+        settings = SlideSettings(args.mpp, args.tissue, args.stain, args.workers)
         for slide in slides:
             folder, progress = args.out / slide.stem, args.out / f".{slide.stem}.progress"
             finding = diagnose_slide(slide, model, settings, progress)
@@ -99,7 +100,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--gpu", type=int, metavar="N", help="run on this GPU (default: on the CPU)")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default %(default)s")
     parser.add_argument(
-        "--workers", type=positive, default=os.cpu_count() or 1, help="processes that read (default: one a core)"
+        "--workers", type=positive, default=os.cpu_count() or 1, help="read and predict at once (default: one a core)"
     )
     return parser.parse_args()
 

@@ -19,7 +19,7 @@ from pyhisto.cli.training import add_run_options, run_of, train_to_the_end
 from pyhisto.files import whole_files, write_text
 from pyhisto.proto import read_weights
 from pyhisto.pruning.sparse import write_sparse
-from pyhisto.training.dns import DynamicNetworkSurgery, Settings
+from pyhisto.training.dns import DynamicNetworkSurgery, SurgerySettings
 from pyhisto.training.solver import check_solver
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     """Train with surgery; print what was kept, and where it is."""
     args = _parser().parse_args()
     iterations = args.iterations or check_solver(args.solver).max_iter
-    settings = Settings(
+    settings = SurgerySettings(
         iterations // 2 if args.iter_stop is None else args.iter_stop,
         args.sparsity, args.c_rate, args.gamma, args.power, args.seed, tuple(args.layers),
     )  # fmt: skip

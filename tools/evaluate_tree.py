@@ -14,7 +14,7 @@ from pathlib import Path
 from pyhisto.cli import Parser, run
 from pyhisto.files import read_object
 from pyhisto.hierarchy.decide import PAPERS_ROUTING, ROUTINGS
-from pyhisto.hierarchy.predictions import Predictions, read_predictions
+from pyhisto.hierarchy.predictions import TreePredictions, read_predictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
 from pyhisto.hierarchy.systems import Choice, System, choose, evaluate, parse_system
 from pyhisto.hierarchy.tree import FLAT, NODES
@@ -45,7 +45,7 @@ def main() -> None:
         print(path)
 
 
-def everything(predictions: Predictions) -> list[System]:
+def everything(predictions: TreePredictions) -> list[System]:
     """An ensemble of all models of every node, and the flat network, as far as there are any.
 
     If nodes are missing, there is no tree; then each network is scored by itself alone.

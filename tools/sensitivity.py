@@ -18,7 +18,7 @@ from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.pruner import LoadedNetwork, rank_atoms
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.sensitivity_curves import draw_curves
-from pyhisto.pruning.sensitivity_measure import SHARES, Mask, measure
+from pyhisto.pruning.sensitivity_measure import SHARES, MaskedGroup, measure
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     print(path)
 
 
-def _bar(masks: Sequence[Mask]) -> Iterable[Mask]:
+def _bar(masks: Sequence[MaskedGroup]) -> Iterable[MaskedGroup]:
     bar = tqdm(masks, "groups", unit=" masks", mininterval=1)
     for mask in bar:
         bar.set_postfix_str(mask.name, refresh=False)

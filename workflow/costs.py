@@ -55,7 +55,7 @@ ROW = 50
 
 
 @dataclass(frozen=True)
-class Cost:
+class JobCost:
     """Of a job, or of several."""
 
     core: float = 0.0
@@ -65,8 +65,8 @@ class Cost:
     disk: float = 0.0
     """Bytes that stay."""
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.core + other.core, self.card + other.card, self.disk + other.disk)
+    def __add__(self, other: "JobCost") -> "JobCost":
+        return JobCost(self.core + other.core, self.card + other.card, self.disk + other.disk)
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ class Costs:
     features: tuple[float, int]
     """Of an image: seconds, and how many numbers they are."""
 
-    def of(self, job: Job) -> Cost:
+    def of(self, job: Job) -> JobCost:
         """What a job takes."""
         work = self._work.get(job.rule)
-        started = Cost(core=self.start * (STARTS.get(job.rule, 1.0) + SNAKEMAKE))
+        started = JobCost(core=self.start * (STARTS.get(job.rule, 1.0) + SNAKEMAKE))
         return started + work(job.wildcards) if work else started
 
     def passing(self) -> float:
@@ -100,18 +100,18 @@ class Costs:
         return there + max(lmdbs.values())
 
     @cached_property
-    def _work(self) -> Mapping[str, Callable[[Mapping[str, str]], Cost]]:
+    def _work(self) -> Mapping[str, Callable[[Mapping[str, str]], JobCost]]:
         return {
             "synthetic": lambda w: self._made,
             "samples": lambda w: self._made,
             "lmdb": lambda w: self._built(w["branch"]),
             "patch_lmdb": lambda w: self._built(f"{w['patch']}_{w['cut']}"),
             "all_magnifications_lmdb": lambda w: self._built("all"),
-            "network": lambda w: Cost(disk=self.networks[w["branch"]].files),
-            "patch_network": lambda w: Cost(disk=self.networks[_patch(w)].files),
-            "magnification_network": lambda w: Cost(disk=self.networks[w["task"]].files),
-            "surgery_network": lambda w: Cost(disk=self.networks[w["branch"]].files),
-            "continued_network": lambda w: Cost(
+            "network": lambda w: JobCost(disk=self.networks[w["branch"]].files),
+            "patch_network": lambda w: JobCost(disk=self.networks[_patch(w)].files),
+            "magnification_network": lambda w: JobCost(disk=self.networks[w["task"]].files),
+            "surgery_network": lambda w: JobCost(disk=self.networks[w["branch"]].files),
+            "continued_network": lambda w: JobCost(
                 disk=self.networks[w["branch"]].files + self.networks[w["branch"]].learned
             ),
             "train": lambda w: self._training(w["branch"], w["stage"]),
@@ -129,14 +129,14 @@ class Costs:
             ),
             "magnification_predict": lambda w: self._predicted(w["task"], "all"),
             "times": lambda w: self._timed,
-            "cost": lambda w: Cost(disk=TABLES),
-            "examples": lambda w: Cost(disk=SHEET),
+            "cost": lambda w: JobCost(disk=TABLES),
+            "examples": lambda w: JobCost(disk=SHEET),
             "features": lambda w: self._described,
             "spanhol2015": lambda w: self._classified,
             "train_compared": lambda w: self._compared(w["place"]),
             "collapse": lambda w: self._collapse,
             "bundle": lambda w: self._bundled,
-            "report": lambda w: Cost(
+            "report": lambda w: JobCost(
                 core=self.start * SCORED * len(self.study.stages) * len(self.study.experiments), disk=PICTURES
             ),
         }  # fmt: skip
@@ -144,13 +144,13 @@ class Costs:
     # Data
 
     @property
-    def _made(self) -> Cost:
-        return Cost(core=self.images.made * self.images.seconds, disk=self.images.made * self.images.size)
+    def _made(self) -> JobCost:
+        return JobCost(core=self.images.made * self.images.seconds, disk=self.images.made * self.images.size)
 
-    def _built(self, name: str) -> Cost:
+    def _built(self, name: str) -> JobCost:
         """An LMDB that goes again: its images' time alone."""
         cut, times = self.cuts[name], self._magnifications if name == "all" else 1
-        return Cost(core=times * (self.images.train * cut.train + self.images.val * cut.plain))
+        return JobCost(core=times * (self.images.train * cut.train + self.images.val * cut.plain))
 
     def _records(self, name: str, val: bool = True) -> float:
         """How many records the LMDBs of a cut hold."""
@@ -163,7 +163,7 @@ class Costs:
 
     # Networks
 
-    def _training(self, branch: str, stage: str, iterations: int | None = None) -> Cost:
+    def _training(self, branch: str, stage: str, iterations: int | None = None) -> JobCost:
         network = self.networks[branch if stage == "before" else RETRAINING]
         flops, weights = self._left(stage)
         records = self.images.val * self.cuts[branch].patches
@@ -171,59 +171,61 @@ class Costs:
 
     def _trained(
         self, network: Trained, tested: float, flops: float = 1.0, weights: float = 1.0, iterations: int | None = None
-    ) -> Cost:
+    ) -> JobCost:
         share = 1.0 if iterations is None else iterations / network.iterations
         seconds = share * (
             network.iterations * network.times.iteration + network.tests * tested * network.times.forward
         )
         stored = weights * network.learned + network.layers
         snapshots = min(SNAPSHOTS, network.snapshots) * (2 * weights * network.learned + network.layers)
-        return self._where(network, flops * seconds) + Cost(disk=snapshots + stored + LOG * network.train_val + CURVE)
+        return self._where(network, flops * seconds) + JobCost(
+            disk=snapshots + stored + LOG * network.train_val + CURVE
+        )
 
-    def _slimming(self, w: Mapping[str, str]) -> Cost:
+    def _slimming(self, w: Mapping[str, str]) -> JobCost:
         """Its own iterations, and no log of Caffe's."""
         trained = self._training(w["branch"], w["stage"], int(w["iterations"]))
-        return trained + Cost(disk=-LOG * self.networks[w["branch"]].train_val)
+        return trained + JobCost(disk=-LOG * self.networks[w["branch"]].train_val)
 
-    def _surgery(self, w: Mapping[str, str]) -> Cost:
+    def _surgery(self, w: Mapping[str, str]) -> JobCost:
         """DNS writes no log, but masks, the weights once more, and what is left of them."""
         settings = self.study.compressions[w["stage"]]
         network, (_, weights) = self.networks[w["branch"]], self._left(w["stage"])
         trained = self._training(w["branch"], w["stage"], settings.get("iterations"))
         more = 2 * (weights * network.learned + network.layers) - LOG * network.train_val
-        return trained + Cost(disk=more)
+        return trained + JobCost(disk=more)
 
-    def _prune(self, w: Mapping[str, str]) -> Cost:
+    def _prune(self, w: Mapping[str, str]) -> JobCost:
         network, (_, weights) = self.networks[w["branch"]], self._left(w["stage"])
-        return Cost(disk=1.25 * network.files + weights * network.learned + network.layers)
+        return JobCost(disk=1.25 * network.files + weights * network.learned + network.layers)
 
-    def _importance(self, w: Mapping[str, str]) -> Cost:
+    def _importance(self, w: Mapping[str, str]) -> JobCost:
         records = self._records(w["branch"], val=False)
         samples = whole_number(self.study.config.get("importance", {}), "samples", int(records))
         return self._forward(w["branch"], min(samples, records), w["stage"])
 
-    def _forward(self, name: str, inputs: float, stage: str = "before") -> Cost:
+    def _forward(self, name: str, inputs: float, stage: str = "before") -> JobCost:
         network, (flops, _) = self.networks[name], self._left(stage)
         return self._where(network, flops * inputs * network.times.forward)
 
-    def _predicted(self, name: str, cut: str, stage: str = "before") -> Cost:
+    def _predicted(self, name: str, cut: str, stage: str = "before") -> JobCost:
         prepared, images = self.cuts[cut], self.images.test
         rows = images * prepared.patches
-        return self._forward(name, rows, stage) + Cost(core=images * prepared.plain, disk=rows * self._row)
+        return self._forward(name, rows, stage) + JobCost(core=images * prepared.plain, disk=rows * self._row)
 
     @property
     def _row(self) -> int:
         return len(self.images.name) + ROW
 
     @property
-    def _timed(self) -> Cost:
+    def _timed(self) -> JobCost:
         """All networks of an experiment, on the CPU."""
         once = sum(self._left(stage)[0] for stage in self.study.stages)
         here = [self.networks[branch].times_here for branch in self.study.branches]
-        return Cost(core=TIMED_PASSES * once * sum(times.iteration for times in here if times is not None))
+        return JobCost(core=TIMED_PASSES * once * sum(times.iteration for times in here if times is not None))
 
-    def _where(self, network: Trained, seconds: float) -> Cost:
-        return Cost(card=seconds) if network.on_card else Cost(core=seconds)
+    def _where(self, network: Trained, seconds: float) -> JobCost:
+        return JobCost(card=seconds) if network.on_card else JobCost(core=seconds)
 
     def _left(self, stage: str) -> tuple[float, float]:
         """The shares of FLOPs and weights that a stage's networks have of the first one's."""
@@ -241,43 +243,43 @@ class Costs:
     # The rest
 
     @property
-    def _described(self) -> Cost:
+    def _described(self) -> JobCost:
         seconds, numbers = self.features
         images = self._magnifications * self.images.all
-        return Cost(core=images * seconds, disk=4 * images * numbers)
+        return JobCost(core=images * seconds, disk=4 * images * numbers)
 
     @property
-    def _classified(self) -> Cost:
+    def _classified(self) -> JobCost:
         settings = self.study.config["compared"]["spanhol2015"]
         descriptors, classifiers = len(settings["descriptors"]), len(settings["classifiers"])
         rows = descriptors * classifiers * self.images.test
         fits = self.start * FIT * self.images.train * descriptors * classifiers / 4
-        return Cost(core=fits, disk=rows * self._row)
+        return JobCost(core=fits, disk=rows * self._row)
 
-    def _compared(self, place: str) -> Cost:
+    def _compared(self, place: str) -> JobCost:
         name = place.rpartition("/")[2]
         cut = name if name in self.cuts else "all"
         times = self._magnifications if cut == "all" else 1
         return self._trained(self.networks[name], times * self.images.val * self.cuts[cut].patches)
 
     @property
-    def _collapse(self) -> Cost:
+    def _collapse(self) -> JobCost:
         settings = self.study.config["compared"]["collapse"]
         network = self.networks[f"{settings['patch']}_{settings['cut']}"]
         inputs = len(POOLINGS) * len(DECAYS) * settings["iterations"] * settings["batch-size"]
         return self._where(network, inputs * network.times.iteration / network.batch)
 
     @property
-    def _bundled(self) -> Cost:
+    def _bundled(self) -> JobCost:
         """Of each branch, and of each bag, a caffemodel and an ONNX file."""
         bags = max(1, self.study.config.get("bags", 0))
         _, weights = self._left(self.study.config["bundle"]["stage"])
-        return Cost(disk=bags * sum(2.2 * weights * self.networks[branch].learned for branch in self.study.branches))
+        return JobCost(disk=bags * sum(2.2 * weights * self.networks[branch].learned for branch in self.study.branches))
 
 
-def total(costs: Iterable[Cost]) -> Cost:
+def total(costs: Iterable[JobCost]) -> JobCost:
     """The sum."""
-    return sum(costs, Cost())
+    return sum(costs, JobCost())
 
 
 def shares_left(ratio: float) -> tuple[float, float]:

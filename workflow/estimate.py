@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from costs import RETRAINING, Cost, Costs, total
+from costs import RETRAINING, Costs, JobCost, total
 from dry_run import Job, jobs_left
 from images import Images, count_images
 from measured import Prepared, Trained, describe, generate, length_of, prepare, start_of_a_program, train
@@ -46,9 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         images = count_images(study, Path(folder))
         costs, speed = measure(study, images, arguments, Path(folder))
-    by_rule: dict[str, Cost] = {}
+    by_rule: dict[str, JobCost] = {}
     for job in jobs:
-        by_rule[job.rule] = by_rule.get(job.rule, Cost()) + costs.of(job)
+        by_rule[job.rule] = by_rule.get(job.rule, JobCost()) + costs.of(job)
     if arguments.json:
         print(json.dumps(facts(jobs, by_rule, costs, speed), indent=1))
         return
@@ -95,7 +95,7 @@ def speed_of(arguments: argparse.Namespace, network: Network) -> Speed:
     return on_this_cpu()
 
 
-def facts(jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs: Costs, speed: Speed) -> dict[str, Any]:
+def facts(jobs: Sequence[Job], by_rule: Mapping[str, JobCost], costs: Costs, speed: Speed) -> dict[str, Any]:
     """All that was found, as JSON: seconds and bytes."""
     every = total(by_rule.values())
     return {
@@ -109,7 +109,7 @@ def facts(jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs: Costs, speed:
     }
 
 
-def report(study: Study, jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs: Costs, speed: Speed) -> None:
+def report(study: Study, jobs: Sequence[Job], by_rule: Mapping[str, JobCost], costs: Costs, speed: Speed) -> None:
     """Print the table, and what it sums up to."""
     images, counts, every = costs.images, Counter(job.rule for job in jobs), total(by_rule.values())
     print(
@@ -136,7 +136,7 @@ def report(study: Study, jobs: Sequence[Job], by_rule: Mapping[str, Cost], costs
     )
 
 
-def _is_small(cost: Cost, every: Cost) -> bool:
+def _is_small(cost: JobCost, every: JobCost) -> bool:
     """Whether a step takes less than a hundredth of everything."""
     shares = ((cost.core, every.core), (cost.card, every.card), (cost.disk, every.disk))
     return all(part <= 0.01 * whole for part, whole in shares)

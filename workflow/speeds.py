@@ -51,7 +51,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Card:
+class CardSpeed:
     """A card's peak in single precision, FLOP/s, and the share of it that is expected of Caffe with batches of 10."""
 
     peak: float
@@ -60,8 +60,8 @@ class Card:
 
 CARDS = {
     # NVIDIA: 3584 cores at 1.58 GHz, 16384 at 2.52 GHz, 2 FLOPs a cycle.
-    "GTX 1080 Ti": Card(11.3e12, 0.2),
-    "RTX 4090": Card(82.6e12, 0.05),
+    "GTX 1080 Ti": CardSpeed(11.3e12, 0.2),
+    "RTX 4090": CardSpeed(82.6e12, 0.05),
 }
 """Assumptions, not measurements: published times of GoogLeNet reach from a sixth of the peak (BVLC's own, with Caffe on
 a K40) to a third (jcjohnson/cnn-benchmarks, Torch with cuDNN 5.1 on a Titan X, batches of 16). Batches of 10 leave a

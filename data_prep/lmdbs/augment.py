@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pyhisto.preprocessing.images import Image
 
-Kind: TypeAlias = Literal["zhu2019", "kone2018"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+AugmentationKind: TypeAlias = Literal["zhu2019", "kone2018"]
+KINDS: tuple[AugmentationKind, ...] = get_args(AugmentationKind)
 
 COPIES = 8
 """Images made of one training image."""
@@ -31,7 +31,9 @@ REACH = 1 / (ZOOM[0] * (1 - MAX_SHEAR))
 zoom and the inverse shear, multiplied."""
 
 
-def augmentations(image: Image, seed: int, name: str, copies: int, kind: Kind = "zhu2019") -> Iterator[Image]:
+def augmentations(
+    image: Image, seed: int, name: str, copies: int, kind: AugmentationKind = "zhu2019"
+) -> Iterator[Image]:
     """`copies` augmented forms of an image, each of its shape; the i-th is a function of (image, seed, name, i) alone.
 
     One affine map each, about the image's centre or, of kone2018, about that of the crop; what comes from outside the
@@ -51,7 +53,7 @@ def augmentations(image: Image, seed: int, name: str, copies: int, kind: Kind = 
         yield np.asarray(cv2.warpAffine(mirrored, affine, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def random_map(seed: int, name: str, index: int, kind: Kind = "zhu2019") -> NDArray[np.float64]:
+def random_map(seed: int, name: str, index: int, kind: AugmentationKind = "zhu2019") -> NDArray[np.float64]:
     """The 2 x 2 matrix of one augmentation, from image to augmented image."""
     rng = _generator(seed, name, index)
     angle = rng.uniform(0, 2 * math.pi)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.datasets.splits import check_classes, monitor
-from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, Kind, augmentations
+from data_prep.lmdbs.augment import COPIES, MAX_SHEAR, ZOOM, AugmentationKind, augmentations
 from data_prep.lmdbs.writer import Spool, encode_record, lmdb_bytes
 from pyhisto import __version__
 from pyhisto.errors import InputError
@@ -38,12 +38,12 @@ JOB_RECORDS = 64
 
 
 @dataclass(frozen=True)
-class Settings:
+class BuildSettings:
     """How LMDBs are built, beside the recipe itself."""
 
     copies: int = COPIES
     """Augmented images per training image, instead of it; 0: the training image itself."""
-    augmentation: Kind = "zhu2019"
+    augmentation: AugmentationKind = "zhu2019"
     """How they are made."""
     seed: int = 0
     workers: int = 1
@@ -74,7 +74,7 @@ class Built:
     """Sum of the records' pixels, size x size x 3."""
 
 
-def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, out: Path) -> Preprocessing:
+def build(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: BuildSettings, out: Path) -> Preprocessing:
     """Build the LMDBs of every split that has images; returns the finished recipe, with its mean.
 
     `recipe` says branch, size, interpolation, stain and encoding; its mean is replaced. Raises InputError for a class
@@ -144,7 +144,7 @@ def mean_blob(total: NDArray[np.uint64], count: int) -> Any:
 
 
 def _write_split(
-    split: str, chosen: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings, folder: Path
+    split: str, chosen: Sequence[Row], root: Path, recipe: Preprocessing, settings: BuildSettings, folder: Path
 ) -> Written:
     """Write folder/<split>, the LMDB alone."""
     copies = settings.copies if split == "train" else 0
@@ -180,7 +180,7 @@ def _check_space(folder: Path, first: Built, records: int) -> None:
 
 
 def record_pixels(
-    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, augmentation: Kind = "zhu2019"
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, augmentation: AugmentationKind = "zhu2019"
 ) -> Iterator[tuple[str, Image]]:
     """(key's end, size x size x 3 pixels) of every record of one image (resolved before), before they are encoded.
 
@@ -193,7 +193,7 @@ def record_pixels(
             yield f"{row.path}_{patch}a{index}" if copies else f"{row.path}_{patch}", pixels
 
 
-def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: Settings) -> Built:
+def _make(rows: Sequence[Row], root: Path, recipe: Preprocessing, settings: BuildSettings) -> Built:
     """All records of a job's images, encoded."""
     records = []
     # Before encoding: JPEG moves the mean by hundredths of a level, and decoding every record to follow it there would

@@ -20,7 +20,7 @@ MEAN = "mean"
 """The mean statistics of the training images."""
 
 
-def choose(choice: str, method: stains.Method, rows: Sequence[Row], root: Path, workers: int) -> Stain:
+def choose(choice: str, method: stains.StainMethod, rows: Sequence[Row], root: Path, workers: int) -> Stain:
     """The normalisation by `method` to a target, whose `source` says in words where it comes from.
 
     Args:
@@ -49,17 +49,19 @@ def choose(choice: str, method: stains.Method, rows: Sequence[Row], root: Path, 
     return stain
 
 
-def of_image(path: Path, method: stains.Method) -> Stain:
+def of_image(path: Path, method: stains.StainMethod) -> Stain:
     """The normalisation to one image's statistics."""
     return stains.target([stains.measure(read_image(path), method)], method, path.name)
 
 
-def training_mean(method: stains.Method, rows: Sequence[Row], root: Path, workers: int, instead: str = "") -> Stain:
+def training_mean(
+    method: stains.StainMethod, rows: Sequence[Row], root: Path, workers: int, instead: str = ""
+) -> Stain:
     """The normalisation to the mean statistics of the training images; `instead` is added to its source."""
     paths = [resolve(root, row.path) for row in rows if row.split == "train"]
     statistics = with_progress("stain target", partial(_measure, method=method), paths, workers)
     return stains.target(list(statistics), method, f"mean of {len(paths)} training images{instead}")
 
 
-def _measure(path: Path, method: stains.Method) -> Statistics | None:
+def _measure(path: Path, method: stains.StainMethod) -> Statistics | None:
     return stains.measure(read_image(path), method)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from data_prep.datasets.splits import monitor
-from data_prep.lmdbs.augment import KINDS, Kind
+from data_prep.lmdbs.augment import KINDS, AugmentationKind
 from data_prep.lmdbs.build import record_pixels
 from data_prep.lmdbs.writer import decode_record, encode_record
 from pyhisto import pycaffe
@@ -96,7 +96,7 @@ def caffe_records(folder: Path, size: int) -> Iterator[tuple[Image, int]]:
 
 
 def _digests(
-    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, kind: Kind
+    row: Row, root: Path, recipe: Preprocessing, copies: int, seed: int, kind: AugmentationKind
 ) -> list[tuple[str, bytes]]:
     """(key's end, digest) of the records that one image gives, after the loss of the encoding."""
     return [

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from data_prep.slides.annotations import CLASSES
 
-Counts = dict[str, list[int]]
+SampleCounts = dict[str, list[int]]
 """Slide -> samples of each of CLASSES."""
 
 
-def share(room: Mapping[str, Sequence[int]], wanted: Mapping[str, int], balance: Sequence[float]) -> Counts:
+def share(room: Mapping[str, Sequence[int]], wanted: Mapping[str, int], balance: Sequence[float]) -> SampleCounts:
     """The samples of each slide and class, as many in all as is wanted of all slides, or as there is room for.
 
     Args:

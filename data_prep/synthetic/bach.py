@@ -24,7 +24,7 @@ from data_prep.synthetic.tissue import (
     WIDTH,
     Epithelium,
     Patient,
-    Point,
+    Position,
     Tissue,
     draw_glands,
     draw_sheets,
@@ -115,7 +115,7 @@ EPITHELIA: dict[str, Epithelium] = {
 }
 
 
-def _fill_duct(tissue: Tissue, centre: Point, wall: NDArray[np.float32], dead: float) -> None:
+def _fill_duct(tissue: Tissue, centre: Position, wall: NDArray[np.float32], dead: float) -> None:
     """Nuclei on a shaken grid inside a wall (points in pixels), but not where the cells are dead."""
     patient, rng = tissue.patient, tissue.rng
     radius = patient.nuclear_radius * tissue.scale

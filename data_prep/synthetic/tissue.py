@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.preprocessing.images import Image
+from pyhisto.preprocessing.tissue import Mask
 
 WIDTH, HEIGHT = 700, 460
 
 Plane: TypeAlias = NDArray[Any]
 """HEIGHT x WIDTH, floating point."""
-Mask: TypeAlias = NDArray[np.uint8]
-"""HEIGHT x WIDTH."""
-Point: TypeAlias = tuple[float, float]
+Position: TypeAlias = tuple[float, float]
 """x and y, pixels."""
 
 _TURN = np.linspace(0, 2 * math.pi, 20, endpoint=False)
@@ -70,7 +69,7 @@ class Tissue:
     cytoplasm: Mask = field(default_factory=_blank)
     lumen: Mask = field(default_factory=_blank)
 
-    def places(self, tries: int, smallest: float, largest: float, gap: float) -> Iterator[tuple[Point, float]]:
+    def places(self, tries: int, smallest: float, largest: float, gap: float) -> Iterator[tuple[Position, float]]:
         """Centres and radii of circles that do not touch, until they cover the patient's share of epithelium.
 
         Lengths are at 100X. Each is drawn from `rng` only when it is asked for.
@@ -88,7 +87,7 @@ class Tissue:
             covered += math.pi * radius**2
             yield (x, y), radius
 
-    def outline(self, centre: Point, axes: tuple[float, float], angle: float, dents: float) -> NDArray[np.int32]:
+    def outline(self, centre: Position, axes: tuple[float, float], angle: float, dents: float) -> NDArray[np.int32]:
         """A closed, dented ellipse as points in 1/16 pixels (OpenCV's shift of 4)."""
         waves = dents / _HARMONICS * self.rng.standard_normal(3)
         radius = 1 + waves @ np.cos(_HARMONICS[:, np.newaxis] * _TURN + self.rng.uniform(0, 2 * math.pi, (3, 1)))
@@ -103,7 +102,7 @@ class Tissue:
             cv2.fillPoly(plane, [wall], (0,), cv2.LINE_8, 4)
         fill(self.cytoplasm, wall, 255)
 
-    def nucleus(self, centre: Point, radius: float, length: float, angle: float) -> None:
+    def nucleus(self, centre: Position, radius: float, length: float, angle: float) -> None:
         """One nucleus: a body, a darker membrane, and in malignant tissue a nucleolus."""
         patient, rng = self.patient, self.rng
         radius *= math.exp(patient.size_variation * rng.normal())
@@ -218,7 +217,7 @@ def draw_glands(tissue: Tissue) -> None:
             _draw_ring(tissue, centre, arms * (1 - depth * (1 - shrink))[:, np.newaxis], small)
 
 
-def _draw_ring(tissue: Tissue, centre: Point, arms: NDArray[np.float64], small: float) -> None:
+def _draw_ring(tissue: Tissue, centre: Position, arms: NDArray[np.float64], small: float) -> None:
     """Nuclei side by side along a closed line around `centre`, each pointing at it."""
     patient, rng = tissue.patient, tissue.rng
     line = np.vstack([arms, arms[:1]])

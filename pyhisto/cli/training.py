@@ -11,8 +11,8 @@ from pyhisto.errors import InputError
 from pyhisto.training.groups import LAST, MIDDLE, Groups, groups_by_pattern, read_groups
 from pyhisto.training.phases import read_training_net
 from pyhisto.training.progress import Progress
-from pyhisto.training.run import Outcome, Run
-from pyhisto.training.solver_loop import MODEL, Method, train
+from pyhisto.training.run import Run, TrainingOutcome
+from pyhisto.training.solver_loop import MODEL, TrainingMethod, train
 
 
 def add_run_options(parser: Parser) -> None:
@@ -39,7 +39,7 @@ def run_of(args: argparse.Namespace) -> Run:
     return Run(args.solver, args.out, args.weights, args.restart, args.restart_if_changed, args.keep_snapshots)
 
 
-def train_to_the_end(run: Run, method: Method, iterations: int | None = None) -> Path:
+def train_to_the_end(run: Run, method: TrainingMethod, iterations: int | None = None) -> Path:
     """Train over `solver_loop`, showing progress; the trained weights.
 
     If a signal stopped the training, says so and exits with 130.
@@ -50,7 +50,7 @@ def train_to_the_end(run: Run, method: Method, iterations: int | None = None) ->
     return run.folder / MODEL
 
 
-def exit_if_stopped(outcome: Outcome) -> None:
+def exit_if_stopped(outcome: TrainingOutcome) -> None:
     """If a signal stopped the training: say so, and exit with 130."""
     if outcome.stopped:
         print(f"stopped at iteration {outcome.snapshot.iteration}; run the same command to go on", file=sys.stderr)

@@ -38,7 +38,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ChainInputs:
     """What a chain has to know of the images, and of the files beside its settings."""
 
     model: str
@@ -66,5 +66,5 @@ class Chain:
     reads: Literal["caffe", "onnx"]
     rewrites: tuple[Rewrite, ...]
     rules: RuleBook[Subject]
-    settings: Callable[[Inputs], Mapping[str, str]]
+    settings: Callable[[ChainInputs], Mapping[str, str]]
     """File name -> text: the mean, the scale and the calibration images in the chain's own terms."""

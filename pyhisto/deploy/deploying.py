@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pyhisto.deploy.calibration import LIST, write_images
-from pyhisto.deploy.chain import Chain, Inputs, Rewrite, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Rewrite, Subject
 from pyhisto.deploy.form import Form
 from pyhisto.deploy.rewrites.fold_batch_norm import fold_batch_norm
 from pyhisto.errors import InputError
@@ -91,7 +91,7 @@ def prove(deployed: Deployed) -> Proof | None:
 
 
 @dataclass(frozen=True)
-class Images:
+class CalibrationImages:
     """How images become inputs, and which of them calibrate."""
 
     preprocessing: Preprocessing
@@ -104,7 +104,7 @@ def write(
     chain: Chain,
     name: str,
     weights_path: Path,
-    images: Images | None,
+    images: CalibrationImages | None,
     proof: Proof | None,
     out: Path,
 ) -> list[Path]:
@@ -119,7 +119,7 @@ def write(
     count, channels, height, width = blob.shape
     model, weights = (f"{name}.prototxt", f"{name}.caffemodel") if chain.reads == "caffe" else (f"{name}.onnx", "")
     mean = (0.0,) * channels if images is None else images.preprocessing.mean
-    inputs = Inputs(model, weights, blob.name, (count, channels, height, width), mean, "", 0)
+    inputs = ChainInputs(model, weights, blob.name, (count, channels, height, width), mean, "", 0)
     with whole_folder(out) as folder:
         if images is not None and images.rows:
             names = write_images(images.rows, images.root, images.preprocessing, folder)

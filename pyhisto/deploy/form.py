@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyhisto.arrays import Floats
 from pyhisto.graph import Graph, Node
 from pyhisto.proof.runnable import Runnable, runnable
-from pyhisto.proto import Array, Net, NetParameter, bare_weights, layer_blobs, parse_text, set_blob, to_text
+from pyhisto.proto import Net, NetParameter, bare_weights, layer_blobs, parse_text, set_blob, to_text
 from pyhisto.proto import Weights as WeightsMessage
 from pyhisto.prototext import Document, Message
 
@@ -53,7 +54,7 @@ class Form:
                 document.fields.remove(layer)
         return Runnable(parse_text(self.text, NetParameter, Path(self.source), lenient=True), document.text())
 
-    def with_blobs(self, changed: Mapping[str, list[Array] | None]) -> Net:
+    def with_blobs(self, changed: Mapping[str, list[Floats] | None]) -> Net:
         """The weights with these layers' blobs; None removes a layer."""
         result = WeightsMessage()
         present = layer_blobs(self.weights)

@@ -11,8 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.integer]
-Floats = NDArray[np.floating]
+from pyhisto.arrays import Floats, Ints
 
 POSITIVE = 1
 """The class that counts as positive: malignant, cancer."""

@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.manifest import is_label
-from pyhisto.predictions import Fields, Floats, Layout, number_names, read_files, write_rows
+from pyhisto.predictions import Fields, Layout, number_names, read_files, write_rows
 
 BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
 WHOLE = ""

@@ -3,15 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.evaluation import voting
 from pyhisto.evaluation.metrics import POSITIVE, Scores, score
 from pyhisto.evaluation.predictions import Predictions
-
-Floats = NDArray[np.floating]
 
 NOTEBOOK = "notebook"
 STRATEGIES = ("1", "2", "2max", "3", "3max")

@@ -7,9 +7,8 @@ number if two are equal.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+from pyhisto.arrays import Floats
 
 LAMBDA = 0.6
 """The weight of the local branch in eq. 1, as the paper selects it."""

@@ -15,7 +15,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -26,15 +25,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
+from pyhisto.arrays import Floats, Ints
 from pyhisto.errors import InputError
 from pyhisto.evaluation.metrics import patient_level
 
 PARTS = 5
 """Of the cross-validation; fewer where a class has fewer training patients."""
 TREES = 500
-
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Classifier:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedClassifier:
     """A classifier that has seen the training patients.
 
     Attributes:
@@ -113,7 +110,7 @@ SPANHOL_2015 = ("1-NN", "QDA", "SVM", "RF")
 """Those of the publication."""
 
 
-def train(name: str, values: Floats, labels: Ints, groups: Sequence[str], seed: int = 0) -> Trained:
+def train(name: str, values: Floats, labels: Ints, groups: Sequence[str], seed: int = 0) -> TrainedClassifier:
     """Choose the parameters of a classifier by cross-validation over patients, and train it on all of them.
 
     Args:
@@ -144,7 +141,7 @@ def train(name: str, values: Floats, labels: Ints, groups: Sequence[str], seed: 
         grid = list(ParameterGrid(classifier.grid))
         scores = [patient_score(parameters) for parameters in grid] if parts.max() else [np.nan] * len(grid)
         best = int(np.argmax(scores))  # the first, where all are NaN
-        return Trained(fit(slice(None), grid[best]), grid[best], float(scores[best]))
+        return TrainedClassifier(fit(slice(None), grid[best]), grid[best], float(scores[best]))
 
 
 def deal_patients(labels: Ints, groups: Sequence[str]) -> Ints:

@@ -6,14 +6,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats, Gray
+
 POINTS, RADIUS = 24, 5.0
 """The largest of Guo et al.'s three scales; the only one whose joint histogram has [9]'s 1352 = 26 x 26 x 2 bins."""
 
 LEVEL = 1e-3
 """Gray levels. A difference below it is a tie: interpolation is exact in flat regions, but for rounding."""
 
-Gray = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import feature
 
+from pyhisto.arrays import Floats, Gray
 from pyhisto.features.clbp import POINTS, clbp
 from pyhisto.features.lpq import lpq
 from pyhisto.features.pftas import pftas
@@ -33,9 +34,6 @@ KEYPOINTS = 500
 
 MIN_SIDE = 32
 """Pixels. ORB describes patches of 31; CLBP's circle takes 11."""
-
-Gray = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

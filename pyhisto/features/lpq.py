@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats, Gray
+
 WINDOW = 7
 """M, the side of the window; the lowest frequency is a = 1 / M."""
 CORRELATION = 0.9
@@ -18,9 +20,6 @@ flat regions; and zero counts as >= 0."""
 STRETCH = 1 + 1e-6
 """Makes vertical distances a trace longer. Exactly isotropic correlation gives pairs of equal eigenvalues, and any
 rotation between their vectors would be right: another one on every machine."""
-
-Gray = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 
 def lpq(gray: Gray) -> NDArray[np.float32]:

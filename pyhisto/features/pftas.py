@@ -9,12 +9,13 @@ import numpy as np
 from mahotas.thresholding import otsu
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
+
 COUNTS = 9
 """A pixel has 0 to 8 neighbours in a mask."""
 AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.float32)
 
 Channel = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 
 def pftas(image: NDArray[np.uint8]) -> NDArray[np.float32]:

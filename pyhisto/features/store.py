@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.features.descriptors import DESCRIPTORS
 from pyhisto.files import reading, whole_file
@@ -17,8 +18,6 @@ IMAGES = "images"
 
 DAMAGE = (ValueError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What numpy and zipfile raise for a file of another kind or with a wrong byte, beside OSError."""
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from pyhisto.arrays import Floats
 from pyhisto.graph.fork_types import DEPTHWISE
 from pyhisto.graph.graph import Node
 from pyhisto.graph.types import Shape, dims
-from pyhisto.proto import Array, FillerParameter
+from pyhisto.proto import FillerParameter
 
 
 class FillerError(Exception):
     """Why a layer's weights do not follow from its fillers, as a clause."""
 
 
-def fill_weights(node: Node) -> tuple[list[Array], str]:
+def fill_weights(node: Node) -> tuple[list[Floats], str]:
     """The weight blobs of a layer as its fillers make them, and the fillers' names, for people. Raises FillerError."""
     if node.param_shapes is None or node.foreign:
         raise FillerError("nobody knows which it would have")
@@ -59,7 +60,7 @@ def _or_constant(parameter: Any, field: str, value: float) -> Any:
     return getattr(parameter, field) if parameter.HasField(field) else FillerParameter(type="constant", value=value)
 
 
-def _fill(filler: Any, shape: Shape) -> Array:
+def _fill(filler: Any, shape: Shape) -> Floats:
     if filler.type == "constant":
         return np.full(shape, filler.value, np.float32)
     if filler.type != "bilinear":

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.hierarchy.tree import BELOW, CARCI
 
-Floats = NDArray[np.floating]
 Answers = Mapping[str, Floats]
 """Node -> probabilities of its two classes, shape (n, 2)."""
 

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES, PATHOLOGIES, class_count
-from pyhisto.predictions import Fields, Floats, Layout, number_names, read_files, write_rows
+from pyhisto.predictions import Fields, Layout, number_names, read_files, write_rows
 
 
 class NodePredictionRow(NamedTuple):
@@ -30,7 +31,7 @@ class NodePredictionRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Predictions:
+class TreePredictions:
     """Checked predictions of n images."""
 
     images: tuple[str, ...]
@@ -56,12 +57,12 @@ def write_predictions(path: Path, rows: Iterable[NodePredictionRow]) -> None:
     write_rows(path, LAYOUT, rows, len(LEAVES))
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path) -> TreePredictions:
     """Read a predictions file. Raises InputError, naming the line or the image, for what is not one."""
     read = read_files([path], LAYOUT)
     patients, pathologies, split_by = zip(*read.facts, strict=True)
     answers = {(node, model): values for (node, model), values in read.by_key.items()}
-    return Predictions(read.images, patients, pathologies, split_by, answers)
+    return TreePredictions(read.images, patients, pathologies, split_by, answers)
 
 
 def _find_fault(facts: Fields, _: int) -> str | None:

@@ -11,7 +11,7 @@ from pyhisto.evaluation.remarks import SYNTHETIC
 from pyhisto.files import write_text
 from pyhisto.hierarchy.decide import PAPERS_ROUTING
 from pyhisto.hierarchy.drawings import confusion_drawing, tree_drawing
-from pyhisto.hierarchy.predictions import Predictions
+from pyhisto.hierarchy.predictions import TreePredictions
 from pyhisto.hierarchy.systems import Choice, SystemScore, discordant, score_node
 from pyhisto.hierarchy.tree import FLAT, LEAVES, NODES
 from pyhisto.study.paper.printed import Printed, read_printed
@@ -46,8 +46,8 @@ class Evaluation:
 
     scores: Sequence[SystemScore]
     choices: Sequence[Choice]
-    predictions: Predictions
-    validation: Predictions | None
+    predictions: TreePredictions
+    validation: TreePredictions | None
     split: str
     """Of the predictions: test, or val, which is what the paper reports."""
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Ints
 from pyhisto.errors import InputError
 from pyhisto.evaluation.metrics import (
     Interval,
@@ -27,13 +28,11 @@ from pyhisto.evaluation.metrics import (
 )
 from pyhisto.evaluation.voting import model_sum
 from pyhisto.hierarchy.decide import PAPERS_ROUTING, ROUTINGS
-from pyhisto.hierarchy.predictions import Predictions
+from pyhisto.hierarchy.predictions import TreePredictions
 from pyhisto.hierarchy.tree import CARCI, FLAT, LEAVES, MALIGNANT, NODES, class_count, class_in
 
 SMALLEST = 1e-9
 """A probability of 0 would make a loss infinite."""
-
-Ints = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,7 @@ def parse_system(name: str, parts: Sequence[str]) -> System:
     return System(name, members)
 
 
-def choose(system: System, validation: Predictions | None) -> tuple[dict[str, tuple[str, ...]], list[Choice]]:
+def choose(system: System, validation: TreePredictions | None) -> tuple[dict[str, tuple[str, ...]], list[Choice]]:
     """Who answers at each node, and the choices that led to it.
 
     The better candidate is right more often on its node's validation images; if two are equal, the one of smaller
@@ -191,7 +190,7 @@ def choose(system: System, validation: Predictions | None) -> tuple[dict[str, tu
 
 
 def evaluate(
-    system: System, models: Mapping[str, tuple[str, ...]], predictions: Predictions, routing: str
+    system: System, models: Mapping[str, tuple[str, ...]], predictions: TreePredictions, routing: str
 ) -> SystemScore:
     """Decide every image by the chosen models. Raises InputError if a model has no predictions."""
     answers = {
@@ -210,7 +209,7 @@ def evaluate(
     )
 
 
-def score_node(node: str, answers: NDArray[np.floating], predictions: Predictions) -> NodeScore:
+def score_node(node: str, answers: NDArray[np.floating], predictions: TreePredictions) -> NodeScore:
     """One node's answers to the images that it has a class for."""
     rows, labels = _of_node(node, predictions)
     right = int((answers[rows].argmax(axis=1) == labels).sum())
@@ -226,7 +225,7 @@ def discordant(first: SystemScore, second: SystemScore) -> tuple[int, int, float
     return only_first, only_second, min(1.0, 2 * tail)
 
 
-def _choice(node: str, alternatives: Sequence[str], validation: Predictions | None, system: str) -> Choice:
+def _choice(node: str, alternatives: Sequence[str], validation: TreePredictions | None, system: str) -> Choice:
     if validation is None:
         raise InputError(
             f"system {system}: {node}={'|'.join(alternatives)} is chosen by --validation, which is not given"
@@ -243,14 +242,14 @@ def _choice(node: str, alternatives: Sequence[str], validation: Predictions | No
     return Choice(node, tuple(found), len(rows), best[0])
 
 
-def _answers(predictions: Predictions, node: str, model: str, system: str) -> NDArray[np.floating]:
+def _answers(predictions: TreePredictions, node: str, model: str, system: str) -> NDArray[np.floating]:
     if (node, model) not in predictions.answers:
         known = ", ".join(predictions.models(node)) or "none"
         raise InputError(f"system {system}: no predictions of {node} by '{model}' (there are: {known})")
     return predictions.answers[node, model]
 
 
-def _of_node(node: str, predictions: Predictions) -> tuple[Ints, Ints]:
+def _of_node(node: str, predictions: TreePredictions) -> tuple[Ints, Ints]:
     """The places of the images that a node has a class for, and their classes."""
     classes = [class_in(node, kind) for kind in predictions.pathologies]
     rows = [place for place, label in enumerate(classes) if label is not None]

@@ -25,7 +25,7 @@ FLAT = "Flat"
 
 
 @dataclass(frozen=True)
-class Node:
+class TreeNode:
     """A two-class network's question."""
 
     name: str
@@ -36,14 +36,14 @@ class Node:
     """Pathology -> its class; what is absent never reaches the node in training."""
 
 
-CARCI = Node(
+CARCI = TreeNode(
     "Carci", "Carcinoma?", ("Non-carcinoma", "Carcinoma"),
     MappingProxyType({"Normal": 0, "Benign": 0, "InSitu": 1, "Invasive": 1, MALIGNANT: 1}),
 )  # fmt: skip
-NORBE = Node(
+NORBE = TreeNode(
     "NorBe", "Normal or benign?", ("Normal", "Benign"), MappingProxyType({"Normal": 0, "Benign": 1})
 )  # fmt: skip
-INVIS = Node(
+INVIS = TreeNode(
     "InvIs", "In situ or invasive?", ("InSitu", "Invasive"), MappingProxyType({"InSitu": 0, "Invasive": 1})
 )  # fmt: skip
 

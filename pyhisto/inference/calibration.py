@@ -3,12 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats, Ints
 from pyhisto.errors import InputError
-
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
 
 BINS = 15
 """Of confidence, equally wide; Guo et al.'s."""

@@ -4,15 +4,16 @@ import glob
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
+from tqdm import tqdm
+
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.inference import condition
 from pyhisto.inference.condition import Condition
 from pyhisto.inference.drawing import thumbnail
-from pyhisto.inference.model import Floats, Inputs, Model, Outcome, Preparation
-from pyhisto.parallel import with_progress
+from pyhisto.inference.model import Inputs, Model, Outcome, Preparation
 from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.slide import SLIDE_SUFFIXES, is_slide
 
@@ -27,7 +28,7 @@ KEPT = 384
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImage:
     """An image, read and cut."""
 
     path: Path
@@ -40,7 +41,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ImageFinding:
     """What is said of one image."""
 
     path: Path
@@ -87,34 +88,43 @@ def find_files(places: Sequence[str]) -> tuple[list[Path], list[Path]]:
 
 def diagnose(
     paths: Sequence[Path], model: Model, workers: int = 1, allow_unreadable: bool = False, occlude: bool = False
-) -> Iterator[Finding | Unreadable]:
+) -> Iterator[ImageFinding | Unreadable]:
     """The findings of images, in their order; reading and preparing overlap with the networks if `workers` > 1.
 
     With `occlude`, evidence has its slow control beside it. Raises InputError for an image that cannot be read, unless
     `allow_unreadable`.
     """
-    work = partial(prepare_file, preparation=model.preparation)
-    prepared = with_progress("diagnose", work, paths, workers)
-    while chunk := list(islice(prepared, CHUNK)):
-        images = [one for one in chunk if isinstance(one, Prepared)]
-        findings = iter(conclude(images, model, occlude))
-        for one in chunk:
-            if isinstance(one, Unreadable):
-                if not allow_unreadable:
+    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
+    prepare = partial(_prepare_chunk, preparation=model.preparation)
+    answer = partial(_conclude_chunk, model=model, occlude=occlude)
+    with tqdm(total=len(paths), desc="diagnose", unit=" images", mininterval=1) as bar:
+        for found in model.overlapped(prepare, answer, chunks, workers):
+            for one in found:
+                if isinstance(one, Unreadable) and not allow_unreadable:
                     raise InputError(f"{one.fault} (--allow-unreadable goes on without it)")
                 yield one
-            else:
-                yield next(findings)
+            bar.update(len(found))
 
 
-def conclude(images: Sequence[Prepared], model: Model, occlude: bool = False) -> list[Finding]:
+def _prepare_chunk(paths: Sequence[Path], preparation: Preparation) -> list[PreparedImage | Unreadable]:
+    return [prepare_file(path, preparation) for path in paths]
+
+
+def _conclude_chunk(
+    chunk: Sequence[PreparedImage | Unreadable], model: Model, occlude: bool
+) -> list[ImageFinding | Unreadable]:
+    findings = iter(conclude([one for one in chunk if isinstance(one, PreparedImage)], model, occlude))
+    return [one if isinstance(one, Unreadable) else next(findings) for one in chunk]
+
+
+def conclude(images: Sequence[PreparedImage], model: Model, occlude: bool = False) -> list[ImageFinding]:
     """What the networks say of prepared images; with `occlude`, the control of their evidence, too."""
     if not images:
         return []
     outcomes = model([image.inputs for image in images])
     reference = model.bundle.description.reference
     return [
-        Finding(
+        ImageFinding(
             image.path,
             image.width,
             image.height,
@@ -140,7 +150,7 @@ def shape_flags(size: tuple[int, int], usual: tuple[int, int]) -> list[str]:
     return []
 
 
-def prepare_file(path: Path, preparation: Preparation) -> Prepared | Unreadable:
+def prepare_file(path: Path, preparation: Preparation) -> PreparedImage | Unreadable:
     """Read and prepare one file."""
     try:
         image = read_image(path)
@@ -149,9 +159,9 @@ def prepare_file(path: Path, preparation: Preparation) -> Prepared | Unreadable:
     return prepare_image(path, image, preparation)
 
 
-def prepare_image(path: Path, image: Image, preparation: Preparation) -> Prepared:
+def prepare_image(path: Path, image: Image, preparation: Preparation) -> PreparedImage:
     """Prepare an image that was read; `path` is what it is called."""
     inputs = preparation(image)
     shown = [pixels for _, pixels in inputs[preparation.finest]]
     height, width = image.shape[:2]
-    return Prepared(path, width, height, thumbnail(image, KEPT), condition.measure(image, shown), inputs)
+    return PreparedImage(path, width, height, thumbnail(image, KEPT), condition.measure(image, shown), inputs)

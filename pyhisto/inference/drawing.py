@@ -2,12 +2,10 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.preprocessing.encoding import encode
 from pyhisto.preprocessing.images import Image
-
-Floats = NDArray[np.floating]
 
 AGAINST, NEUTRAL, FOR = (33, 102, 172), (247, 247, 247), (178, 24, 43)
 """Ends and middle of the diverging scale, R, G, B: ColorBrewer's RdBu, which the colour-blind can read."""

@@ -49,13 +49,16 @@ class Engine:
 
 
 class Maker(Protocol):
-    """What makes an engine: of a network, on a GPU or not, able to give `blobs` beside the probabilities."""
+    """What makes an engine: of a network, on a GPU or not, able to give `blobs` beside the probabilities.
 
-    def __call__(self, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+    `callers` threads will call one of SHARED at once; any other is called by one at a time.
+    """
+
+    def __call__(self, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
         """Raises InputError if this engine cannot run it."""
 
 
-def caffe_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+def caffe_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
     """Run with pycaffe. Every batch gets the size that it has: no row of an earlier one is left over."""
     caffe = pycaffe.load_for(gpu)
     with pycaffe.runs(deploy.model):
@@ -71,7 +74,7 @@ def caffe_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = 
     return Engine(deploy, run)
 
 
-def opencv_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+def opencv_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
     """Run with OpenCV's dnn module, on the CPU."""
     if gpu is not None:
         raise InputError("--gpu: the opencv engine runs on the CPU; use --engine caffe")
@@ -99,27 +102,29 @@ def opencv_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] =
     return Engine(deploy, run)
 
 
-def onnx_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+def onnx_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
     """Run with ONNX Runtime, on the CPU, what tools/to_onnx.py makes of the network. SEP layers pass."""
     if gpu is not None:
         raise InputError(NO_GPU)
-    return _run_onnx(deploy, _export(deploy), blobs)
+    return _run_onnx(deploy, _export(deploy), blobs, callers)
 
 
 def _export(deploy: Deploy) -> Export:
     return export(Graph.build(deploy.net, source=deploy.model), deploy.blobs, deploy.weights)
 
 
-def _run_onnx(deploy: Deploy, exported: Export, blobs: Sequence[str]) -> Engine:
+def _run_onnx(deploy: Deploy, exported: Export, blobs: Sequence[str], callers: int) -> Engine:
     tensors = {name: exported.tensors[name] for name in (deploy.output, *blobs)}
-    return _onnx_network(deploy, runner(with_outputs(exported.model, list(tensors.values()))), tensors)
+    return _onnx_network(deploy, runner(with_outputs(exported.model, list(tensors.values())), callers), tensors)
 
 
-def onnx_file_engine(deploy: Deploy, model: Path, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+def onnx_file_engine(
+    deploy: Deploy, model: Path, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1
+) -> Engine:
     """Run with ONNX Runtime a file that was made of the network before: it holds the blobs under their own names."""
     if gpu is not None:
         raise InputError(NO_GPU)
-    return _onnx_network(deploy, file_runner(model), {name: name for name in (deploy.output, *blobs)})
+    return _onnx_network(deploy, file_runner(model, callers), {name: name for name in (deploy.output, *blobs)})
 
 
 def _onnx_network(deploy: Deploy, network: Runner, tensors: Mapping[str, str]) -> Engine:
@@ -135,13 +140,19 @@ ENGINES: dict[str, Maker] = {
     "opencv": opencv_engine,
     "onnx": onnx_engine,
 }
+SHARED = ("onnx",)
+"""Those that several threads may call at once, with the same results."""
 
 
 AUTO = "auto"
 
 
 def fastest_engine(
-    deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), onnx_model: Path | None = None
+    deploy: Deploy,
+    gpu: int | None = None,
+    blobs: Sequence[str] = (),
+    onnx_model: Path | None = None,
+    callers: int = 1,
 ) -> tuple[str, Engine, str]:
     """The fastest engine that is installed and runs the network; its name, itself, and why it is no faster one.
 
@@ -155,23 +166,25 @@ def fastest_engine(
         if gpu is not None and name != "caffe":
             continue
         try:
-            return name, make(deploy, gpu, blobs), why
+            return name, make(deploy, gpu, blobs, callers), why
         except InputError as error:
             why += f"{name}: {error}; "
     raise InputError(f"no engine runs the network: {why.rstrip('; ')}")
 
 
-def _onnx_file_maker(model: Path, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
-    return onnx_file_engine(deploy, model, gpu, blobs)
+def _onnx_file_maker(
+    model: Path, deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1
+) -> Engine:
+    return onnx_file_engine(deploy, model, gpu, blobs, callers)
 
 
-def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = ()) -> Engine:
+def _proved_onnx_engine(deploy: Deploy, gpu: int | None = None, blobs: Sequence[str] = (), callers: int = 1) -> Engine:
     exported = _export(deploy)
     with pycaffe.runs(deploy.model):
         proof = prove(exported, deploy.blobs, deploy.model)
     if proof is None:
         raise InputError("neither pycaffe nor OpenCV is there to prove its model with")
-    return _run_onnx(deploy, exported, blobs)
+    return _run_onnx(deploy, exported, blobs, callers)
 
 
 def _bytes(data: bytes) -> NDArray[np.uint8]:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.graph.graph import Blob, Node
 from pyhisto.inference.deploy import Deploy
 from pyhisto.inference.engines import Engine
 from pyhisto.proto import layer_blobs
-
-Floats = NDArray[np.floating]
 
 PASSES = ("Dropout", "Flatten", "Split")
 """Layers between pooling and classifier that change nothing in a prediction."""
@@ -41,7 +40,7 @@ class MaxPooling:
 
 
 @dataclass(frozen=True)
-class Head:
+class LinearHead:
     """The linear end of a network."""
 
     features: str
@@ -57,7 +56,7 @@ class Head:
     pooling: MaxPooling | None = None
 
 
-def find_head(deploy: Deploy) -> Head:
+def find_head(deploy: Deploy) -> LinearHead:
     """The linear end of a network. Raises InputError if it ends otherwise, so that no exact map is known."""
     graph = Graph.build(deploy.net, source=deploy.model)
     softmax = graph.blob(deploy.output).producer
@@ -82,10 +81,10 @@ def find_head(deploy: Deploy) -> Head:
     offset = np.asarray(bias[0], np.float64).ravel() if bias else np.zeros(len(matrix))
     assert features.shape is not None
     height, width = features.shape[2:]
-    return Head(features.name, softmax.bottoms[0].name, (height, width), matrix, offset, pooling)
+    return LinearHead(features.name, softmax.bottoms[0].name, (height, width), matrix, offset, pooling)
 
 
-def contributions(head: Head, features: Floats) -> Floats:
+def contributions(head: LinearHead, features: Floats) -> Floats:
     """What every position adds to every class's score: N x classes x height x width.
 
     Summed over positions, and with the bias added, they are the scores.
@@ -113,7 +112,7 @@ def margins(scores: Floats, axis: int = 1) -> Floats:
     return np.asarray(scores - others)
 
 
-def occlusion(engine: Engine, head: Head, batch: NDArray[np.float32]) -> Floats:
+def occlusion(engine: Engine, head: LinearHead, batch: NDArray[np.float32]) -> Floats:
     """The slow control, of the same shape as `contributions`: how much each class's margin falls if the input around a
     position shows something else (the prediction difference of ref. [37]).
 
@@ -163,7 +162,7 @@ def replaced(
     return copies
 
 
-def _margins_of(engine: Engine, head: Head, batch: NDArray[np.float32]) -> Floats:
+def _margins_of(engine: Engine, head: LinearHead, batch: NDArray[np.float32]) -> Floats:
     return margins(engine.with_blobs(batch, head.logits)[1].reshape(len(batch), -1).astype(np.float64))
 
 

@@ -11,11 +11,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from markupsafe import Markup
 
+from pyhisto.arrays import Floats
 from pyhisto.bundle import Bundle
-from pyhisto.inference.diagnosis import Finding, Unreadable
+from pyhisto.inference.diagnosis import ImageFinding, Unreadable
 from pyhisto.inference.drawing import css_colour, jpeg, overlay
 from pyhisto.inference.evidence import margins, mosaic, rank_correlation
-from pyhisto.inference.model import POSITIVE, Floats
+from pyhisto.inference.model import POSITIVE
 from pyhisto.inference.pages import render, source
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.patches import patch_box
@@ -25,24 +26,24 @@ DIGITS = 6
 """Of a probability, in files."""
 
 
-def shown_class(finding: Finding) -> int:
+def shown_class(finding: ImageFinding) -> int:
     """The class whose probability is drawn: the positive one of two, else the one that is named."""
     return POSITIVE if len(finding.outcome.hybrid) == 2 else finding.outcome.named
 
 
-def uncertainty(finding: Finding) -> float:
+def uncertainty(finding: ImageFinding) -> float:
     """How much the calibrated probabilities leave to other classes than the likeliest."""
     return float(1 - finding.outcome.calibrated.max())
 
 
-def in_order(findings: Sequence[Finding], order: Order) -> list[Finding]:
+def in_order(findings: Sequence[ImageFinding], order: Order) -> list[ImageFinding]:
     """The most probable of the positive class first, or the least certain."""
     if order == "uncertainty":
         return sorted(findings, key=lambda one: -uncertainty(one))
     return sorted(findings, key=lambda one: -one.outcome.calibrated[POSITIVE])
 
 
-def as_csv(findings: Sequence[Finding], bundle: Bundle) -> str:
+def as_csv(findings: Sequence[ImageFinding], bundle: Bundle) -> str:
     """One row an image. `<what>_p<c>` is the probability of class c: calibrated, the hybrid's, each branch's."""
     kinds = ["calibrated", "hybrid", *bundle.branches]
     classes = range(len(bundle.description.classes))
@@ -66,7 +67,7 @@ def as_csv(findings: Sequence[Finding], bundle: Bundle) -> str:
     return out.getvalue()
 
 
-def as_json(findings: Sequence[Finding], unreadable: Sequence[Unreadable], bundle: Bundle, engines: str) -> str:
+def as_json(findings: Sequence[ImageFinding], unreadable: Sequence[Unreadable], bundle: Bundle, engines: str) -> str:
     """Everything that is said, patches and members included."""
     content = {
         "notice": bundle.notice,
@@ -83,7 +84,7 @@ def as_json(findings: Sequence[Finding], unreadable: Sequence[Unreadable], bundl
 
 
 def as_page(
-    findings: Sequence[Finding], unreadable: Sequence[Unreadable], bundle: Bundle, engines: str, order: Order
+    findings: Sequence[ImageFinding], unreadable: Sequence[Unreadable], bundle: Bundle, engines: str, order: Order
 ) -> str:
     """The page of the findings, self-contained."""
     return render(
@@ -106,7 +107,7 @@ def style() -> Markup:
     return Markup(shared + source("cards.css"))
 
 
-def card(finding: Finding, bundle: Bundle) -> dict[str, Any]:
+def card(finding: ImageFinding, bundle: Bundle) -> dict[str, Any]:
     """What the template shows of one finding."""
     outcome, classes = finding.outcome, bundle.description.classes
     shown = shown_class(finding)
@@ -134,7 +135,7 @@ def card(finding: Finding, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def evidence_map(finding: Finding, branch: str, shown: int) -> tuple[Floats, float]:
+def evidence_map(finding: ImageFinding, branch: str, shown: int) -> tuple[Floats, float]:
     """The branch's map of the whole image, of the class's margin over the others, mean of its patches; and its bias.
 
     With the bias it sums to the mean over the patches of the score that decides.
@@ -144,13 +145,13 @@ def evidence_map(finding: Finding, branch: str, shown: int) -> tuple[Floats, flo
     return _whole(finding, branch, margins(evidence.maps)[:, shown]), bias
 
 
-def occlusion_map(finding: Finding, branch: str, shown: int) -> tuple[Floats, float]:
+def occlusion_map(finding: ImageFinding, branch: str, shown: int) -> tuple[Floats, float]:
     """The control of that map, as it is made; and the rank correlation of the two, NaN if one is constant."""
     covered = _whole(finding, branch, finding.occlusion[branch][:, shown])
     return covered, rank_correlation(covered, evidence_map(finding, branch, shown)[0])
 
 
-def _whole(finding: Finding, branch: str, maps: Floats) -> Floats:
+def _whole(finding: ImageFinding, branch: str, maps: Floats) -> Floats:
     """Maps of the patches, as one of the image: their mean's."""
     patches = finding.outcome.patches[branch]
     boxes = [patch_box(patch, 0) for patch in patches]
@@ -162,7 +163,7 @@ def data_uri(image: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg(image)).decode('ascii')}"
 
 
-def _maps(finding: Finding, branch: str, shown: int, name: str) -> list[dict[str, Any]]:
+def _maps(finding: ImageFinding, branch: str, shown: int, name: str) -> list[dict[str, Any]]:
     """What the template shows of a branch's evidence, and of its control if there is one."""
     values, bias = evidence_map(finding, branch, shown)
     total = float(values.sum())
@@ -178,14 +179,14 @@ def _maps(finding: Finding, branch: str, shown: int, name: str) -> list[dict[str
     return drawn
 
 
-def _drawn(finding: Finding, title: str, values: Floats, said: str) -> dict[str, Any]:
+def _drawn(finding: ImageFinding, title: str, values: Floats, said: str) -> dict[str, Any]:
     most = float(np.abs(values).max()) or 1.0
     height, width = finding.picture.shape[:2]
     picture = data_uri(overlay(finding.picture, values / most))
     return {"title": title, "most": most, "said": said, "width": width, "height": height, "picture": picture}
 
 
-def _patches(finding: Finding, shown: int, width: int, height: int) -> list[dict[str, Any]]:
+def _patches(finding: ImageFinding, shown: int, width: int, height: int) -> list[dict[str, Any]]:
     """The finest branch's patches, each with its members' mean."""
     branch = max(finding.outcome.patches, key=lambda name: len(finding.outcome.patches[name]))
     means = finding.outcome.probabilities[branch].mean(axis=0)[:, shown]
@@ -206,14 +207,14 @@ def _patches(finding: Finding, shown: int, width: int, height: int) -> list[dict
     return drawn
 
 
-def _probabilities(finding: Finding, kind: str) -> list[float]:
+def _probabilities(finding: ImageFinding, kind: str) -> list[float]:
     outcome = finding.outcome
     if kind in ("calibrated", "hybrid"):
         return [float(value) for value in getattr(outcome, kind)]
     return [float(value) for value in outcome.branch(kind)]
 
 
-def _json(finding: Finding, bundle: Bundle) -> dict[str, Any]:
+def _json(finding: ImageFinding, bundle: Bundle) -> dict[str, Any]:
     outcome = finding.outcome
     return {
         "image": str(finding.path),
@@ -241,7 +242,7 @@ def _json(finding: Finding, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _evidence_json(finding: Finding) -> dict[str, Any]:
+def _evidence_json(finding: ImageFinding) -> dict[str, Any]:
     """Branch -> the map of the shown class's margin over the image, its bias, and how its control ranks positions."""
     shown, said = shown_class(finding), {}
     for branch in finding.outcome.evidence:

@@ -1,24 +1,26 @@
 """A bundle that runs: images through every network of it, and what they say together."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.bundle import Bundle, BundledNetwork
 from pyhisto.errors import InputError
 from pyhisto.evaluation.voting import average, hybrid
 from pyhisto.inference.calibration import tempered
-from pyhisto.inference.engines import AUTO, ENGINES, Engine, fastest_engine, onnx_file_engine
-from pyhisto.inference.evidence import Head, contributions, find_head, occlusion
+from pyhisto.inference.engines import AUTO, ENGINES, SHARED, Engine, fastest_engine, onnx_file_engine
+from pyhisto.inference.evidence import LinearHead, contributions, find_head, occlusion
 from pyhisto.lmdb_folder import Provenance
+from pyhisto.parallel import JobT, ResultT, ordered_map, threaded_map
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.recipe import Preprocessing
 
-Floats = NDArray[np.floating]
+PreparedT = TypeVar("PreparedT")
 Inputs = list[list[tuple[str, Image]]]
 """For each of a preparation's recipes: (patch, pixels) pairs."""
 
@@ -55,7 +57,7 @@ class Preparation:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceMaps:
     """One branch's evidence of an image: means over the members."""
 
     maps: Floats
@@ -75,7 +77,7 @@ class Outcome:
     weight: float
     """lambda."""
     temperature: float
-    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    evidence: Mapping[str, EvidenceMaps] = field(default_factory=dict)
 
     def branch(self, name: str) -> Floats:
         """A branch's probabilities, the mean over members and patches: one a class."""
@@ -112,15 +114,22 @@ class Model:
     """A bundle's networks, each in an engine."""
 
     def __init__(
-        self, bundle: Bundle, engine: str = AUTO, gpu: int | None = None, evidence: bool = False, batch_size: int = 32
+        self,
+        bundle: Bundle,
+        engine: str = AUTO,
+        gpu: int | None = None,
+        evidence: bool = False,
+        batch_size: int = 32,
+        callers: int = 1,
     ) -> None:
         """Make an engine for every network; with `evidence`, one that gives the maps too.
 
+        `callers` threads share the cores when they call it at once (`overlapped`).
         Raises InputError if an engine cannot run a network, or a network has no exact evidence map.
         """
         self.bundle, self.batch_size = bundle, batch_size
-        self.heads: list[Head | None] = [find_head(n.deploy) if evidence else None for n in bundle.networks]
-        made = [_engine(n, engine, gpu, head) for n, head in zip(bundle.networks, self.heads, strict=True)]
+        self.heads: list[LinearHead | None] = [find_head(n.deploy) if evidence else None for n in bundle.networks]
+        made = [_engine(n, engine, gpu, head, callers) for n, head in zip(bundle.networks, self.heads, strict=True)]
         self.engines: list[Engine] = [one for _, one, _ in made]
         self.engine_names = sorted({name for name, _, _ in made})
         self.why = next((why.rstrip("; ") for _, _, why in made if why), "")
@@ -131,6 +140,22 @@ class Model:
         """The outcomes of prepared images, together: batches run over the borders of images."""
         runs = [self._run(number, images) for number in range(len(self.engines))]
         return [self._outcome([run[index] for run in runs], images[index]) for index in range(len(images))]
+
+    def overlapped(
+        self,
+        prepare: Callable[[JobT], PreparedT],
+        answer: Callable[[PreparedT], ResultT],
+        jobs: Iterable[JobT],
+        workers: int,
+    ) -> Iterator[ResultT]:
+        """Yield answer(prepare(job)) in order; `answer` calls this model, and other jobs are prepared meanwhile.
+
+        Each of the workers, threads, does both where the engines can be shared: no core waits for another, and no
+        pixels pass from process to process. Elsewhere they are processes that prepare.
+        """
+        if set(self.engine_names) <= set(SHARED):
+            return threaded_map(lambda job: answer(prepare(job)), jobs, workers)
+        return map(answer, ordered_map(prepare, jobs, workers))
 
     def occlusion(self, image: Inputs) -> dict[str, Floats]:
         """The slow control of an image's evidence: branch -> patches x classes x height x width, the members' mean.
@@ -172,7 +197,7 @@ class Model:
             heads = [head for number in ours if (head := self.heads[number]) is not None]
             if heads:
                 maps = np.mean([runs[number][1] for number in ours], axis=0)
-                evidence[branch] = Evidence(maps, np.mean([head.bias for head in heads], axis=0))
+                evidence[branch] = EvidenceMaps(maps, np.mean([head.bias for head in heads], axis=0))
         description = self.bundle.description
         return Outcome(patches, probabilities, description.weight, description.temperature, evidence)
 
@@ -188,12 +213,14 @@ def preparation(bundle: Bundle) -> Preparation:
     return Preparation(tuple(recipes.values()), tuple(list(recipes).index(key) for key in keys))
 
 
-def _engine(network: BundledNetwork, name: str, gpu: int | None, head: Head | None) -> tuple[str, Engine, str]:
+def _engine(
+    network: BundledNetwork, name: str, gpu: int | None, head: LinearHead | None, callers: int
+) -> tuple[str, Engine, str]:
     blobs = (head.features, head.logits) if head is not None else ()
     if name == AUTO:
-        return fastest_engine(network.deploy, gpu, blobs, network.onnx)
+        return fastest_engine(network.deploy, gpu, blobs, network.onnx, callers)
     if name == "onnx":
-        return name, onnx_file_engine(network.deploy, network.onnx, gpu, blobs), ""
+        return name, onnx_file_engine(network.deploy, network.onnx, gpu, blobs, callers), ""
     if name not in ENGINES:
         raise InputError(f"engine '{name}' is none of {', '.join([AUTO, *ENGINES])}")
-    return name, ENGINES[name](network.deploy, gpu, blobs), ""
+    return name, ENGINES[name](network.deploy, gpu, blobs, callers), ""

@@ -18,7 +18,7 @@ from pyhisto.inference.drawing import diverging, png, thumbnail
 from pyhisto.inference.findings import data_uri, style
 from pyhisto.inference.model import POSITIVE
 from pyhisto.inference.pages import render
-from pyhisto.inference.slide_run import Settings, SlideFinding, named_tiles
+from pyhisto.inference.slide_run import SlideFinding, SlideSettings, named_tiles
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.tissue import Mask
 
@@ -31,7 +31,7 @@ NAMESPACE = uuid.UUID("6f0c1f5e-4a52-5a0e-9a53-7d2b6f0d4c11")
 """Of the tiles' ids, which are a function of model, slide and place: the same run gives the same bytes."""
 
 
-def write_slide(finding: SlideFinding, bundle: Bundle, engines: str, settings: Settings, folder: Path) -> None:
+def write_slide(finding: SlideFinding, bundle: Bundle, engines: str, settings: SlideSettings, folder: Path) -> None:
     """Write all of it into a folder, together."""
     with filled_folder(folder) as place:
         _write_table(finding, bundle, place / TABLE)
@@ -157,7 +157,7 @@ def _shown(bundle: Bundle) -> int:
     return min(POSITIVE, len(bundle.description.classes) - 1)
 
 
-def _run(finding: SlideFinding, bundle: Bundle, engines: str, settings: Settings) -> str:
+def _run(finding: SlideFinding, bundle: Bundle, engines: str, settings: SlideSettings) -> str:
     content = {
         "notice": bundle.notice,
         "model": bundle.description.name,

@@ -6,8 +6,9 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
+from threading import local
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -19,7 +20,6 @@ from pyhisto.errors import InputError
 from pyhisto.files import exclusive, read_object, write_text
 from pyhisto.inference.model import Inputs, Model, Preparation
 from pyhisto.inference.tiles import Grid, blocks, make_grid, read_tiles, tissue_tiles
-from pyhisto.parallel import ordered_map
 from pyhisto.preprocessing.images import Image
 from pyhisto.preprocessing.reinhard import Reinhard, ReinhardOfSource, pooled
 from pyhisto.preprocessing.slide import Slide
@@ -34,11 +34,11 @@ every training image had lost."""
 MEASURED = 200
 """Tiles of which the slide's colours are taken."""
 JOB_BYTES = 1 << 25
-"""Of network inputs that a worker sends at a time."""
+"""Of network inputs that a worker prepares at a time."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class SlideSettings:
     """How a slide is read."""
 
     microns_per_pixel: float | None = None
@@ -67,7 +67,7 @@ class SlideFinding:
     """Level-0 pixels per pixel of the overview."""
 
 
-def diagnose_slide(path: Path, model: Model, settings: Settings, folder: Path) -> SlideFinding:
+def diagnose_slide(path: Path, model: Model, settings: SlideSettings, folder: Path) -> SlideFinding:
     """The probabilities of a slide's tiles. `folder` keeps what is done, so that a killed run goes on; the same bytes.
 
     Raises InputError for a slide that cannot be read or whose scale is not known, and a bundle that does not say its
@@ -94,13 +94,14 @@ def diagnose_slide(path: Path, model: Model, settings: Settings, folder: Path) -
         key = _key(path, model, settings, grid, tiles, slide.microns_per_pixel)
         with exclusive(folder, print), _Progress(folder, key, len(description.classes)) as progress:
             done = progress.whole_jobs(jobs)
-            work = partial(
+            read = partial(
                 _read_job, path=path, scale=settings.microns_per_pixel, grid=grid, preparation=preparation
             )  # fmt: skip
+            answers = model.overlapped(read, partial(_rows, model), jobs[done:], settings.workers)
             with tqdm(total=len(order), initial=sum(map(len, jobs[:done])), desc=path.name, unit=" tiles") as bar:
-                for inputs in ordered_map(work, jobs[done:], settings.workers):
-                    progress.add(np.stack([outcome.calibrated for outcome in model(inputs)]))
-                    bar.update(len(inputs))
+                for rows in answers:
+                    progress.add(rows)
+                    bar.update(len(rows))
             found = progress.rows()
         place = {tile: row for row, tile in enumerate(order)}
         probabilities = found[[place[tile] for tile in tiles]]
@@ -143,14 +144,24 @@ def _read_job(
     return [preparation(pixels) for pixels in read_tiles(_opened(path, scale), grid, tiles)]
 
 
-@lru_cache(maxsize=1)
+def _rows(model: Model, inputs: Sequence[Inputs]) -> NDArray[np.floating]:
+    return np.stack([outcome.calibrated for outcome in model(inputs)])
+
+
+_of_thread = local()
+
+
 def _opened(path: Path, scale: float | None) -> Slide:
-    """The slide, once a process."""
-    return Slide(path, scale, option="--mpp")
+    """The slide, once a thread: what one job has decoded, the next may share."""
+    if getattr(_of_thread, "opened", None) != (path, scale):
+        _of_thread.slide = Slide(path, scale, option="--mpp")
+        _of_thread.opened = path, scale
+    slide: Slide = _of_thread.slide
+    return slide
 
 
 def _key(
-    path: Path, model: Model, settings: Settings, grid: Grid, tiles: Sequence[int], microns_per_pixel: float
+    path: Path, model: Model, settings: SlideSettings, grid: Grid, tiles: Sequence[int], microns_per_pixel: float
 ) -> str:
     """What the probabilities depend on: another value, and nothing of an earlier run counts."""
     file = path.stat()

@@ -79,10 +79,10 @@ def make_grid(slide: Slide, image: tuple[int, int], microns_per_pixel: float) ->
 
 def tissue_tiles(grid: Grid, tissue: Mask, scale: float, least: float) -> list[int]:
     """The tiles of which at least the part `least` is tissue, on a mask with `scale` level-0 pixels per pixel."""
-    sums = cv2.integral(tissue).astype(np.float64)
+    sums = cv2.integral(tissue)
     x = _ends(np.arange(grid.columns + 1) * grid.width / scale, tissue.shape[1])
     y = _ends(np.arange(grid.rows + 1) * grid.height / scale, tissue.shape[0])
-    inside = sums[y][:, x]
+    inside = sums[np.ix_(y, x)].astype(np.float64)
     covered = inside[1:, 1:] - inside[:-1, 1:] - inside[1:, :-1] + inside[:-1, :-1]
     area = np.diff(y)[:, np.newaxis] * np.diff(x)[np.newaxis]
     return [int(index) for index in np.flatnonzero((covered >= least * area) & (area > 0) & (covered > 0))]

@@ -11,12 +11,10 @@ A blob is float32, whose sum over a hundred thousand samples would be off in the
 together hold 48 bits: the mean is the same whatever the batch size.
 """
 
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[np.floating]
+from pyhisto.arrays import Floats
 
 SUM_HIGH, SUM_LOW, SAMPLES, MASK = range(4)
 
@@ -26,7 +24,7 @@ def blob_shapes(channels: int) -> list[tuple[int]]:
     return [(channels,), (channels,), (1,), (channels,)]
 
 
-def accumulate(high: Array, low: Array, samples: Array, factors: Array, limit: int | None) -> None:
+def accumulate(high: Floats, low: Floats, samples: Floats, factors: Floats, limit: int | None) -> None:
     """Add a batch of activation factors (N x C) to the sum, in place.
 
     `limit` is the number of samples of the whole training set: a Data layer starts over when it reaches its end, and
@@ -41,6 +39,6 @@ def accumulate(high: Array, low: Array, samples: Array, factors: Array, limit: i
     samples[0] = seen + len(factors)
 
 
-def total(high: Array, low: Array) -> NDArray[np.float64]:
+def total(high: Floats, low: Floats) -> NDArray[np.float64]:
     """The sum of each channel's activation factors; over the number of samples it is the importance of eq. 5."""
     return np.asarray(high.astype(np.float64) + low)

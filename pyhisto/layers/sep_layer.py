@@ -6,10 +6,10 @@
 import json
 from typing import Any, Literal, TypeAlias
 
-Stage: TypeAlias = Literal["training", "statistics", "pruning"]
+SEPStage: TypeAlias = Literal["training", "statistics", "pruning"]
 """training: the activation factors pass. statistics: they pass and are summed. pruning: masked channels become zero."""
 
-STAGES: tuple[Stage, ...] = ("training", "statistics", "pruning")
+STAGES: tuple[SEPStage, ...] = ("training", "statistics", "pruning")
 
 MODULE = "pyhisto.layers.sep"
 CLASS = "SEPLayer"
@@ -31,7 +31,7 @@ def read_settings(text: str) -> dict[str, Any]:
     return settings
 
 
-def stage(layer: Any) -> Stage | None:
+def stage(layer: Any) -> SEPStage | None:
     """The stage of a SEP layer; None if it has none that is known."""
     try:
         found = read_settings(layer.python_param.param_str).get("stage", "training")
@@ -46,6 +46,6 @@ def limit_samples(layer: Any, samples: int) -> None:
     layer.python_param.param_str = json.dumps({**settings, "samples": samples})
 
 
-def python_param(stage: Stage) -> dict[str, str]:
+def python_param(stage: SEPStage) -> dict[str, str]:
     """The fields of the python_param of a SEP layer in this stage."""
     return {"module": MODULE, "layer": CLASS, "param_str": json.dumps({"stage": stage})}

@@ -10,11 +10,11 @@ Severity: TypeAlias = Literal["error", "warning"]
 Trap: TypeAlias = tuple[int, str]
 """A line, counted from 1, and what is wrong there."""
 
-Subject = TypeVar("Subject")
+SubjectT = TypeVar("SubjectT")
 
 
 @dataclass(frozen=True)
-class Rule(Generic[Subject]):
+class Rule(Generic[SubjectT]):
     """A known trap."""
 
     id: str
@@ -23,7 +23,7 @@ class Rule(Generic[Subject]):
     """What happens, and what to write instead."""
     pointer: str
     """The Caffe source or issue that shows it."""
-    check: Callable[[Subject], Iterator[Trap]]
+    check: Callable[[SubjectT], Iterator[Trap]]
 
 
 @dataclass(frozen=True)
@@ -40,25 +40,25 @@ class Finding:
         return f"{self.file}:{self.line}: {self.rule}: {self.message}"
 
 
-class RuleBook(Generic[Subject]):
+class RuleBook(Generic[SubjectT]):
     """The rules for one kind of file, in order; `rule` enters a checking function, whose docstring is the reason."""
 
     def __init__(self) -> None:
-        self.rules: list[Rule[Subject]] = []
+        self.rules: list[Rule[SubjectT]] = []
 
     def rule(
         self, id: str, severity: Severity, pointer: str
-    ) -> Callable[[Callable[[Subject], Iterator[Trap]]], Callable[[Subject], Iterator[Trap]]]:
+    ) -> Callable[[Callable[[SubjectT], Iterator[Trap]]], Callable[[SubjectT], Iterator[Trap]]]:
         """Decorate a function that yields the traps it finds."""
 
-        def enter(check: Callable[[Subject], Iterator[Trap]]) -> Callable[[Subject], Iterator[Trap]]:
+        def enter(check: Callable[[SubjectT], Iterator[Trap]]) -> Callable[[SubjectT], Iterator[Trap]]:
             reason = " ".join((check.__doc__ or "").split())
             self.rules.append(Rule(id, severity, reason, pointer, check))
             return check
 
         return enter
 
-    def findings(self, subject: Subject, file: str) -> Iterator[Finding]:
+    def findings(self, subject: SubjectT, file: str) -> Iterator[Finding]:
         """Every trap once, rule by rule."""
         for rule in self.rules:
             for line, message in dict.fromkeys(rule.check(subject)):

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from pyhisto.errors import InputError
-from pyhisto.layers.sep_layer import Stage, python_param
+from pyhisto.layers.sep_layer import SEPStage, python_param
 from pyhisto.nets.builder import AUTHORS_MEAN, MSRA, Builder, conv_side, pool_side
 from pyhisto.proto import Net
 
-Variant: TypeAlias = Literal["paper", "released"]
+InceptionSEPVariant: TypeAlias = Literal["paper", "released"]
 SEP: TypeAlias = Literal["python", "native"]
 Frozen: TypeAlias = Literal["none", "authors"]
 
@@ -61,8 +61,8 @@ BLOCKS = {
 }
 BRANCHES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
 """An Inception block's convolutions."""
-TAIL: dict[Variant, tuple[str, ...]] = {"paper": ("4e", "4b", "4c"), "released": ("4e", "4b", "4c", "4d")}
-AUXILIARY_HEADS: dict[Variant, dict[str, str]] = {"paper": {}, "released": {"4a": "loss1", "4d": "loss2"}}
+TAIL: dict[InceptionSEPVariant, tuple[str, ...]] = {"paper": ("4e", "4b", "4c"), "released": ("4e", "4b", "4c", "4d")}
+AUXILIARY_HEADS: dict[InceptionSEPVariant, dict[str, str]] = {"paper": {}, "released": {"4a": "loss1", "4d": "loss2"}}
 AUXILIARY_LOSS_WEIGHT = 0.3
 FROZEN: dict[Frozen, frozenset[str]] = {
     "none": frozenset(),
@@ -89,7 +89,7 @@ class InceptionSEP:
             multipliers are 0 in the `authors`' published file, who started from a GoogLeNet.
     """
 
-    variant: Variant = "paper"
+    variant: InceptionSEPVariant = "paper"
     sep: SEP = "python"
     num_classes: int = 2
     input_size: int = 224
@@ -159,7 +159,7 @@ class InceptionSEP:
     def _widths(self, block: str) -> Widths:
         return Widths(*(self._scaled(channels) for channels in BLOCKS[block]))
 
-    def _trunk(self, b: Builder, sep: SEP, stage: Stage) -> dict[str, str]:
+    def _trunk(self, b: Builder, sep: SEP, stage: SEPStage) -> dict[str, str]:
         """Stem and the seven Inception + SEP blocks; returns each block's output blob."""
         conv1 = b.conv("conv1/7x7_s2", "data", self._scaled(STEM["conv1/7x7_s2"]), 7, stride=2, pad=3)
         b.relu(b.batch_norm(conv1, "conv1/bn", "conv1/scale"), "conv1/relu_7x7")
@@ -217,7 +217,7 @@ class InceptionSEP:
         return b.inner_product("loss333/classifier", pool5, self.num_classes, "loss3/classifier")
 
 
-def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, stage: Stage) -> str:
+def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, stage: SEPStage) -> str:
     """An SEP block (fig. 4): squeeze (eq. 2), excitation (eq. 3), SEP layer on the N x C gate, scaling (eq. 4)."""
     name = f"inception_{block}"
     squeeze = b.global_average_pool(f"{name}_global_pool", bottom)
@@ -233,7 +233,7 @@ def _sep_block(b: Builder, block: str, bottom: str, channels: int, sep: SEP, sta
     return b.layer("Scale", f"{name}_scale", bottoms, f"{name}/output", scale_param={"axis": 0, "bias_term": False})
 
 
-def _sep_layer(b: Builder, name: str, gate: str, stage: Stage) -> str:
+def _sep_layer(b: Builder, name: str, gate: str, stage: SEPStage) -> str:
     """The Python layer; its four blobs are state, not weights: their multipliers are 0."""
     return b.layer(
         "Python",

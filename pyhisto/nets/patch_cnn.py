@@ -22,7 +22,7 @@ from pyhisto.errors import InputError
 from pyhisto.nets.builder import AUTHORS_MEAN, Builder, constant
 from pyhisto.proto import Net
 
-Variant: TypeAlias = Literal["published", "in-place", "repaired"]
+PatchCNNVariant: TypeAlias = Literal["published", "in-place", "repaired"]
 
 PATCHES = (32, 64)
 """Sides of the patches, pixels."""
@@ -42,7 +42,7 @@ class PatchCNN:
         mean: what is subtracted from the B, G and R channels.
     """
 
-    variant: Variant = "published"
+    variant: PatchCNNVariant = "published"
     patch: int = 32
     num_classes: int = 2
     mean: tuple[float, float, float] = AUTHORS_MEAN

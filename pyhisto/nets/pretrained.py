@@ -8,20 +8,19 @@ the channels round goes into conv1's weights, so that the caffemodel reads what 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Tensors
 from pyhisto.errors import InputError
 from pyhisto.extras import what_to_install
 from pyhisto.graph import Graph, Node
 from pyhisto.graph.types import dims
 from pyhisto.proto import Net, NetParameter, set_blob
-
-Tensors = Mapping[str, NDArray[np.float32]]
 
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """R, G, B, of values 0 to 1: what the published weights' training divided by."""

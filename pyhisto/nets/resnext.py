@@ -15,7 +15,7 @@ from pyhisto.nets.builder import MSRA, Builder, conv_side
 from pyhisto.proto import Net
 
 Head: TypeAlias = Literal["paper", "standard"]
-Group: TypeAlias = Literal["first", "middle", "last"]
+LayerGroup: TypeAlias = Literal["first", "middle", "last"]
 
 EXPANSION = 4
 """A stage's output channels per channel of its plane."""
@@ -32,7 +32,7 @@ MAX_DEPTH = 26
 IMAGENET_MEAN = (103.53, 116.28, 123.675)
 """B, G, R: what the published weights' training subtracted (0.406, 0.456, 0.485 of 255)."""
 
-GROUP_OF_STAGE: tuple[Group, ...] = ("first", "first", "middle", "middle")
+GROUP_OF_STAGE: tuple[LayerGroup, ...] = ("first", "first", "middle", "middle")
 """Learning-rate groups: the stem is `first`, the head `last`, the four stages as here. The paper names the groups and
 not their borders; these are fastai 0.7's for a ResNeXt-50 (cut at the 6th of its 8 children)."""
 
@@ -156,11 +156,11 @@ class ResNeXt:
 class _Builder(Builder):
     """A Builder that knows the learning rate of the group it is in, and PyTorch's ways."""
 
-    def __init__(self, name: str, batch_norm_fraction: float, rates: dict[Group, float]) -> None:
+    def __init__(self, name: str, batch_norm_fraction: float, rates: dict[LayerGroup, float]) -> None:
         """`rates`: a group's multiplier; 1 where it is not named."""
         super().__init__(name, {"moving_average_fraction": batch_norm_fraction})
         self.rates = rates
-        self.group: Group = "first"
+        self.group: LayerGroup = "first"
 
     @property
     def rate(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import pyhisto
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
 from pyhisto.graph import Graph, check_weights, safe_in_place
@@ -19,7 +20,7 @@ from pyhisto.onnx.layers import LAYER_FUNCTIONS, OPSET
 from pyhisto.onnx.packages import load
 from pyhisto.onnx.writer import Writer
 from pyhisto.proof.runnable import Runnable, runnable
-from pyhisto.proto import Array, Net, layer_blobs
+from pyhisto.proto import Net, layer_blobs
 from pyhisto.prototext import Document
 
 IR_VERSION = 7
@@ -100,7 +101,7 @@ def _with_images(network: Runnable, count: int) -> Runnable:
 class _Making:
     """One export: the network at both COUNTS, and what has been written of it."""
 
-    def __init__(self, source: str, nets: Sequence[Net], stored: Mapping[str, list[Array]]) -> None:
+    def __init__(self, source: str, nets: Sequence[Net], stored: Mapping[str, list[Floats]]) -> None:
         self.source = source
         try:
             self.graph, self.other = (Graph.build(net, source=source) for net in nets)

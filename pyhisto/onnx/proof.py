@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from pyhisto.arrays import Tensors
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.onnx.export import Export
 from pyhisto.onnx.packages import load
-from pyhisto.onnx.runtime import Tensors, runner
+from pyhisto.onnx.runtime import runner
 from pyhisto.proof.comparison import TOLERANCE, Proof, run_both
 from pyhisto.proof.engines import EngineError, choose_engine
 from pyhisto.proof.memory import PROOF_BYTES, available_bytes, needed_bytes

@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeAlias
 
 import cv2
@@ -27,6 +28,9 @@ MAX_PIXELS = 1 << 25
 """A larger image is taken for a decompression bomb (BACH's photos have 3 million pixels; slides are read in parts)."""
 FAST_PIXELS = 1 << 22
 """In a larger PNG, what `_inflated` copies would take more memory than the picture is worth."""
+
+_silence = Lock()
+"""Warnings are ignored in all threads at once, so that only one may do it."""
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a bad file is one line, ours
 
@@ -65,7 +69,7 @@ def _check_size(data: bytes, where: str) -> None:
     if data.startswith(PNG) and len(data) >= 24:
         return _refuse_large(_png_pixels(data), where)
     try:
-        with warnings.catch_warnings():
+        with _silence, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with PIL.Image.open(io.BytesIO(data)) as header:
                 width, height = header.size

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,6 @@ from threadpoolctl import threadpool_limits
 
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
-
-Method: TypeAlias = Literal["macenko"]
 
 LIGHT, CLEAR = 240, 0.15
 """torchstain's own: intensity of the empty slide, and the optical density below which a pixel is no tissue."""
@@ -31,7 +29,7 @@ class Macenko:
     """99th percentile of their concentrations."""
     source: str = ""
     """Where the target comes from, in words."""
-    method: Method = "macenko"
+    method: Literal["macenko"] = "macenko"
 
     def __call__(self, image: Image) -> Image:
         """Normalise one image."""

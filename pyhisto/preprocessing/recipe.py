@@ -171,9 +171,10 @@ class Preprocessing:
 
     def blob(self, inputs: Sequence[Image]) -> NDArray[np.float32]:
         """Network inputs as Caffe's Data layer makes them: N x 3 x size x size, mean subtracted."""
-        pixels = np.stack(inputs).transpose(0, 3, 1, 2)
-        made = np.empty(pixels.shape, np.float32)
-        np.subtract(pixels, np.asarray(self.mean, np.float32)[:, np.newaxis, np.newaxis], out=made, dtype=np.float32)
+        made = np.empty((len(inputs), 3, *inputs[0].shape[:2]), np.float32)
+        for planes, image in zip(made, inputs, strict=True):
+            for channel, level in enumerate(self.mean):
+                np.subtract(image[:, :, channel], np.float32(level), out=planes[channel], dtype=np.float32)
         return made
 
     def _resize(self, image: Image, width: int, height: int) -> Image:

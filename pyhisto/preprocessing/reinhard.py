@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image
 
-Method: TypeAlias = Literal["reinhard", "reinhard-float"]
-METHODS: tuple[Method, ...] = get_args(Method)
+ReinhardMethod: TypeAlias = Literal["reinhard", "reinhard-float"]
+METHODS: tuple[ReinhardMethod, ...] = get_args(ReinhardMethod)
 
 MIN_STD = 0.5
 """A Lab channel that varies less (a white or constant patch) has no contrast to transfer and stays as it is."""
@@ -24,7 +24,7 @@ class Reinhard:
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    method: Method = "reinhard"
+    method: ReinhardMethod = "reinhard"
     """`reinhard`: OpenCV's 8-bit Lab (0..255), the authors' way; `reinhard-float`: float Lab (L 0..100)."""
     source: str = ""
     """Where the statistics come from, in words."""
@@ -64,7 +64,7 @@ class ReinhardOfSource:
     std: NDArray[np.float64]
 
     @property
-    def method(self) -> Method:
+    def method(self) -> ReinhardMethod:
         """The transfer's."""
         return self.transfer.method
 
@@ -82,7 +82,7 @@ class ReinhardOfSource:
         return {**self.transfer.to_json(), "source_mean": self.mean.tolist(), "source_std": self.std.tolist()}
 
 
-def pooled(parts: Sequence[Image], masks: Sequence[NDArray[np.uint8]], method: Method) -> NDArray[np.float64]:
+def pooled(parts: Sequence[Image], masks: Sequence[NDArray[np.uint8]], method: ReinhardMethod) -> NDArray[np.float64]:
     """Mean and standard deviation per Lab channel over the marked pixels of all parts together, 2 x 3."""
     count, total, squares = 0, np.zeros(3), np.zeros(3)
     for part, mask in zip(parts, masks, strict=True):
@@ -92,12 +92,12 @@ def pooled(parts: Sequence[Image], masks: Sequence[NDArray[np.uint8]], method: M
     return np.array([mean, np.sqrt(np.maximum(squares / max(1, count) - mean**2, 0))])
 
 
-def measure(image: Image, method: Method) -> NDArray[np.float64]:
+def measure(image: Image, method: ReinhardMethod) -> NDArray[np.float64]:
     """An image's mean and standard deviation per Lab channel, 2 x 3."""
     return np.array(_statistics(_to_lab(image, method)))
 
 
-def target(statistics: Sequence[NDArray[np.float64]], method: Method, source: str) -> Reinhard:
+def target(statistics: Sequence[NDArray[np.float64]], method: ReinhardMethod, source: str) -> Reinhard:
     """The transfer to the mean of the images' `measure`. Raises InputError where they do not vary enough."""
     mean, std = np.mean(statistics, axis=0)
     if (std < MIN_STD).any():
@@ -117,7 +117,7 @@ def from_json(value: Any, where: str) -> Reinhard:
     return Reinhard(mean, std, value["method"], source)
 
 
-def _to_lab(image: Image, method: Method) -> NDArray[Any]:
+def _to_lab(image: Image, method: ReinhardMethod) -> NDArray[Any]:
     if method == "reinhard":
         return cv2.cvtColor(image, cv2.COLOR_BGR2LAB)
     return cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_BGR2LAB)

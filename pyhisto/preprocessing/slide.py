@@ -264,7 +264,8 @@ class _TiffFile:
         decoded, _, _ = page.decode(data, index, jpegtables=page.jpegtables)
         if decoded is None:
             return None
-        segment = np.ascontiguousarray(decoded[0, :, :, 2::-1])
+        order = cv2.COLOR_RGB2BGR if decoded.shape[3] == 3 else cv2.COLOR_RGBA2BGR
+        segment = np.asarray(cv2.cvtColor(decoded[0], order), np.uint8)
         self._kept[level, index] = segment
         while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > 3 * KEPT_PIXELS:
             self._kept.popitem(last=False)

@@ -10,8 +10,8 @@ from pyhisto.errors import InputError
 from pyhisto.preprocessing import macenko, reinhard
 from pyhisto.preprocessing.images import Image
 
-Method: TypeAlias = Literal["reinhard", "reinhard-float", "macenko"]
-METHODS: tuple[Method, ...] = get_args(Method)
+StainMethod: TypeAlias = Literal["reinhard", "reinhard-float", "macenko"]
+METHODS: tuple[StainMethod, ...] = get_args(StainMethod)
 
 Statistics: TypeAlias = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ class Stain(Protocol):
     """A normalisation with its target."""
 
     @property
-    def method(self) -> Method:
+    def method(self) -> StainMethod:
         """Its name."""
 
     @property
@@ -34,12 +34,12 @@ class Stain(Protocol):
         """What `from_json` makes this normalisation from."""
 
 
-def measure(image: Image, method: Method) -> Statistics | None:
+def measure(image: Image, method: StainMethod) -> Statistics | None:
     """What a method takes from a target image; None where there is nothing to take."""
     return macenko.measure(image) if method == "macenko" else reinhard.measure(image, method)
 
 
-def target(statistics: Sequence[Statistics | None], method: Method, source: str) -> Stain:
+def target(statistics: Sequence[Statistics | None], method: StainMethod, source: str) -> Stain:
     """The normalisation whose target is the mean of the images' `measure`; `source` says in words where they come from.
 
     Raises InputError where no image has anything to take.

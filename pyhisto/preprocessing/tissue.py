@@ -32,4 +32,5 @@ def coarser(mask: Mask, factor: float) -> Mask:
 
 
 def _saturation(picture: Image, blur: int) -> Mask:
-    return np.asarray(cv2.medianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)[:, :, 1], blur), np.uint8)
+    saturation = cv2.extractChannel(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), 1)
+    return np.asarray(cv2.medianBlur(saturation, blur), np.uint8)

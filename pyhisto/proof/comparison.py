@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pyhisto.errors import InputError
 from pyhisto.graph import Shape
 from pyhisto.graph.types import dims
-from pyhisto.proof.engines import PROOF_ENGINES, Blobs, Choice
+from pyhisto.proof.engines import PROOF_ENGINES, Blobs, EngineChoice
 from pyhisto.proof.runnable import Runnable
 from pyhisto.proto import Net
 
@@ -84,7 +84,7 @@ class Setting:
 
 
 def run_both(
-    network: Runnable, weights: Net, choice: Choice, made: Callable[[Blobs], Blobs], source: object,
+    network: Runnable, weights: Net, choice: EngineChoice, made: Callable[[Blobs], Blobs], source: object,
     setting: Setting | None = None,
 ) -> Proof:  # fmt: skip
     """Run a network and `made`, which gives the same outputs, on noise of each of SCALES, and on a smooth image.

@@ -35,7 +35,7 @@ class ProofEngine(Protocol):
         """The output blobs."""
 
 
-class Choice(NamedTuple):
+class EngineChoice(NamedTuple):
     """The engine of a proof."""
 
     engine: EngineName
@@ -43,7 +43,7 @@ class Choice(NamedTuple):
     """Why it is not Caffe, as a clause; empty if it is."""
 
 
-def choose_engine(networks: Iterable[Runnable], files: Iterable[str] = ()) -> Choice | None:
+def choose_engine(networks: Iterable[Runnable], files: Iterable[str] = ()) -> EngineChoice | None:
     """pycaffe if it can run all the networks and read all the files (prototxts' texts), else OpenCV 4 if it can.
 
     None if neither can. OpenCV runs them without the fields that it does not know.
@@ -51,8 +51,8 @@ def choose_engine(networks: Iterable[Runnable], files: Iterable[str] = ()) -> Ch
     networks = list(networks)
     refusal = _caffe_refuses(networks, files)
     if not refusal:
-        return Choice("caffe", "")
-    return Choice("opencv", refusal) if all(map(_opencv_reads, networks)) else None
+        return EngineChoice("caffe", "")
+    return EngineChoice("opencv", refusal) if all(map(_opencv_reads, networks)) else None
 
 
 def missing_types(engine: EngineName, types: Iterable[str]) -> set[str] | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyhisto.errors import InputError
 from pyhisto.pruning.budget import Budget
-from pyhisto.pruning.criteria import Scores
+from pyhisto.pruning.criteria import ChannelScores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
 from pyhisto.pruning.schedule import Schedule, choose_by_group
@@ -23,7 +23,12 @@ DOUBLINGS = 60
 
 
 def allocate(
-    network: LoadedNetwork, scores: Scores, schedule: Schedule, sensitivity: Sensitivity, target: Target, source: object
+    network: LoadedNetwork,
+    scores: ChannelScores,
+    schedule: Schedule,
+    sensitivity: Sensitivity,
+    target: Target,
+    source: object,
 ) -> tuple[dict[str, float], Removed]:
     """The share that each group loses (by the name that the file gives it), and the atoms that go.
 

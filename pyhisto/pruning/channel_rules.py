@@ -19,7 +19,7 @@ from pyhisto.layers.sep_layer import is_sep
 from pyhisto.pruning.channels import ChannelRecord, Channels
 
 BlobChannels: TypeAlias = list[Channels | None]
-Rule: TypeAlias = Callable[[ChannelRecord, Node, BlobChannels], BlobChannels]
+ChannelRule: TypeAlias = Callable[[ChannelRecord, Node, BlobChannels], BlobChannels]
 
 
 def follow(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> BlobChannels:
@@ -623,7 +623,7 @@ def follow_im2col(record: ChannelRecord, node: Node, bottoms: BlobChannels) -> B
     return [np.repeat(channels, size // len(channels))]
 
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, ChannelRule] = {
     **dict.fromkeys(
         ("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Exp", "HardSigmoid", "HardSwish", "Log", "Mish", "Pooling",
          "Power", "ReLU", "ReLU6", "Sigmoid", "Split", "Swish", "TanH", "Threshold"), pass_on,

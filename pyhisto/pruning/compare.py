@@ -12,7 +12,7 @@ from pyhisto.cost import Cost, layer_costs
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, Shape
 
-Times: TypeAlias = Mapping[str, tuple[float, float]]
+LayerTimes: TypeAlias = Mapping[str, tuple[float, float]]
 """Layer -> milliseconds forward and backward, for a whole batch."""
 
 WIDTH_TYPES = ("Convolution", "Deconvolution", "InnerProduct")
@@ -37,7 +37,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerChange:
     """A layer before and after; one of the two may not exist."""
 
     name: str
@@ -46,7 +46,9 @@ class Layer:
     after: State | None
 
 
-def compare_layers(before: Graph, after: Graph, times: tuple[Times, Times] | None = None) -> list[Layer]:
+def compare_layers(
+    before: Graph, after: Graph, times: tuple[LayerTimes, LayerTimes] | None = None
+) -> list[LayerChange]:
     """All layers of two networks, matched by name, in the order of the first; new ones follow.
 
     Splits that Caffe adds by itself are in `times` alone, and in no layer. Raises InputError if a shape is unknown,
@@ -56,17 +58,17 @@ def compare_layers(before: Graph, after: Graph, times: tuple[Times, Times] | Non
     if not first.keys() & second.keys():
         raise InputError(f"{after.source} and {before.source} have no layer in common; are they of one network?")
     return [
-        Layer(key[0], key[1], first.get(key), second.get(key))
+        LayerChange(key[0], key[1], first.get(key), second.get(key))
         for key in [*first, *(key for key in second if key not in first)]
     ]
 
 
-def total(layers: Sequence[Layer], side: Literal["before", "after"]) -> Cost:
+def total(layers: Sequence[LayerChange], side: Literal["before", "after"]) -> Cost:
     """What one of the networks costs as a whole."""
     return sum((state.cost for layer in layers if (state := getattr(layer, side))), Cost())
 
 
-def _states(graph: Graph, times: Times | None) -> dict[tuple[str, str, int], State]:
+def _states(graph: Graph, times: LayerTimes | None) -> dict[tuple[str, str, int], State]:
     """By name, type, and how many of both stood before it: Caffe lets layers share a name."""
     states: dict[tuple[str, str, int], State] = {}
     for layer in layer_costs(graph):
@@ -96,7 +98,7 @@ def blocks(names: Sequence[str]) -> Iterator[list[str]]:
         yield [name for _, name in group]
 
 
-def draw_widths(layers: Sequence[Layer], title: str) -> Figure:
+def draw_widths(layers: Sequence[LayerChange], title: str) -> Figure:
     """One bar for each convolution and inner product, top to bottom: outlined before, filled after."""
     rows = [layer for layer in layers if layer.type in WIDTH_TYPES and _width(layer.before)]
     figure = Figure(figsize=(9, 1.6 + 0.19 * len(rows)), layout="constrained")

@@ -7,14 +7,14 @@ from pathlib import Path
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, check_weights
 from pyhisto.proto import read_weights
-from pyhisto.pruning.compare import Layer, State, Times, total
+from pyhisto.pruning.compare import LayerChange, LayerTimes, State, total
 from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.tables.table import Cell, Column, Table
 from pyhisto.training.timing import Rounds
 
 
 @dataclass(frozen=True)
-class Model:
+class ComparedModel:
     """One of the two networks."""
 
     path: Path
@@ -34,7 +34,7 @@ class Model:
         return shape[0] if shape else 1
 
 
-def read_model(place: Path, weights: Path | None, option: str) -> Model:
+def read_model(place: Path, weights: Path | None, option: str) -> ComparedModel:
     """Read a prototxt, or a folder's deploy.prototxt, with its weights: those given, or those in the folder.
 
     Raises InputError if a file is at fault, the weights are not the network's, or the folder holds several weights
@@ -49,16 +49,20 @@ def read_model(place: Path, weights: Path | None, option: str) -> Model:
         weights = found[0] if found else None
     if weights is not None:
         check_weights(graph, read_weights(weights), weights)
-    return Model(path, graph, weights)
+    return ComparedModel(path, graph, weights)
 
 
-def times_by_layer(rounds: Rounds) -> Times:
+def times_by_layer(rounds: Rounds) -> LayerTimes:
     """The median of each layer's times."""
     return {name: (forward, backward) for name, forward, backward in rounds.median.layers}
 
 
 def totals_table(
-    before: Model, after: Model, layers: Sequence[Layer], times: tuple[Rounds, Rounds] | None, iterations: int
+    before: ComparedModel,
+    after: ComparedModel,
+    layers: Sequence[LayerChange],
+    times: tuple[Rounds, Rounds] | None,
+    iterations: int,
 ) -> Table:
     """Weights, FLOPs, memory, size and time of both networks; `iterations` are those of each round of `times`."""
     one, other = total(layers, "before"), total(layers, "after")
@@ -82,7 +86,7 @@ def totals_table(
     return Table("totals", "Before and after", columns, rows, notes)
 
 
-def layers_table(layers: Sequence[Layer]) -> Table:
+def layers_table(layers: Sequence[LayerChange]) -> Table:
     """One row per layer: its channels, costs and times before and after."""
     names = ("channels", "weights", "flops", "activation_bytes", "forward_ms", "backward_ms")
     columns = [Column("layer"), Column("type")]

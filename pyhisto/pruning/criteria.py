@@ -12,7 +12,7 @@ from pyhisto.graph import Graph
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 
-Scores: TypeAlias = NDArray[np.float64]
+ChannelScores: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Evidence:
     seed: int
 
 
-def sep(evidence: Evidence) -> Scores:
+def sep(evidence: Evidence) -> ChannelScores:
     """The mean activation factor of the SEP block's gate (eq. 5)."""
     importance = evidence.importance
     if importance is None:
@@ -49,7 +49,7 @@ def sep(evidence: Evidence) -> Scores:
     return scores
 
 
-def slimming(evidence: Evidence) -> Scores:
+def slimming(evidence: Evidence) -> ChannelScores:
     """|gamma| of the Scale layer behind a BatchNorm (network slimming, [26])."""
     scores = _Mean(evidence.dependencies)
     for graph in evidence.graphs[:1]:
@@ -65,7 +65,7 @@ def slimming(evidence: Evidence) -> Scores:
     return scores.result()
 
 
-def l1(evidence: Evidence) -> Scores:
+def l1(evidence: Evidence) -> ChannelScores:
     """The mean absolute weight of the filter that makes the channel."""
     scores = _Mean(evidence.dependencies)
     for layer, made in evidence.dependencies.producers.items():
@@ -80,16 +80,21 @@ def l1(evidence: Evidence) -> Scores:
     return scores.result()
 
 
-def random(evidence: Evidence) -> Scores:
+def random(evidence: Evidence) -> ChannelScores:
     """A number from the seed: the baseline that a criterion has to beat."""
     generator = np.random.default_rng(evidence.seed)
     return generator.random(evidence.dependencies.atom_count())[evidence.dependencies.atom]
 
 
-CRITERIA: dict[str, Callable[[Evidence], Scores]] = {"sep": sep, "slimming": slimming, "l1": l1, "random": random}
+CRITERIA: dict[str, Callable[[Evidence], ChannelScores]] = {
+    "sep": sep,
+    "slimming": slimming,
+    "l1": l1,
+    "random": random,
+}
 
 
-def atom_scores(criterion: str, evidence: Evidence) -> Scores:
+def atom_scores(criterion: str, evidence: Evidence) -> ChannelScores:
     """The score of each atom: the mean over those of its channels that the criterion speaks of, else NaN."""
     scores, atom = CRITERIA[criterion](evidence), evidence.dependencies.atom
     known = ~np.isnan(scores)
@@ -110,9 +115,9 @@ class _Mean:
         np.add.at(self.total, channels, scores)
         np.add.at(self.seen, channels, 1)
 
-    def result(self) -> Scores:
+    def result(self) -> ChannelScores:
         return np.where(self.seen > 0, self.total / np.maximum(self.seen, 1), np.nan)
 
 
-def _nothing(dependencies: Dependencies) -> Scores:
+def _nothing(dependencies: Dependencies) -> ChannelScores:
     return np.full(len(dependencies.atom), np.nan)

@@ -7,7 +7,7 @@ from pyhisto.files import sha256
 from pyhisto.proto import Net
 from pyhisto.pruning.plan import Plan, layers_kept
 from pyhisto.pruning.pruner import LoadedNetwork
-from pyhisto.pruning.surgery import Cut, rewrite_weights
+from pyhisto.pruning.surgery import ChannelCut, rewrite_weights
 from pyhisto.pruning.target import Removed
 
 
@@ -23,7 +23,7 @@ def mask_weights(network: LoadedNetwork, plan: Plan, source: object) -> Net:
     planned = {name: kept for name, kept in plan.layers.items() if name in network.dependencies.producers}
     if layers_kept(network.dependencies, removed) != planned:
         raise InputError(f"{source}: its channels are not those of {network.files[0].path}; is it another network's?")
-    return rewrite_weights(network.weights, Cut(network.dependencies, removed), mask=True)
+    return rewrite_weights(network.weights, ChannelCut(network.dependencies, removed), mask=True)
 
 
 def removed_atoms(network: LoadedNetwork, plan: Plan) -> Removed:

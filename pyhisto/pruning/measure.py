@@ -36,11 +36,11 @@ ONE_THREAD = (1, "blas")
 
 Sums: TypeAlias = list[NDArray[np.float64]]
 """Per SEP layer: the sum of its channels' activation factors, and behind them the number of samples."""
-Progress: TypeAlias = Callable[[Iterator[Sums], int], Iterator[Sums]]
+SumsProgress: TypeAlias = Callable[[Iterator[Sums], int], Iterator[Sums]]
 
 
 @dataclass(frozen=True)
-class Task:
+class StatisticsTask:
     """What every process has to know."""
 
     model: Path
@@ -57,7 +57,7 @@ class Task:
 def measure(
     model: Path,
     weights: Path,
-    progress: Progress = lambda sums, total: sums,
+    progress: SumsProgress = lambda sums, total: sums,
     gpu: int | None = None,
     workers: int = 1,
     most: int | None = None,
@@ -88,7 +88,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(*ONE_THREAD):
         path = Path(folder, "statistics.prototxt")
         path.write_text(to_text(_limited(net, samples)), encoding="utf-8")
-        task = Task(path, weights, data[0].name, tuple(layers), batch, gpu)
+        task = StatisticsTask(path, weights, data[0].name, tuple(layers), batch, gpu)
         try:
             with pycaffe.runs(model, f"Caffe takes it not, or not the records of {source}", "correct one of them"):
                 sums = progress(_sums(task, jobs, workers), len(jobs))
@@ -103,7 +103,7 @@ def measure(
     )
 
 
-def _sums(task: Task, jobs: Sequence[range], workers: int) -> Iterator[Sums]:
+def _sums(task: StatisticsTask, jobs: Sequence[range], workers: int) -> Iterator[Sums]:
     """The sums of every job, in order. The first one is done here: a network that Caffe refuses is refused once."""
     here = Measurement(task)
     yield here(jobs[0])
@@ -119,7 +119,7 @@ def _sums(task: Task, jobs: Sequence[range], workers: int) -> Iterator[Sums]:
 class Measurement:
     """The network, at some batch of its LMDB, from which it goes on."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: StatisticsTask) -> None:
         self._task = task
         self._net: Any = pycaffe.load_for(task.gpu).Net(str(task.model), pycaffe.load().TEST, weights=str(task.weights))
         names = list(self._net._layer_names)
@@ -147,12 +147,12 @@ class Measurement:
         ]
 
 
-def _in_worker(task: Task, batches: range) -> Sums:
+def _in_worker(task: StatisticsTask, batches: range) -> Sums:
     return _own(task)(batches)
 
 
 @cache
-def _own(task: Task) -> Measurement:
+def _own(task: StatisticsTask) -> Measurement:
     """A worker process's."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what Caffe says when it aborts is not for the user
     pycaffe.load()

@@ -11,7 +11,7 @@ from pyhisto.graph import Blob, Graph, Node, Shape, stored_shapes
 from pyhisto.proof.comparison import TOLERANCE, Proof, Setting, run_both
 from pyhisto.proof.engines import (
     PROOF_ENGINES,
-    Choice,
+    EngineChoice,
     EngineError,
     EngineName,
     caffe_reads,
@@ -61,7 +61,7 @@ def prove(network: LoadedNetwork, pruned: Pruned) -> Proof | None:
 
 
 def compare(
-    original: tuple[Runnable, Net], pruned: tuple[Runnable, Net], choice: Choice, source: object,
+    original: tuple[Runnable, Net], pruned: tuple[Runnable, Net], choice: EngineChoice, source: object,
     setting: Setting | None = None,
 ) -> Proof:  # fmt: skip
     """Run the original with masked weights, and the pruned network, on the same inputs; see `run_both`."""
@@ -205,7 +205,7 @@ class _Both:
             other = runnable(self.smaller, Document(self.texts[1]), left_out, smaller)
             if engine == "caffe" and not (caffe_reads(network.text) and caffe_reads(other.text)):
                 return None
-            choice = Choice(engine, "" if engine == "caffe" else "Caffe lacks layers of it")
+            choice = EngineChoice(engine, "" if engine == "caffe" else "Caffe lacks layers of it")
             try:
                 proof = compare((network, masked), (other, self.pruned.weights), choice, source, setting)
                 return self.finish(proof, left_out)

@@ -24,13 +24,13 @@ from pyhisto.proto import (
     write_weights,
 )
 from pyhisto.prototext import Document, quote
-from pyhisto.pruning.criteria import Evidence, Scores, atom_scores
+from pyhisto.pruning.criteria import ChannelScores, Evidence, atom_scores
 from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.importance import Importance
 from pyhisto.pruning.plan import Parameter, Plan, layers_kept
 from pyhisto.pruning.prototxts import Prototxt, read_prototxts
 from pyhisto.pruning.schedule import Schedule, choose, shrink_hidden
-from pyhisto.pruning.surgery import Cut, check_axes, rewrite_prototxt, rewrite_weights
+from pyhisto.pruning.surgery import ChannelCut, check_axes, rewrite_prototxt, rewrite_weights
 
 PLAN = Path("plan.json")
 
@@ -93,7 +93,7 @@ def _how_to_count(node: Node) -> str:
 class Pruned:
     """What a pruning gives, before it is written."""
 
-    cut: Cut
+    cut: ChannelCut
     plan: Plan
     texts: Mapping[str, str]
     model: Graph
@@ -112,7 +112,7 @@ def plan_pruning(
     return with_hidden(network, choose(network.dependencies, scores, schedule), schedule)
 
 
-def rank_atoms(network: LoadedNetwork, criterion: str, importance: Importance | None, seed: int) -> Scores:
+def rank_atoms(network: LoadedNetwork, criterion: str, importance: Importance | None, seed: int) -> ChannelScores:
     """The score of each atom by a criterion."""
     blobs = layer_blobs(network.weights, readable=True)
     graphs = [graph for file in network.files for graph in file.graphs]
@@ -135,7 +135,7 @@ def with_hidden(network: LoadedNetwork, removed: NDArray[np.bool_], schedule: Sc
 def cut_network(network: LoadedNetwork, removed: NDArray[np.bool_], settings: Mapping[str, object]) -> Pruned:
     """Rewrite prototxts and weights, in memory."""
     dependencies = network.dependencies
-    cut = Cut(dependencies, removed)
+    cut = ChannelCut(dependencies, removed)
     blobs = iter(dependencies.blobs)
     texts = {}
     for file in network.files:
@@ -222,7 +222,7 @@ def _fill_lacking(graph: Graph, weights: Net, source: Path) -> dict[str, str]:
     return filled
 
 
-def _learned_parameters(network: LoadedNetwork, cut: Cut) -> tuple[Parameter, ...]:
+def _learned_parameters(network: LoadedNetwork, cut: ChannelCut) -> tuple[Parameter, ...]:
     """The blobs of the training network in the order of the solver's state (Net::learnable_params)."""
     graph = next((graph for file in network.files if (graph := file.training)), None)
     if graph is None:

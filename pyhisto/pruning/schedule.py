@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.pruning.criteria import Scores
+from pyhisto.pruning.criteria import ChannelScores
 from pyhisto.pruning.dependencies import Dependencies, Gate
 
 Scope: TypeAlias = Literal["branch", "block", "network"]
@@ -23,7 +23,7 @@ def proportion(ratio: float, loops: int) -> float:
     return float(1 - (1 - ratio) ** (1 / loops))
 
 
-def threshold(scores: Scores, k: float) -> float:
+def threshold(scores: ChannelScores, k: float) -> float:
     """TH of eq. 6: mean + standard deviation + k.
 
     The paper's text says that a lower k gives a higher threshold; the formula says the opposite, and is computed here.
@@ -52,7 +52,7 @@ class Schedule:
     keep: tuple[str, ...] = ()
 
 
-def choose(dependencies: Dependencies, scores: Scores, schedule: Schedule) -> NDArray[np.bool_]:
+def choose(dependencies: Dependencies, scores: ChannelScores, schedule: Schedule) -> NDArray[np.bool_]:
     """The atoms to remove, as a mask. `scores` are the atoms'; the lowest go, of equal ones the later.
 
     Every branch keeps at least one channel. Hidden units of SE blocks are not ranked here (see `shrink_hidden`).
@@ -73,7 +73,7 @@ def choose(dependencies: Dependencies, scores: Scores, schedule: Schedule) -> ND
 
 
 def choose_by_group(
-    dependencies: Dependencies, scores: Scores, shares: Sequence[float], schedule: Schedule
+    dependencies: Dependencies, scores: ChannelScores, shares: Sequence[float], schedule: Schedule
 ) -> NDArray[np.bool_]:
     """The atoms to remove if each group, in their order, loses a share of its own; else as `choose`."""
     removed = np.zeros(dependencies.atom_count(), bool)
@@ -146,7 +146,7 @@ def _scopes(
         yield atoms[labels == label]
 
 
-def _lowest(atoms: NDArray[np.int64], scores: Scores, share: float) -> NDArray[np.int64]:
+def _lowest(atoms: NDArray[np.int64], scores: ChannelScores, share: float) -> NDArray[np.int64]:
     """A share of the atoms: those with the lowest scores, of equal ones the later."""
     order = np.lexsort((-atoms, scores[atoms]))
     return np.asarray(atoms[order[: _count(len(atoms), share)]])
@@ -157,7 +157,7 @@ def _count(size: int, share: float) -> int:
     return int(np.ceil(size * share - 0.5 - 1e-9))
 
 
-def _floor(removed: NDArray[np.bool_], atoms: NDArray[np.int64], scores: Scores, multiple: int) -> None:
+def _floor(removed: NDArray[np.bool_], atoms: NDArray[np.int64], scores: ChannelScores, multiple: int) -> None:
     """Take back the best of what would go, until the branch keeps a positive multiple of `multiple`, or all."""
     gone = atoms[removed[atoms]]
     if not len(gone):

@@ -12,14 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
-from pyhisto.files import exclusive, reading, sha256
-from pyhisto.proto import TEST, Array, NetParameter, layer_blobs, parse_text
-from pyhisto.pruning.criteria import Scores
+from pyhisto.files import exclusive, parse_json, reading, sha256
+from pyhisto.proto import TEST, NetParameter, layer_blobs, parse_text
+from pyhisto.pruning.criteria import ChannelScores
 from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
 from pyhisto.pruning.schedule import Schedule, choose_by_group
 from pyhisto.pruning.sensitivity import GroupCurve, Score, Sensitivity, Step, group_keys, read_score
-from pyhisto.pruning.surgery import Cut, mask_blob
+from pyhisto.pruning.surgery import ChannelCut, mask_blob
 from pyhisto.pruning.target import Removed
 from pyhisto.pruning.validation import Validation, data_layer
 
@@ -30,7 +31,7 @@ LOG = "measured.jsonl"
 
 
 @dataclass(frozen=True)
-class Mask:
+class MaskedGroup:
     """One measurement to make."""
 
     key: str
@@ -46,17 +47,17 @@ class Mask:
         return f"{self.key} {self.share:g}"
 
 
-Progress: TypeAlias = Callable[[Sequence[Mask]], Iterable[Mask]]
+MaskingProgress: TypeAlias = Callable[[Sequence[MaskedGroup]], Iterable[MaskedGroup]]
 
 
 def measure(
     network: LoadedNetwork,
-    scores: Scores,
+    scores: ChannelScores,
     schedule: Schedule,
     shares: Sequence[float],
     settings: Mapping[str, Any],
     folder: Path,
-    progress: Progress = lambda masks: masks,
+    progress: MaskingProgress = lambda masks: masks,
     note: Callable[[str], None] = lambda text: None,
     records: int | None = None,
     gpu: int | None = None,
@@ -92,7 +93,9 @@ def measure(
     return Sensitivity(settings, validation.records, log.done[""], curves)
 
 
-def _masks(network: LoadedNetwork, scores: Scores, schedule: Schedule, shares: Sequence[float]) -> Iterator[Mask]:
+def _masks(
+    network: LoadedNetwork, scores: ChannelScores, schedule: Schedule, shares: Sequence[float]
+) -> Iterator[MaskedGroup]:
     """The masks that differ: of shares that remove the same channels of a group the first is measured."""
     groups = network.dependencies.groups
     for number, key in enumerate(group_keys(network.dependencies)):
@@ -102,7 +105,7 @@ def _masks(network: LoadedNetwork, scores: Scores, schedule: Schedule, shares: S
             removed = choose_by_group(network.dependencies, scores, alone, schedule)
             count = int(removed[groups[number].atoms].sum())
             if count > before:
-                yield Mask(key, share, with_hidden(network, removed, schedule), count)
+                yield MaskedGroup(key, share, with_hidden(network, removed, schedule), count)
             before = count
 
 
@@ -118,7 +121,7 @@ def _measured_file(network: LoadedNetwork) -> tuple[Path, str]:
     )
 
 
-def _score(validation: Validation, network: LoadedNetwork, mask: Mask) -> Score:
+def _score(validation: Validation, network: LoadedNetwork, mask: MaskedGroup) -> Score:
     masked = _masked(network, mask.removed)
     validation.set_weights(masked)
     try:
@@ -127,9 +130,9 @@ def _score(validation: Validation, network: LoadedNetwork, mask: Mask) -> Score:
         validation.restore(masked)
 
 
-def _masked(network: LoadedNetwork, removed: Removed) -> dict[str, list[Array]]:
+def _masked(network: LoadedNetwork, removed: Removed) -> dict[str, list[Floats]]:
     """The weights of the layers that a mask changes."""
-    cut = Cut(network.dependencies, removed)
+    cut = ChannelCut(network.dependencies, removed)
     changed = {}
     for name, blobs in layer_blobs(network.weights).items():
         keeps = [cut.param_keeps(name, index) for index in range(len(blobs))]
@@ -149,14 +152,14 @@ class _Log:
             lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         whole = [line for line in lines if line.endswith(b"\n")]
         try:
-            content = [json.loads(line) for line in whole]
-            if content and content[0] != json.loads(json.dumps(settings)):
-                raise InputError(
-                    f"{path}: is of other settings, or of other files; remove its folder, or choose another --out"
-                )
+            content = [parse_json(line, path, constants=True) for line in whole]
             self.done = {str(line["masked"]): read_score(line["score"]) for line in content[1:]}
-        except (ValueError, KeyError, TypeError):
+        except (InputError, ValueError, KeyError, TypeError):
             raise InputError(f"{path}: damaged; remove it and measure again") from None
+        if content and content[0] != json.loads(json.dumps(settings)):
+            raise InputError(
+                f"{path}: is of other settings, or of other files; remove its folder, or choose another --out"
+            )
         with open(path, "w" if not whole else "r+", encoding="utf-8") as file:
             file.truncate(sum(map(len, whole)))
         if not whole:

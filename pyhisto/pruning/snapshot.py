@@ -11,25 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph.types import dims
-from pyhisto.proto import (
-    CONTROL,
-    Array,
-    SolverState,
-    blob_array,
-    layer_blobs,
-    read_weights,
-    set_blob,
-)
+from pyhisto.proto import CONTROL, SolverState, blob_array, layer_blobs, read_weights, set_blob
 from pyhisto.pruning.plan import Parameter, Plan
 from pyhisto.pruning.surgery import Keeps, cut_blob
 
-Rewrite = Callable[[Array, Keeps, str], Array]
+BlobRewrite = Callable[[Floats, Keeps, str], Floats]
 
 
-def convert(state: Any, plan: Plan, learned_net: str, source: object, rewrite: Rewrite = cut_blob) -> Any:
+def convert(state: Any, plan: Plan, learned_net: str, source: object, rewrite: BlobRewrite = cut_blob) -> Any:
     """The solver state of the pruned network, which trains on from the weights file `learned_net`.
 
     Raises InputError if the state's history does not fit the plan.

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.files import reading, whole_file
-from pyhisto.proto import MAX_AXES, Array, Net, NetParameter, layer_blobs, set_blob
+from pyhisto.proto import MAX_AXES, Net, NetParameter, layer_blobs, set_blob
 
 MAGIC = b"PHSPARSE\x01"
 SPARSE, DOUBLE = 1, 2
@@ -61,7 +62,7 @@ def read_sparse(path: Path) -> Net:
     return net
 
 
-def _encode(array: Array) -> bytes:
+def _encode(array: Floats) -> bytes:
     double = array.dtype == np.float64
     values = np.ascontiguousarray(array, "<f8" if double else "<f4").ravel()
     kept = values.view("<u8" if double else "<u4") != 0
@@ -71,7 +72,7 @@ def _encode(array: Array) -> bytes:
     return header + (sparse if kind & SPARSE else dense)
 
 
-def _decode(reader: "_Reader") -> Array:
+def _decode(reader: "_Reader") -> Floats:
     kind, axes = reader.number("<B"), reader.number("<B")
     if kind & ~(SPARSE | DOUBLE) or axes > MAX_AXES:
         raise reader.damaged()

@@ -6,11 +6,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.graph import Blob, Graph, Node
 from pyhisto.graph.fork_types import DEPTHWISE
 from pyhisto.graph.types import dims
-from pyhisto.proto import Array, Net, blob_array, blob_shape, set_blob, weight_layers
+from pyhisto.proto import Net, blob_array, blob_shape, set_blob, weight_layers
 from pyhisto.prototext import Document, Message
 from pyhisto.pruning.channel_rules import find_slice_axis, whole_groups_go
 from pyhisto.pruning.channels import Channels
@@ -20,7 +21,7 @@ Keeps: TypeAlias = Sequence[NDArray[np.bool_] | None]
 """For each axis of a weight blob, which indices stay; None if all do."""
 
 
-class Cut:
+class ChannelCut:
     """A network's dependencies and which atoms go."""
 
     def __init__(self, dependencies: Dependencies, removed: NDArray[np.bool_]) -> None:
@@ -54,7 +55,7 @@ def cut_blob(
     return values
 
 
-def mask_blob(values: Array, keeps: Keeps, what: str) -> Array:
+def mask_blob(values: Floats, keeps: Keeps, what: str) -> Floats:
     """A weight blob of the same shape with zeros in what goes."""
     lead, values = values.ndim - len(keeps), values.copy()
     for axis, keep in enumerate(keeps):
@@ -80,7 +81,7 @@ def check_axes(weights: Net, dependencies: Dependencies, source: object) -> None
                 )
 
 
-def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
+def rewrite_weights(weights: Net, cut: ChannelCut, mask: bool = False) -> Net:
     """A caffemodel, in the format that it is in, without the removed channels, or (`mask`) with zeros in their place.
 
     A masked weight set makes the original network compute what the pruned one does: each removed channel is made by
@@ -101,7 +102,7 @@ def rewrite_weights(weights: Net, cut: Cut, mask: bool = False) -> Net:
 # Prototxts
 
 
-def rewrite_prototxt(document: Document, graphs: Sequence[tuple[Graph, dict[Blob, Channels]]], cut: Cut) -> None:
+def rewrite_prototxt(document: Document, graphs: Sequence[tuple[Graph, dict[Blob, Channels]]], cut: ChannelCut) -> None:
     """Edit a prototxt in place, given its graphs (one a phase) and their blobs' channels. Only sizes change."""
     messages = document.messages("layer") or document.messages("layers")
     done: set[int] = set()
@@ -112,7 +113,7 @@ def rewrite_prototxt(document: Document, graphs: Sequence[tuple[Graph, dict[Blob
                 _rewrite_layer(messages[node.index], node, channels, cut)
 
 
-def _rewrite_layer(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
+def _rewrite_layer(message: Message, node: Node, channels: dict[Blob, Channels], cut: ChannelCut) -> None:
     if node.foreign:  # all that it makes is kept, whatever its type is called
         return
     match node.type:
@@ -145,13 +146,13 @@ def _parameter(message: Message, node: Node, name: str) -> Message:
     return parameter
 
 
-def _set_outputs(parameter: Message, node: Node, cut: Cut) -> None:
+def _set_outputs(parameter: Message, node: Node, cut: ChannelCut) -> None:
     keep = cut.keep(cut.dependencies.producers[node.name])
     if not keep.all():
         parameter.set_scalar("num_output", str(int(keep.sum())))
 
 
-def _rewrite_slice(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
+def _rewrite_slice(message: Message, node: Node, channels: dict[Blob, Channels], cut: ChannelCut) -> None:
     if find_slice_axis(node) != 1:
         return
     sizes = [int(cut.keep(channels[blob]).sum()) for blob in node.tops if blob in channels]
@@ -168,7 +169,7 @@ def _rewrite_slice(message: Message, node: Node, channels: dict[Blob, Channels],
         )
 
 
-def _rewrite_reshape(message: Message, node: Node, channels: dict[Blob, Channels], cut: Cut) -> None:
+def _rewrite_reshape(message: Message, node: Node, channels: dict[Blob, Channels], cut: ChannelCut) -> None:
     top, parameter = node.tops[0], message.message("reshape_param")
     bottom = node.bottoms[0].shape
     if parameter is None or top not in channels or bottom is None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.pruning.budget import Budget, Quantity
-from pyhisto.pruning.criteria import Scores
+from pyhisto.pruning.criteria import ChannelScores
 from pyhisto.pruning.pruner import LoadedNetwork, with_hidden
 from pyhisto.pruning.schedule import Schedule, choose
 
@@ -64,7 +64,7 @@ def reach(target: Target, budget: Budget, choose: Callable[[float], Removed]) ->
     return min(above, below, key=lambda each: abs(each[0] - target.share))[1:]
 
 
-def uniform(network: LoadedNetwork, scores: Scores, schedule: Schedule, target: Target) -> tuple[float, Removed]:
+def uniform(network: LoadedNetwork, scores: ChannelScores, schedule: Schedule, target: Target) -> tuple[float, Removed]:
     """The one proportion of every scope that meets a target, and the atoms that go; the schedule's own is not used."""
 
     def cut(proportion: float) -> Removed:

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyhisto import pycaffe
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph, Node, Shape, check_weights
 from pyhisto.lmdb_folder import LmdbFolder
-from pyhisto.proto import Array, Net, NetParameter, layer_blobs, to_text
+from pyhisto.proto import Net, NetParameter, layer_blobs, to_text
 from pyhisto.pruning.sensitivity import Score
 
 CACHE_BYTES = 1 << 30
 """What the records of one LMDB may take in memory; of more, each pass reads them again."""
 
-Batch = Mapping[str, NDArray[np.float32]]
+InputBatch = Mapping[str, NDArray[np.float32]]
 
 
 class Validation:
@@ -51,7 +52,7 @@ class Validation:
         self._there, self.records = there, min(there, records or there)
         self._chosen = np.arange(self.records) * there // self.records
         self._data, self._source, self._phase = data, source, phase
-        self._cache: list[Batch] | None = None
+        self._cache: list[InputBatch] | None = None
         self._caffe = pycaffe.load_for(gpu)
         self._accuracy = next(
             (node.tops[0].name for node in reversed(graph.nodes) if node.type == "Accuracy" and node.tops), None
@@ -61,7 +62,7 @@ class Validation:
         self._stored = layer_blobs(weights)
         self.set_weights(self._stored)
 
-    def set_weights(self, layers: Mapping[str, list[Array]]) -> None:
+    def set_weights(self, layers: Mapping[str, list[Floats]]) -> None:
         """Give layers these weight blobs; layers that are not named keep theirs."""
         for name, arrays in layers.items():
             for blob, values in zip(self.net.params.get(name, []), arrays, strict=False):
@@ -85,19 +86,19 @@ class Validation:
             raise InputError(f"{self._source}: the loss over its LMDB is not finite; are the weights trained?")
         return Score(loss / self.records, None if self._accuracy is None else right / self.records)
 
-    def forward(self, batch: Batch) -> None:
+    def forward(self, batch: InputBatch) -> None:
         """Run the network on a batch of any size; its blobs are in `net.blobs`."""
         for name, values in batch.items():
             self.net.blobs[name].reshape(*values.shape)
             self.net.blobs[name].data[...] = values
         self.net.forward()
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[InputBatch]:
         """The records: top of the Data layer -> values."""
         if self._cache is not None:
             yield from self._cache
             return
-        kept: list[Batch] | None = []
+        kept: list[InputBatch] | None = []
         held = 0
         for batch in self._read():
             held += sum(values.nbytes for values in batch.values())
@@ -106,7 +107,7 @@ class Validation:
             yield batch
         self._cache = kept
 
-    def _read(self) -> Iterator[Batch]:
+    def _read(self) -> Iterator[InputBatch]:
         """The records that count, as the Data layer makes them, in batches of its size; the last one may be smaller."""
         with pycaffe.runs(self._source):
             reader = self._load(NetParameter(layer=[_bare(self._data)]))

@@ -21,15 +21,15 @@ from pyhisto.files import write_text
 from pyhisto.lmdb_folder import LmdbFolder
 from pyhisto.nets.builder import AUTHORS_MEAN
 from pyhisto.nets.files import even_batch_size, network_files
-from pyhisto.nets.patch_cnn import PatchCNN, Variant
+from pyhisto.nets.patch_cnn import PatchCNN, PatchCNNVariant
 from pyhisto.nets.solvers import SPANHOL_2016
 
-POOLINGS: Mapping[str, tuple[Variant, bool]] = {
+POOLINGS: Mapping[str, tuple[PatchCNNVariant, bool]] = {
     "own top": ("repaired", True),
     "in place": ("in-place", True),
     "in place, as on a GPU": ("repaired", False),
 }
-"""Form -> the network's variant, and whether a gradient comes to the convolutions."""
+"""A training form -> the network's variant, and whether a gradient comes to the convolutions."""
 DECAYS = (SPANHOL_2016.weight_decay, 0.9)
 EVERY = 10
 """Iterations between two losses that are kept."""
@@ -50,12 +50,12 @@ class CollapseSettings:
     seed: int
 
 
-Form = tuple[str, float]
+TrainingForm = tuple[str, float]
 """One of POOLINGS, and a weight decay."""
 
 
 def study_collapse(
-    settings: CollapseSettings, progress: Callable[[Sequence[Form]], Iterable[Form]] = iter
+    settings: CollapseSettings, progress: Callable[[Sequence[TrainingForm]], Iterable[TrainingForm]] = iter
 ) -> dict[str, Any]:
     """Train every form, and look at what it says of the validation patches before and after.
 

@@ -23,7 +23,7 @@ TRAINING = "training alone"
 
 
 @dataclass(frozen=True)
-class State:
+class CompressionState:
     """One compressed network (or the one before compression), its folds averaged."""
 
     magnification: str | None
@@ -41,14 +41,14 @@ class State:
     """Bytes of one branch's weights on disk, alike for every method: one bit per zero, four bytes per other value."""
 
 
-def find_states(results: Results, scored: Sequence[Scored]) -> list[State]:
+def find_states(results: Results, scored: Sequence[Scored]) -> list[CompressionState]:
     """Every stage at every magnification."""
     found = []
     for magnification, label, folds in group_folds(scored):
         settings: Mapping[str, Any] = folds[0].stage.settings
         loops = settings.get("loops")
         found.append(
-            State(
+            CompressionState(
                 magnification,
                 label,
                 folds,
@@ -64,7 +64,7 @@ def find_states(results: Results, scored: Sequence[Scored]) -> list[State]:
     return found
 
 
-def fewest_loops(every: Sequence[State]) -> int | None:
+def fewest_loops(every: Sequence[CompressionState]) -> int | None:
     """The R that stages of other ratios are compared at; None if no stage says how many loops it took."""
     return min((state.loops for state in every if state.loops), default=None)
 

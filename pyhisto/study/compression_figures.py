@@ -7,7 +7,7 @@ from typing import TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from pyhisto.study.compression import METHOD, State, fewest_loops, find_states
+from pyhisto.study.compression import METHOD, CompressionState, fewest_loops, find_states
 from pyhisto.study.paper.printed import COST, LOOPS, read_printed
 from pyhisto.study.results import Results
 from pyhisto.study.scores import Scored
@@ -39,7 +39,7 @@ def draw_compression(results: Results, scored: Sequence[Scored]) -> list[Drawing
     return [drawing for drawing in made if drawing is not None]
 
 
-def draw_over_loops(every: Sequence[State], with_paper: bool) -> Drawing | None:
+def draw_over_loops(every: Sequence[CompressionState], with_paper: bool) -> Drawing | None:
     """Fig. 10: accuracy over the number of loops R, one line per ratio O."""
     lines: Lines = {}
     for state in every:
@@ -61,7 +61,7 @@ def draw_over_loops(every: Sequence[State], with_paper: bool) -> Drawing | None:
     return Drawing("loops", caption, figure)
 
 
-def draw_over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
+def draw_over_ratio(every: Sequence[CompressionState], with_paper: bool) -> Drawing | None:
     """Fig. 12: accuracy (a), and weights and FLOPs of one branch (b), over the pruning ratio O; the fewest loops.
 
     Ratio 0, the network before, is where the lines of all methods begin.
@@ -89,7 +89,7 @@ def draw_over_ratio(every: Sequence[State], with_paper: bool) -> Drawing | None:
     return Drawing("ratios", caption, figure)
 
 
-def _cost_alike(pruned: Sequence[State]) -> bool:
+def _cost_alike(pruned: Sequence[CompressionState]) -> bool:
     """Whether the networks of each ratio have as many weights."""
     by_ratio: dict[float | None, list[float]] = {}
     for state in pruned:
@@ -97,7 +97,7 @@ def _cost_alike(pruned: Sequence[State]) -> bool:
     return all(max(weights) - min(weights) <= ALIKE * max(weights) for weights in by_ratio.values())
 
 
-def draw_over_size(every: Sequence[State]) -> Drawing | None:
+def draw_over_size(every: Sequence[CompressionState]) -> Drawing | None:
     """Fig. 13: accuracy over the size of the weights on disk, one line per method."""
     fewest = fewest_loops(every)
     chosen = [s for s in every if s.size and s.ratio != 0 and (s.method != METHOD or s.loops in (None, fewest))]
@@ -144,7 +144,7 @@ def _draw_lines(axes: Axes, lines: Lines) -> None:
     axes.grid(alpha=0.25)
 
 
-def _draw_cost(axes: Axes, chosen: Sequence[State], with_paper: bool) -> None:
+def _draw_cost(axes: Axes, chosen: Sequence[CompressionState], with_paper: bool) -> None:
     right = axes.twinx()
     handles = []
     measures = ((axes, "weights", "weights_M", COLOURS[1]), (right, "flops", "flops_M", COLOURS[2]))
@@ -163,6 +163,6 @@ def _draw_cost(axes: Axes, chosen: Sequence[State], with_paper: bool) -> None:
     axes.grid(alpha=0.25)
 
 
-def _name(state: State, text: str) -> str:
+def _name(state: CompressionState, text: str) -> str:
     magnification = "" if state.magnification is None else f"{state.magnification}X"
     return ", ".join(part for part in (text, magnification) if part)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pyhisto.evaluation.folds import INTERVALS
 from pyhisto.evaluation.remarks import Rates, remark_on_scores
-from pyhisto.study.results import Experiment, Results, Timing
+from pyhisto.study.results import Experiment, Results, TimingConditions
 from pyhisto.study.scores import SUMMARY, Scored, group_folds
 from pyhisto.study.splits import compute_share, find_missing, find_untrained
 from pyhisto.tables.table import Table, format_cell
@@ -192,7 +192,7 @@ def _find_deviations(table: Table) -> Iterator[Deviation]:
                 yield Deviation(name, cell, abs(cell) * scale > LARGE)
 
 
-def _spread(timing: Timing) -> float:
+def _spread(timing: TimingConditions) -> float:
     """How far the rounds lie apart, as a share of their median."""
     return (max(timing.rounds) - min(timing.rounds)) / float(np.median(timing.rounds)) if timing.rounds else 0.0
 

@@ -31,7 +31,7 @@ from pyhisto.preprocessing.recipe import Preprocessing
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimingConditions:
     """How a forward time was measured; None: not noted."""
 
     rounds: tuple[float, ...] = ()
@@ -56,7 +56,7 @@ class Branch:
     """Of the same weights if a zero takes one bit."""
     forward_ms: float | None
     """A forward pass of one batch, as `caffe time` measures it."""
-    timing: Timing
+    timing: TimingConditions
     """How that was measured."""
     batch: int | None
     importance: Mapping[str, list[float]]
@@ -292,7 +292,7 @@ def _read_branch(folder: Path) -> Branch:
             caffemodel_bytes=_number(cost.get("caffemodel_bytes"), int),
             sparse_bytes=_number(cost.get("sparse_bytes"), int),
             forward_ms=_number(time.get("forward_ms"), float),
-            timing=Timing(
+            timing=TimingConditions(
                 tuple(map(float, time.get("forward_ms_rounds", ()))),
                 _number(time.get("cores"), int),
                 _number(time.get("cores_used_by_others"), float),

@@ -23,7 +23,7 @@ from pyhisto.training.collapse import Collapse
 from pyhisto.training.last_test import solver_of_last_test
 from pyhisto.training.log import LogReader
 from pyhisto.training.record import LOG, Record
-from pyhisto.training.run import Outcome, Run, Watch
+from pyhisto.training.run import Run, TrainingOutcome, Watch
 from pyhisto.training.signals import catch_stop
 from pyhisto.training.snapshots import Snapshot, newest_whole, read_snapshot, remove_older, solver_states
 from pyhisto.training.solver import Solver, check_python_layers, check_solver, require_solver_cards
@@ -41,7 +41,7 @@ def default_folder(solver: Path) -> Path:
     return Path(f"{read_solver(solver).snapshot_prefix}_training")
 
 
-def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int, ...] = ()) -> Outcome:
+def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int, ...] = ()) -> TrainingOutcome:
     """Train until the solver's max_iter, and test the end.
 
     Args:
@@ -72,7 +72,7 @@ def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int
             if record.take_up():
                 training.test(start)
             training.tidy()
-            return Outcome(start, already=True, stopped=False)
+            return TrainingOutcome(start, already=True, stopped=False)
         stopped = training.go_on(start) if start is not None else training.begin(run.weights)
         end = newest_whole(solver.prefix, watch.note)
         if end is None or (end.iteration < solver.max_iter and not stopped):
@@ -81,7 +81,7 @@ def train(run: Run, watch: Watch, snapshot: Path | None = None, cards: tuple[int
         if not stopped:
             training.test(end)
         training.tidy()
-    return Outcome(end, already=False, stopped=stopped and end.iteration < solver.max_iter)
+    return TrainingOutcome(end, already=False, stopped=stopped and end.iteration < solver.max_iter)
 
 
 def _find_start(run: Run, given: Path | None, training: "_Training") -> Snapshot | None:

@@ -27,11 +27,9 @@ from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
 from pyhisto.files import whole_file
+from pyhisto.pycaffe import CaffeNet
 
-Net: TypeAlias = Any
-"""A pycaffe Net."""
-
-Mask: TypeAlias = NDArray[np.bool_]
+WeightMask: TypeAlias = NDArray[np.bool_]
 
 CUT, SPLICE = 0.9, 1.1
 """Between these multiples of t a mask stays as it is."""
@@ -40,7 +38,7 @@ LAYERS = ("Convolution", "InnerProduct")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SurgerySettings:
     """Either `sparsity` or `c_rate` is given. `layers`: names; empty means every convolution and inner product."""
 
     iter_stop: int
@@ -52,7 +50,7 @@ class Settings:
     layers: tuple[str, ...] = ()
 
 
-def threshold(weights: NDArray[np.floating], settings: Settings) -> float:
+def threshold(weights: NDArray[np.floating], settings: SurgerySettings) -> float:
     """t of a layer's initial weights (any shape)."""
     sizes = np.abs(weights.astype(np.float64)).ravel()
     if settings.sparsity is None:
@@ -62,7 +60,7 @@ def threshold(weights: NDArray[np.floating], settings: Settings) -> float:
     return float(np.partition(sizes, cut - 1)[cut - 1] / CUT) if cut else 0.0
 
 
-def update_mask(mask: Mask, weights: NDArray[np.float32], t: float) -> Mask:
+def update_mask(mask: WeightMask, weights: NDArray[np.float32], t: float) -> WeightMask:
     """The mask after one update; see above."""
     sizes = np.abs(weights)
     return (mask & (sizes > np.float32(CUT * t))) | (sizes > np.float32(SPLICE * t))
@@ -73,12 +71,12 @@ class DynamicNetworkSurgery:
 
     name = "dns"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SurgerySettings) -> None:
         self._settings = settings
         self._network = ""
         self._names: list[str] = []
         self._dense: dict[str, NDArray[np.float32]] = {}
-        self.masks: dict[str, Mask] = {}
+        self.masks: dict[str, WeightMask] = {}
         self.thresholds: dict[str, float] = {}
 
     @property
@@ -93,7 +91,7 @@ class DynamicNetworkSurgery:
         """The learning rate is the solver's."""
         return None
 
-    def attach(self, net: Net, solver: Any) -> None:
+    def attach(self, net: CaffeNet, solver: Any) -> None:
         """Find the layers. Raises InputError if one is asked for that has no such weights, or there is none."""
         self._network = solver.net or solver.train_net or "the solver's network"
         types = dict(zip(net._layer_names, (layer.type for layer in net.layers), strict=True))
@@ -111,7 +109,7 @@ class DynamicNetworkSurgery:
         if not self._names:
             raise InputError(f"{self._network}: has no convolution or inner product whose weights could be cut")
 
-    def begin(self, net: Net) -> None:
+    def begin(self, net: CaffeNet) -> None:
         """Take the thresholds from the weights. Raises InputError if one would cut a whole layer."""
         for name, weights in self._weights(net):
             self.thresholds[name] = t = threshold(weights, self._settings)
@@ -121,7 +119,7 @@ class DynamicNetworkSurgery:
                     f"{self._network}: layer '{name}' would be cut whole: its weights are alike, or c_rate is too high"
                 )
 
-    def load(self, net: Net, path: Path) -> None:
+    def load(self, net: CaffeNet, path: Path) -> None:
         """Read masks and thresholds. Raises InputError if they are not of this network."""
         try:
             with np.load(path, allow_pickle=False) as stored:
@@ -142,20 +140,20 @@ class DynamicNetworkSurgery:
         with whole_file(path) as partial, open(partial, "wb") as file:
             np.savez(file, thresholds=thresholds, **arrays)
 
-    def on_start(self, net: Net, iteration: int) -> None:
+    def on_start(self, net: CaffeNet, iteration: int) -> None:
         """Perhaps update T; put W*T in place of W."""
         if iteration < self._settings.iter_stop and self._draws(iteration):
             for name, weights in self._weights(net):
                 self.masks[name] = update_mask(self.masks[name], weights, self.thresholds[name])
         self._mask(net)
 
-    def on_gradients_ready(self, net: Net) -> None:
+    def on_gradients_ready(self, net: CaffeNet) -> None:
         """Put W back: the solver updates it with the gradient at W*T."""
         for name, weights in self._weights(net):
             weights[...] = self._dense[name]
 
     @contextmanager
-    def deployed(self, net: Net) -> Iterator[None]:
+    def deployed(self, net: CaffeNet) -> Iterator[None]:
         """While it lasts, the net holds W*T."""
         self._mask(net)
         try:
@@ -163,7 +161,7 @@ class DynamicNetworkSurgery:
         finally:
             self.on_gradients_ready(net)
 
-    def status(self, net: Net) -> str:
+    def status(self, net: CaffeNet) -> str:
         """The share of weights that is kept."""
         numbers = self.summary()
         return f"{numbers['kept'] / numbers['weights']:.1%} of {numbers['weights']:,} weights kept"
@@ -185,11 +183,11 @@ class DynamicNetworkSurgery:
         draw = np.random.default_rng((self._settings.seed, iteration)).random()
         return bool(draw < (1 + self._settings.gamma * iteration) ** -self._settings.power)
 
-    def _mask(self, net: Net) -> None:
+    def _mask(self, net: CaffeNet) -> None:
         for name, weights in self._weights(net):
             self._dense[name] = weights.copy()
             weights[~self.masks[name]] = 0  # and not times 0, which would make -0 of the negative ones
 
-    def _weights(self, net: Net) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    def _weights(self, net: CaffeNet) -> Iterator[tuple[str, NDArray[np.float32]]]:
         for name in self._names:
             yield name, net.params[name][0].data

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from pyhisto.errors import InputError
-from pyhisto.training.solver_loop import Method, Net
+from pyhisto.pycaffe import CaffeNet
+from pyhisto.training.solver_loop import TrainingMethod
 
 SMALL = 0.01
 """Of the largest |gamma|: below it a channel is counted as small in the progress that is shown."""
 
 
-class Slimming(Method):
+class Slimming(TrainingMethod):
     """The L1 penalty, as a method of `solver_loop.train`."""
 
     name = "slimming"
@@ -32,10 +33,10 @@ class Slimming(Method):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See Method."""
+        """See TrainingMethod."""
         return {"lambda_l1": self._lambda}
 
-    def attach(self, net: Net, solver: Any) -> None:
+    def attach(self, net: CaffeNet, solver: Any) -> None:
         """Find the gammas. Raises InputError if there are none."""
         self._passes = solver.iter_size
         self._gammas = [net.params[layer][0] for layer in scales_behind_batch_norm(net)]
@@ -43,18 +44,18 @@ class Slimming(Method):
             network = solver.net or solver.train_net or "the solver's network"
             raise InputError(f"{network}: has no BatchNorm with a Scale behind it: nothing to slim")
 
-    def on_gradients_ready(self, net: Net) -> None:
+    def on_gradients_ready(self, net: CaffeNet) -> None:
         """Add the subgradient, once for each pass of iter_size: the solver divides the sum by their number."""
         for gamma in self._gammas:
             gamma.diff[...] += np.float32(self._lambda * self._passes) * np.sign(gamma.data)
 
-    def status(self, net: Net) -> str:
+    def status(self, net: CaffeNet) -> str:
         """The mean |gamma|, and the share of small ones."""
         sizes = np.abs(np.concatenate([gamma.data.ravel() for gamma in self._gammas]))
         return f"mean |gamma| {sizes.mean():.4f}, {np.mean(sizes < SMALL * sizes.max()):.1%} of the channels small"
 
 
-def scales_behind_batch_norm(net: Net) -> Iterator[str]:
+def scales_behind_batch_norm(net: CaffeNet) -> Iterator[str]:
     """The Scale layers with weights of their own whose input a BatchNorm made, in order."""
     maker: dict[str, str] = {}
     for name, layer in zip(net._layer_names, net.layers, strict=True):

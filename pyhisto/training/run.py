@@ -41,7 +41,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """How a training ended."""
 
     snapshot: Snapshot

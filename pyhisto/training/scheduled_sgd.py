@@ -23,8 +23,9 @@ import numpy as np
 from pyhisto.errors import InputError
 from pyhisto.graph import layers_in_phase
 from pyhisto.proto import TRAIN, LayerParameter, read_net
-from pyhisto.training.schedules import Schedule
-from pyhisto.training.solver_loop import Method, Net
+from pyhisto.pycaffe import CaffeNet
+from pyhisto.training.schedules import RateSchedule
+from pyhisto.training.solver_loop import TrainingMethod
 
 
 @dataclass
@@ -36,12 +37,12 @@ class _Weights:
     """Of the solver, times decay_mult."""
 
 
-class ScheduledSgd(Method):
+class ScheduledSgd(TrainingMethod):
     """SGD at a schedule's rates, as a method of `solver_loop.train`. It has no state of its own."""
 
     name = "sgd"
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: RateSchedule) -> None:
         self._schedule = schedule
         self._iteration = 0
         self._passes = 1
@@ -50,7 +51,7 @@ class ScheduledSgd(Method):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See Method."""
+        """See TrainingMethod."""
         return self._schedule.settings
 
     def configure(self, solver: Any, path: Path) -> None:
@@ -65,7 +66,7 @@ class ScheduledSgd(Method):
         self._decay, self._passes = solver.weight_decay, solver.iter_size
         solver.base_lr, solver.lr_policy, solver.weight_decay = 1, "fixed", 0
 
-    def attach(self, net: Net, solver: Any) -> None:
+    def attach(self, net: CaffeNet, solver: Any) -> None:
         """Find the weights that are learned, each once, and their decay."""
         layers = {layer.name: layer for layer in _training_layers(solver)}
         by_address: dict[int, _Weights] = {}
@@ -83,11 +84,11 @@ class ScheduledSgd(Method):
                     shared.decay = weights.decay
         self._learned = list(by_address.values())
 
-    def on_start(self, net: Net, iteration: int) -> None:
+    def on_start(self, net: CaffeNet, iteration: int) -> None:
         """Note the iteration."""
         self._iteration = iteration
 
-    def on_gradients_ready(self, net: Net) -> None:
+    def on_gradients_ready(self, net: CaffeNet) -> None:
         """Put lr * (g + decay * w) in the place of g; the solver divides by the passes of iter_size."""
         rate = np.float32(self._schedule.rate(self._iteration))
         with np.errstate(over="ignore", invalid="ignore"):  # a training that diverges shows in its loss
@@ -98,7 +99,7 @@ class ScheduledSgd(Method):
                 gradient *= rate
 
     def rate(self, iteration: int) -> float:
-        """See Method."""
+        """See TrainingMethod."""
         return self._schedule.rate(iteration)
 
 

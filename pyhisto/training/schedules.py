@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 
-class Schedule(Protocol):
+class RateSchedule(Protocol):
     """The learning rate as a function of the iteration alone, so that a resumed run needs to know nothing else."""
 
     @property
@@ -31,11 +31,11 @@ class WarmRestarts:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See Schedule."""
+        """See RateSchedule."""
         return {"schedule": "SGDR", **asdict(self)}
 
     def rate(self, iteration: int) -> float:
-        """See Schedule."""
+        """See RateSchedule."""
         since, length = iteration, self.cycle
         while since >= length:
             since -= length
@@ -57,9 +57,9 @@ class Ramp:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See Schedule."""
+        """See RateSchedule."""
         return {"schedule": "ramp", **asdict(self)}
 
     def rate(self, iteration: int) -> float:
-        """See Schedule."""
+        """See RateSchedule."""
         return float(self.start * (self.end / self.start) ** (iteration / self.iterations))

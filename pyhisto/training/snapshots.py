@@ -9,17 +9,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.proto import blob_array, layer_blobs, read_weights
 from pyhisto.solver_state import read_state
-
-Array: TypeAlias = NDArray[np.floating]
-
 
 ITERATION = re.compile(r"_iter_(\d+)\.(?:caffemodel|solverstate)(?:\.h5)?$")
 """How Caffe ends the names of a snapshot's files."""
@@ -86,7 +82,7 @@ def read_snapshot(state: Path) -> Snapshot:
     return Snapshot(iteration, state, weights)
 
 
-def check_finite(blobs: dict[str, list[Array]], path: Path) -> None:
+def check_finite(blobs: dict[str, list[Floats]], path: Path) -> None:
     """Raise InputError if a weight is NaN or infinite."""
     for name, arrays in blobs.items():
         if not all(np.isfinite(array).all() for array in arrays):
@@ -108,7 +104,7 @@ def _files(prefix: str) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in found if match)
 
 
-def _read(path: Path) -> tuple[int, str, list[Array]]:
+def _read(path: Path) -> tuple[int, str, list[Floats]]:
     """Iteration, the name of the weights, and the history."""
     state = read_state(path)
     # current_step is the last field that Caffe writes: without it a file cut between two fields would pass for whole.

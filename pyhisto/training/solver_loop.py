@@ -2,8 +2,8 @@
 
 One iteration of Caffe's solver (solver.cpp, Solver::Step) is: test if it is time, `on_start`, forward and backward
 (iter_size times), `on_gradients_ready`, ApplyUpdate (clipping, weight decay and momentum, on the weights that the net
-then holds), snapshot. A `Method` hangs on the two callbacks. Testing and snapshots are done here and not by the solver:
-the solver would test the weights that it updates, which need not be the weights that a method deploys.
+then holds), snapshot. A `TrainingMethod` hangs on the two callbacks. Testing and snapshots are done here and not by the
+solver: it would test the weights that it updates, which need not be the weights that a method deploys.
 
 A run that was stopped or killed goes on exactly: weights, history and the method's own state come from the newest whole
 snapshot, the layers that read data are run forward to where they were (nothing else is computed meanwhile), and the
@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,15 +30,13 @@ from pyhisto.errors import InputError
 from pyhisto.files import exclusive, whole_file, write_text
 from pyhisto.learning_curve import Point
 from pyhisto.proto import SolverParameter, layer_blobs, read_solver, read_weights, to_text
+from pyhisto.pycaffe import CaffeNet
 from pyhisto.training.collapse import Collapse
 from pyhisto.training.record import Record
-from pyhisto.training.run import Outcome, Run, Watch
+from pyhisto.training.run import Run, TrainingOutcome, Watch
 from pyhisto.training.signals import catch_stop
 from pyhisto.training.snapshots import Snapshot, newest_whole, remove_older
 from pyhisto.training.solver import Solver, check_solver, require_solver_cards, solver_cards
-
-Net: TypeAlias = Any
-"""A pycaffe Net; `net.params[layer][index].data` and `.diff` are float32 arrays in Caffe's own memory."""
 
 MODEL, SOLVER, SNAPSHOTS = "model.caffemodel", "solver.prototxt", "snapshots"
 
@@ -49,7 +47,7 @@ NEVER = 2**31 - 1
 """A test_interval for the solver itself; with test nets it must be above 0."""
 
 
-class Method(Protocol):
+class TrainingMethod(Protocol):
     """What is done to a network while it trains. The defaults do nothing."""
 
     name: str
@@ -63,14 +61,14 @@ class Method(Protocol):
         """Called first, with the SolverParameter of `path`: may change what Caffe gets. Raises InputError."""
         return None
 
-    def attach(self, net: Net, solver: Any) -> None:
+    def attach(self, net: CaffeNet, solver: Any) -> None:
         """Called once: the training net and its SolverParameter. Raises InputError if they do not do."""
 
-    def begin(self, net: Net) -> None:
+    def begin(self, net: CaffeNet) -> None:
         """The net holds the weights to start from."""
         return None
 
-    def load(self, net: Net, path: Path) -> None:
+    def load(self, net: CaffeNet, path: Path) -> None:
         """Go on, in place of `begin`: read what `save` wrote. Raises InputError."""
         return None
 
@@ -78,15 +76,15 @@ class Method(Protocol):
         """Write what of the method's own state a resumed run needs, whole or not at all."""
         return None
 
-    def on_start(self, net: Net, iteration: int) -> None:
+    def on_start(self, net: CaffeNet, iteration: int) -> None:
         """Before the forward passes of an iteration; `net` holds the weights as updated."""
         return None
 
-    def on_gradients_ready(self, net: Net) -> None:
+    def on_gradients_ready(self, net: CaffeNet) -> None:
         """After the backward passes, whose gradients are summed in the diffs; the update works on what it leaves."""
         return None
 
-    def deployed(self, net: Net) -> AbstractContextManager[None]:
+    def deployed(self, net: CaffeNet) -> AbstractContextManager[None]:
         """While it lasts, the net holds the weights that are tested and written at the end."""
         return nullcontext()
 
@@ -94,12 +92,12 @@ class Method(Protocol):
         """The learning rate of an iteration, if the method and not the solver decides it."""
         return None
 
-    def status(self, net: Net) -> str:
+    def status(self, net: CaffeNet) -> str:
         """Where the method stands, for a person; empty: nothing to say."""
         return ""
 
 
-def train(run: Run, method: Method, watch: Watch, iterations: int | None = None) -> Outcome:
+def train(run: Run, method: TrainingMethod, watch: Watch, iterations: int | None = None) -> TrainingOutcome:
     """Train until the solver's max_iter (or `iterations`).
 
     Writes into the run's folder: model.caffemodel (what the method deploys), metrics.jsonl, learning_curve.png,
@@ -131,7 +129,14 @@ class _Loop:
     """One run of the program."""
 
     def __init__(
-        self, path: Path, message: Any, checked: Solver, method: Method, record: Record, watch: Watch, keep: int | None
+        self,
+        path: Path,
+        message: Any,
+        checked: Solver,
+        method: TrainingMethod,
+        record: Record,
+        watch: Watch,
+        keep: int | None,
     ) -> None:
         self._solver, self._keep = open_solver(path, message), keep
         self._net = self._solver.net
@@ -141,7 +146,7 @@ class _Loop:
         self._collapse = Collapse(checked, watch.note)
         self._losses: deque[float] = deque(maxlen=max(1, message.average_loss))
 
-    def run(self, start: Snapshot | None, weights: Path | None) -> Outcome:
+    def run(self, start: Snapshot | None, weights: Path | None) -> TrainingOutcome:
         """Start or go on; train; write the result."""
         method, net, end = self._method, self._net, self._message.max_iter
         method.attach(net, self._message)
@@ -174,7 +179,7 @@ class _Loop:
         done = newest_whole(self._message.snapshot_prefix, self._watch.note)
         if done is None:
             raise InputError(f"{self._checked.path}: Caffe wrote no whole snapshot; is the disk full?")
-        return Outcome(done, already, stopped=self._solver.iter < end)
+        return TrainingOutcome(done, already, stopped=self._solver.iter < end)
 
     def _train(self, end: int) -> None:
         """Iterate to the end, or to a signal."""
@@ -262,7 +267,7 @@ class _Loop:
                     net._forward(layer, layer)
 
 
-def load_weights(net: Net, path: Path) -> None:
+def load_weights(net: CaffeNet, path: Path) -> None:
     """Put a caffemodel's blobs into the layers of the same names.
 
     Unlike Caffe's own copying, which aborts, raises InputError if shapes differ, or no layer is common.
@@ -299,7 +304,7 @@ def own_solver(path: Path, iterations: int | None, prefix: Path) -> Any:
     return message
 
 
-def _checked(path: Path, message: Any, method: Method) -> Solver:
+def _checked(path: Path, message: Any, method: TrainingMethod) -> Solver:
     """The solver as checked, with the method's settings among what the result depends on."""
     checked = check_solver(path)
     settings = json.dumps(method.settings, sort_keys=True)
@@ -322,7 +327,7 @@ def open_solver(path: Path, message: Any) -> Any:
         return caffe.get_solver(str(path))
 
 
-def hang_on(method: Method, solver: Any) -> None:
+def hang_on(method: TrainingMethod, solver: Any) -> None:
     """Have the solver call the method in each iteration.
 
     Caffe never frees its callbacks, so that these must not hold the solver or its net: Data layers of one name and
@@ -348,6 +353,6 @@ def step(solver: Any, seed: int) -> float:
     return _loss(solver.net)
 
 
-def _loss(net: Net) -> float:
+def _loss(net: CaffeNet) -> float:
     """The weighted losses of the last forward pass, summed."""
     return float(sum(net.blob_loss_weights[name] * net.blobs[name].data.sum() for name in net.outputs))

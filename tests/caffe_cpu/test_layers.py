@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from pyhisto import faster_caffe
+from pyhisto.arrays import Floats
 
 pytestmark = [
     pytest.mark.caffe,
     pytest.mark.skipif(not os.path.isfile(faster_caffe.LIBRARY), reason="needs libpyhisto_cpu: run `make setup`"),
 ]
 
-Results = dict[str, np.ndarray]
+Results = dict[str, Floats]
 COUNT = 60
 """Random layers of each kind."""
 
@@ -46,7 +47,7 @@ def faster(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return run_layers(tmp_path_factory.mktemp("faster") / "out.npz", seed=1, threads=2)
 
 
-def same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+def same_bits(one: Floats, other: Floats) -> bool:
     """Equal to the bit; NaN equals NaN, whatever its payload."""
     nan = np.isnan(one)
     return bool((nan == np.isnan(other)).all() and np.where(nan, 0, one).tobytes() == np.where(nan, 0, other).tobytes())
@@ -92,7 +93,7 @@ def test_a_training_ends_where_berkeleys_with_other_seeds_do() -> None:
         """The mean loss of the last 50 of 200 iterations."""
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYHISTO_STOCK_CAFFE": str(int(stock))}
         command = [sys.executable, Path(__file__).with_name("train_narrow.py"), str(seed), "200"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return float(np.mean(json.loads(done.stdout)[-50:]))
 

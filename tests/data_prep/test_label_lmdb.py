@@ -22,7 +22,7 @@ def lmdbs(root: Path, tree: Path, tmp_path: Path) -> Path:
          "--stain", "none", "--val-fraction", "0.5", "--workers", "1", "--out", out],
         check=True, capture_output=True,
     )  # fmt: skip
-    command = [sys.executable, root / "data_prep/label_lmdb.py", "--lmdb", out, "--column", "magnification"]
+    command = [sys.executable, str(root / "data_prep/label_lmdb.py"), "--lmdb", str(out), "--column", "magnification"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == "magnification: 40 is 0, 100 is 1\n"
     again = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -8,14 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from networks import IMAGE_NET, random_weights
 
 from pyhisto.deploy.calibration import choose_rows
 from pyhisto.deploy.chains import CHAINS
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, write_manifest
+from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import NetParameter, parse_text, write_weights
+from tests.networks import IMAGE_NET, random_weights
 
 MEAN = (10.5, 20.0, 30.0)
 
@@ -70,7 +71,7 @@ def test_what_is_written(root: Path, folder: Path, tmp_path: Path, chain: str) -
     # The training images, of each class in turn; PNG gives the network's pixels back.
     wanted = ["0.png", "2.png", "1.png", "3.png"]
     for name, source in zip(names, wanted, strict=True):
-        assert np.array_equal(cv2.imread(str(out / name)), cv2.imread(str(folder / source)))
+        assert np.array_equal(read_image(out / name), read_image(folder / source))
     report = json.loads((out / "deploy.json").read_text())
     assert report["proof"]["largest_difference"] < 1e-4
     assert report["inputs"]["mean"] == list(MEAN)

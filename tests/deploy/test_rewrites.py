@@ -1,10 +1,10 @@
 """Each rewrite: what it changes, worked out by hand, and that both networks compute the same."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, random_weights
 
 from pyhisto.deploy.chain import Chain, Subject
 from pyhisto.deploy.chains import CHAINS
@@ -23,13 +23,14 @@ from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import NetParameter, layer_blobs, parse_text, set_blob, to_text
 from pyhisto.proto import Weights as WeightsMessage
 from pyhisto.prototext import Document
+from tests.networks import RandomNetwork, random_weights
 
 INPUT = (
     'layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: {} dim: {} dim: {} }} }} }}\n'
 )
 
 
-def form_of(text: str, blobs: dict[str, list[object]] | None = None) -> Form:
+def form_of(text: str, blobs: Mapping[str, Sequence[object]] | None = None) -> Form:
     graph = Graph.build(parse_text(text, NetParameter, Path("net"), lenient=True), source="net")
     weights = random_weights([graph])
     if blobs is not None:
@@ -65,7 +66,11 @@ layer { name: "relu" type: "ReLU" bottom: "scale" top: "scale" }
 
 def test_a_fold_by_hand() -> None:
     """Statistics are sums over 2: mean 3 and 5, variance 4 and 9; gamma 2 and 3, beta 1 and -1."""
-    blobs = {"conv": [[[[[10.0]]], [[[20.0]]]]], "bn": [[6, 10], [8, 18], [2]], "scale": [[2, 3], [1, -1]]}
+    blobs: dict[str, list[object]] = {
+        "conv": [[[[[10.0]]], [[[20.0]]]]],
+        "bn": [[6, 10], [8, 18], [2]],
+        "scale": [[2, 3], [1, -1]],
+    }
     form, changed = fold_batch_norm(form_of(NORMALISED, blobs))
     assert types(form) == ["Input", "Convolution", "ReLU"]
     weights = layer_blobs(form.weights)

@@ -40,7 +40,7 @@ def test_lengths_as_reported() -> None:
 def test_shape_and_finite_and_the_same_again(name: str, picture: str) -> None:
     descriptor, image = DESCRIPTORS[name], pictures()[picture]
     numbers = descriptor.describe(image)
-    assert (numbers.shape, numbers.dtype) == ((descriptor.dimension,), np.float32)
+    assert numbers.shape == (descriptor.dimension,) and numbers.dtype == np.float32
     assert np.isfinite(numbers).all()
     assert np.array_equal(descriptor.describe(image), numbers)
 

@@ -1,6 +1,7 @@
 """The features file: what goes in comes out, always as the same bytes; damage is one line."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_rows_come_in_the_order_asked_for() -> None:
         ({"images": np.array(["a"]), "LBP": np.array([{}], object)}, "not a features file, or damaged"),
     ],
 )
-def test_faults(tmp_path: Path, arrays: dict[str, np.ndarray], fault: str) -> None:
+def test_faults(tmp_path: Path, arrays: dict[str, Any], fault: str) -> None:
     path = tmp_path / "features.npz"
     np.savez(path, **arrays)
     with pytest.raises(InputError, match=f"features.npz: .*{fault}"):

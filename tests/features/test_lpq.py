@@ -98,8 +98,8 @@ def test_brightness_and_contrast_change_nothing(gray: Gray, offset: int) -> None
 
 def test_symmetric_blur_changes_little() -> None:
     """The paper's point: phase survives a centrally symmetric blur. Other noise of the kind is much further off."""
-    smooth = [cv2.GaussianBlur(noise(seed, 200, 200), (0, 0), 2) for seed in (3, 4)]
-    blurred = cv2.GaussianBlur(smooth[0], (0, 0), 1)
+    smooth = [np.asarray(cv2.GaussianBlur(noise(seed, 200, 200), (0, 0), 2), np.uint8) for seed in (3, 4)]
+    blurred = np.asarray(cv2.GaussianBlur(smooth[0], (0, 0), 1), np.uint8)
 
     def codes(gray: Gray) -> NDArray[np.bool_]:
         return np.stack([cv2.filter2D(gray.astype(np.float64), -1, kernel) >= 0 for kernel in filters()])

@@ -9,8 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tifffile
-from made_up import write_stage
-from networks import IMAGE_NET, random_weights
 
 from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.graph import Graph
@@ -20,6 +18,8 @@ from pyhisto.nets.resnext import ResNeXt
 from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import read_net, read_weights, to_text, write_weights
+from tests.networks import IMAGE_NET, random_weights
+from tests.study.made_up import write_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "nets" / "golden" / "resnext_tiny.safetensors"

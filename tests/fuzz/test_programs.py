@@ -18,10 +18,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from fuzz_changes import NASTY, spoil
-from fuzz_corpus import make_corpus
-from fuzz_programs import PROGRAMS, Program
-from fuzz_server import ROOT
+
+from tests.fuzz.fuzz_changes import NASTY, spoil
+from tests.fuzz.fuzz_corpus import make_corpus
+from tests.fuzz.fuzz_programs import PROGRAMS, Program
+from tests.fuzz.fuzz_server import ROOT
 
 CASES = int(os.environ.get("PYHISTO_FUZZ_CASES", "300"))
 SEED = int(os.environ.get("PYHISTO_FUZZ_SEED", "0"))

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_layer_types import CASES
+
+from pyhisto.arrays import Floats
+from tests.gpu.run_layer_types import CASES
 
 pytestmark = pytest.mark.caffe
 
-Results = Mapping[str, np.ndarray]
+Results = Mapping[str, Floats]
 
 DEVICES = [pytest.param("CPU", 0.0), pytest.param("GPU", 1e-4, marks=pytest.mark.gpu)]
 """A device, and how far it may be off the CPU, as a share of the largest value."""

@@ -3,6 +3,7 @@
 The same code with the CPU in both places shows that it compares what it should: to the last bit.
 """
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,9 @@ def generate(succeed: Succeed, data: Path, out: Path, mode: str, iterations: int
     return out / "solver.prototxt"
 
 
-def losses(training: Path, phase: str) -> list[float | None]:
-    return [point.loss for point in read_points(training / "metrics.jsonl") if point.phase == phase]
+def losses(training: Path, phase: str) -> list[float]:
+    points = [point for point in read_points(training / "metrics.jsonl") if point.phase == phase]
+    return [math.nan if point.loss is None else point.loss for point in points]
 
 
 def furthest(one: Path, other: Path) -> float:

@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyhisto.arrays import Floats
 from pyhisto.hierarchy.decide import by_path, by_product, leaf_probabilities
 from pyhisto.hierarchy.tree import BELOW, CARCI, LEAVES, NODES, class_in
 
 
-def answers(carci: float, norbe: float, invis: float) -> dict[str, np.ndarray]:
+def answers(carci: float, norbe: float, invis: float) -> dict[str, Floats]:
     """One image; probabilities of class 1."""
     return {
         name: np.array([[1 - p, p]]) for name, p in (("Carci", carci), ("NorBe", norbe), ("InvIs", invis))

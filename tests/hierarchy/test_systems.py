@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from pyhisto.errors import InputError
-from pyhisto.hierarchy.predictions import Predictions
+from pyhisto.hierarchy.predictions import TreePredictions
 from pyhisto.hierarchy.report import Evaluation, all_tables, verdicts, write_report
 from pyhisto.hierarchy.systems import SystemScore, choose, discordant, evaluate, parse_system, score_node
 
 KINDS = ("Normal", "Benign", "InSitu", "Invasive", "Malignant")
 
 
-def made_up(**answers: list[float]) -> Predictions:
+def made_up(**answers: list[float]) -> TreePredictions:
     """One image of each of KINDS, patients p0 .. p4; `Node_model=` probabilities of class 1 (Flat: the named leaf)."""
     arrays = {}
     for name, values in answers.items():
@@ -23,7 +23,7 @@ def made_up(**answers: list[float]) -> Predictions:
         numbers = np.array(values, float)
         arrays[node, model] = np.eye(4)[numbers.astype(int)] if node == "Flat" else np.stack([1 - numbers, numbers], 1)
     patients = tuple(f"p{number}" for number in range(len(KINDS)))
-    return Predictions(tuple(f"{kind}.tif" for kind in KINDS), patients, KINDS, ("patient",) * len(KINDS), arrays)
+    return TreePredictions(tuple(f"{kind}.tif" for kind in KINDS), patients, KINDS, ("patient",) * len(KINDS), arrays)
 
 
 PREDICTIONS = made_up(
@@ -37,7 +37,7 @@ PREDICTIONS = made_up(
 )
 
 
-def score(*parts: str, routing: str = "path", validation: Predictions | None = None) -> SystemScore:
+def score(*parts: str, routing: str = "path", validation: TreePredictions | None = None) -> SystemScore:
     system = parse_system("s", parts)
     models, _ = choose(system, validation)
     return evaluate(system, models, PREDICTIONS, routing)
@@ -80,7 +80,7 @@ def test_mcnemars_p_is_exact() -> None:
     many = [np.array([True] * 10 + [False] * 2), np.array([False] * 10 + [True] * 2)]
     tree, flat = (replace(one, correct=correct) for one, correct in zip((tree, flat), many, strict=True))
     # 2 of 12: 2 x (1 + 12 + 66) / 2^12.
-    assert discordant(tree, flat) == (10, 2, pytest.approx(158 / 4096))
+    assert discordant(tree, flat) == pytest.approx((10, 2, 158 / 4096))
     assert "better than flat" in verdicts([tree, flat])[0]
     swapped = [replace(tree, correct=flat.correct), replace(flat, correct=tree.correct)]
     assert "worse than flat" in verdicts(swapped)[0]
@@ -115,7 +115,7 @@ def test_an_unknown_model_is_named() -> None:
 
 
 def test_a_node_without_images_has_no_rate() -> None:
-    only = Predictions(("m.tif",), ("p",), ("Malignant",), ("image",), {("InvIs", "x"): np.array([[0.5, 0.5]])})
+    only = TreePredictions(("m.tif",), ("p",), ("Malignant",), ("image",), {("InvIs", "x"): np.array([[0.5, 0.5]])})
     assert math.isnan(score_node("InvIs", only.answers["InvIs", "x"], only).rate)
 
 

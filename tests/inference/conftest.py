@@ -7,8 +7,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_images import spotted
-from networks import IMAGE_NET
 
 from pyhisto.evaluation.predictions import BRANCHES
 from pyhisto.graph import Graph
@@ -16,6 +14,8 @@ from pyhisto.inference.bundling import About, Source, make_bundle
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import NetParameter, read_net, set_blob, write_weights
+from tests.inference.made_images import spotted
+from tests.networks import IMAGE_NET
 
 
 def write_random_weights(model: Path, weights: Path, seed: int = 0) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.inference.condition import Condition, Reference, measure, reference
+from pyhisto.preprocessing.images import Image
 
 
-def tissue(seed: int, shift: int = 0) -> np.ndarray:
+def tissue(seed: int, shift: int = 0) -> Image:
     """Pink, with detail."""
     rng = np.random.default_rng(seed)
     noise = cv2.GaussianBlur(rng.normal(0, 60, (64, 64, 3)), (3, 3), 0.8)
@@ -21,14 +22,14 @@ def usual() -> Reference:
     return reference([measure(image, [image]) for image in images])
 
 
-def words(usual: Reference, image: np.ndarray) -> list[str]:
+def words(usual: Reference, image: Image) -> list[str]:
     return [flag.split(" (")[0] for flag in usual.flags(measure(image, [image]))]
 
 
 def test_each_fault_is_named_and_nothing_else(usual: Reference) -> None:
     assert words(usual, tissue(5)) == []
     assert "hardly any tissue" in words(usual, np.full((64, 64, 3), 244, np.uint8))
-    assert words(usual, cv2.GaussianBlur(tissue(100), (9, 9), 3))[0] == "blurred"
+    assert words(usual, cv2.GaussianBlur(tissue(100), (9, 9), 3).astype(np.uint8))[0] == "blurred"
     assert words(usual, tissue(100, shift=120)) == ["colours far from the training images'"]
 
 

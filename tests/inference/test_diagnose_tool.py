@@ -11,14 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_images import spotted
 from numpy.testing import assert_allclose
 
 from pyhisto.bundle import open_bundle, write_sums
-from pyhisto.inference.diagnosis import Finding, diagnose, find_files, shape_flags
+from pyhisto.inference.diagnosis import CHUNK, ImageFinding, Unreadable, diagnose, find_files, shape_flags
 from pyhisto.inference.evidence import rank_correlation
-from pyhisto.inference.findings import evidence_map
+from pyhisto.inference.findings import as_json, evidence_map
 from pyhisto.inference.model import Model
+from tests.inference.made_images import spotted
 
 
 def run(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ def test_the_map_of_an_image_adds_up_to_its_mean_score(bundle: Path, folder: Pat
     with open_bundle(bundle) as opened:
         model = Model(opened, "opencv", evidence=True)
         (finding,) = diagnose([folder / "b.JPG"], model)
-        assert isinstance(finding, Finding)
+        assert isinstance(finding, ImageFinding)
         for branch, grid in (("global", (12, 12)), ("local", (36, 60))):
             values, bias = evidence_map(finding, branch, 1)
             assert values.shape == grid
@@ -88,7 +88,7 @@ def test_the_slow_control_stands_beside_the_map(root: Path, bundle: Path, folder
     with open_bundle(bundle) as opened:
         model = Model(opened, evidence=True)
         (found,) = diagnose([folder / "a.png"], model)
-        assert isinstance(found, Finding)
+        assert isinstance(found, ImageFinding)
         for branch, grid in (("global", (12, 12)), ("local", (36, 60))):
             said = image["evidence"][branch]
             assert_allclose(said["map"], evidence_map(found, branch, 1)[0], atol=1e-6)
@@ -160,6 +160,21 @@ def test_unreadable_images_are_named_and_left_out_if_allowed(
     said = json.loads((tmp_path / "out/diagnosis.json").read_text())
     assert len(said["images"]) == 3 and said["unreadable"][0]["image"].endswith("b.png")
     assert "left out: " in (tmp_path / "out/diagnosis.html").read_text()
+
+
+def test_the_same_whoever_reads(bundle: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02d}.png" for number in range(2 * CHUNK + 3)]
+    for number, path in enumerate(paths):
+        cv2.imwrite(str(path), spotted(number, 40 * (number % 2)))
+    paths[20].write_text("no image")
+    texts = []
+    with open_bundle(bundle) as opened:
+        for workers in (1, 3):
+            found = list(diagnose(paths, Model(opened, callers=workers), workers, allow_unreadable=True))
+            findings = [one for one in found if isinstance(one, ImageFinding)]
+            texts.append(as_json(findings, [one for one in found if isinstance(one, Unreadable)], opened, "any"))
+    assert len(findings) == len(paths) - 1
+    assert texts[0] == texts[1]
 
 
 def test_files_are_found_once(folder: Path) -> None:

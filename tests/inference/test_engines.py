@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.inference.deploy import read_deploy
-from pyhisto.inference.engines import caffe_engine, fastest_engine, opencv_engine
+from pyhisto.inference.engines import Batch, Engine, caffe_engine, fastest_engine, opencv_engine
 from pyhisto.proto import blob_array, read_weights, write_weights
+from tests.windows import windows_of
 
 Pair = tuple[Path, Path]
 EACH_ENGINE = pytest.mark.parametrize(
@@ -19,23 +21,23 @@ EACH_ENGINE = pytest.mark.parametrize(
 )
 
 
-def batch(count: int, size: int = 16) -> np.ndarray:
+def batch(count: int, size: int = 16) -> Batch:
     return np.random.default_rng(1).uniform(-120, 120, (count, 3, size, size)).astype(np.float32)
 
 
-def by_hand(weights: Path, images: np.ndarray) -> np.ndarray:
+def by_hand(weights: Path, images: Batch) -> Floats:
     """The small network in numpy: convolution 5x5, ReLU, average pool 4x4, inner product, softmax."""
     (w, b), (v, c) = ([blob_array(blob) for blob in layer.blobs] for layer in read_weights(weights).layer)
-    windows = np.lib.stride_tricks.sliding_window_view(images, (5, 5), axis=(2, 3))
+    windows = windows_of(images, 5)
     convolved = np.maximum(np.einsum("nchwij,kcij->nkhw", windows, w, optimize=True) + b[:, None, None], 0)
     pooled = convolved.reshape(len(images), 4, 3, 4, 3, 4).mean(axis=(3, 5))
     scores = pooled.reshape(len(images), -1) @ v.T + c
     scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
 
 @EACH_ENGINE
-def test_against_numpy_in_batches_of_any_size(small: Pair, engine: Callable) -> None:
+def test_against_numpy_in_batches_of_any_size(small: Pair, engine: Callable[..., Engine]) -> None:
     images = batch(7)
     expected = by_hand(small[1], images)
     run = engine(read_deploy(*small))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
 from numpy.testing import assert_allclose, assert_array_equal
 
 from pyhisto.errors import InputError
@@ -14,7 +13,7 @@ from pyhisto.graph import Graph
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import caffe_engine, onnx_engine, opencv_engine
 from pyhisto.inference.evidence import (
-    Head,
+    LinearHead,
     MaxPooling,
     contributions,
     find_head,
@@ -26,6 +25,7 @@ from pyhisto.inference.evidence import (
     windows,
 )
 from pyhisto.proto import read_net, write_weights
+from tests.networks import random_weights
 
 Pair = tuple[Path, Path]
 ENGINES = pytest.mark.parametrize(
@@ -40,7 +40,7 @@ ENGINES = pytest.mark.parametrize(
 
 def test_two_channels_by_hand() -> None:
     features = np.array([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 8.0], [0.0, 0.0]]]])
-    head = Head("f", "s", (2, 2), np.array([[4.0, 0.0], [-4.0, 1.0]]), np.array([0.5, -0.5]))
+    head = LinearHead("f", "s", (2, 2), np.array([[4.0, 0.0], [-4.0, 1.0]]), np.array([0.5, -0.5]))
     maps = contributions(head, features)
     assert maps.tolist() == [[[[1.0, 2.0], [3.0, 4.0]], [[-1.0, 0.0], [-3.0, -4.0]]]]
     # Means of the channels: 2.5 and 2; scores 4 * 2.5 + 0.5 and -4 * 2.5 + 2 - 0.5.
@@ -52,7 +52,7 @@ def test_two_channels_by_hand() -> None:
 def test_a_max_pooling_is_followed_back_to_the_position_that_it_took() -> None:
     features = np.array([[[[1.0, 5.0, 5.0], [0.0, 2.0, 7.0], [6.0, 0.0, 0.0]]]])
     # Windows of 2, one apart by 2, ceil: {1,5,0,2}, {5,7}, {6,0}, {0}: the last three end at the border.
-    head = Head("f", "s", (3, 3), np.array([[2.0], [-2.0]]), np.zeros(2), MaxPooling(2, 2, 0, (2, 2)))
+    head = LinearHead("f", "s", (3, 3), np.array([[2.0], [-2.0]]), np.zeros(2), MaxPooling(2, 2, 0, (2, 2)))
     maps = contributions(head, features)
     assert maps[0, 0].tolist() == [[0.0, 2.5, 0.0], [0.0, 0.0, 3.5], [3.0, 0.0, 0.0]]
     assert maps[0, 1].sum() == -9.0  # minus 2 times the mean of 5, 7, 6, 0

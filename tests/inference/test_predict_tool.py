@@ -24,7 +24,7 @@ Pair = tuple[Path, Path]
 
 
 def predict(root: Path, images: Path, small: Pair, branch: str, *more: object) -> subprocess.CompletedProcess[str]:
-    arguments = {
+    arguments: dict[object, object] = {
         "--model": small[0],
         "--weights": small[1],
         "--engine": "opencv",
@@ -94,7 +94,7 @@ def test_engines_agree(root: Path, images: Path, small: Pair) -> None:
         done = predict(root, images, small, "local", "--engine", engine, "--out", images / f"{engine}.csv")
         assert done.returncode == 0, done.stderr
         tables.append(read_predictions([images / f"{engine}.csv"]).local["model"])
-    assert_allclose(*tables, atol=1e-5)
+    assert_allclose(tables[0], tables[1], atol=1e-5)
 
 
 def test_the_preprocessing_beside_the_manifest_is_the_default(root: Path, images: Path, small: Pair) -> None:

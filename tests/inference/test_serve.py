@@ -8,18 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
-from browser import Browser, program
 from flask.testing import FlaskClient
-from made_images import spotted
 
 from pyhisto.bundle import open_bundle
 from pyhisto.inference.model import Model
 from pyhisto.inference.serving import LOOPBACK, make_app
+from pyhisto.preprocessing.images import Image
+from tests.inference.browser import Browser, program
+from tests.inference.made_images import spotted
 
 BOMB = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4) * 2 + bytes(20)
 
@@ -35,7 +37,7 @@ def send(client: FlaskClient, name: str, data: bytes) -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def png(image: np.ndarray) -> bytes:
+def png(image: Image) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
@@ -121,7 +123,12 @@ def test_a_pale_text_is_found(tmp_path: Path) -> None:
 @CHROMIUM
 def test_pages_of_images_and_slides_are_readable(root: Path, bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(spotted(1, 30)))
-    options = {"resolution": (20_000, 20_000), "resolutionunit": "CENTIMETER", "tile": (256, 256), "metadata": None}
+    options: dict[str, Any] = {
+        "resolution": (20_000, 20_000),
+        "resolutionunit": "CENTIMETER",
+        "tile": (256, 256),
+        "metadata": None,
+    }
     with tifffile.TiffWriter(tmp_path / "slide.tif") as writer:
         image = spotted(2, 90, (480, 640))[..., ::-1].copy()
         image[:, :240] = 244  # glass

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pyhisto.bundle import default_bundle, open_bundle
-from pyhisto.inference.diagnosis import Finding, diagnose
+from pyhisto.inference.diagnosis import ImageFinding, diagnose
 from pyhisto.inference.model import Model
 
 
@@ -30,7 +30,7 @@ def test_it_is_whole_and_small_and_names_no_place_of_its_making(root: Path) -> N
 def test_on_the_test_patches(shared_data: Path) -> None:
     paths = [file for label in "01" for file in sorted((shared_data / "pcam/test" / label).glob("*.jpg"))]
     with open_bundle(default_bundle()) as bundle:
-        found = [one for one in diagnose(paths, Model(bundle, batch_size=64)) if isinstance(one, Finding)]
+        found = [one for one in diagnose(paths, Model(bundle, batch_size=64)) if isinstance(one, ImageFinding)]
     right = np.array([one.outcome.named == int(one.path.parent.name) for one in found])
     assert abs(int(right.sum()) - 2476) <= 3  # another engine, or processor, rounds otherwise
     unusual = [one.flags for one in found if one.flags and not one.flags[0].startswith("hardly any tissue")]

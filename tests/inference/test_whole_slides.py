@@ -10,6 +10,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,13 +24,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyhisto.bundle import open_bundle
 from pyhisto.errors import InputError
 from pyhisto.inference.model import Model
-from pyhisto.inference.slide_run import STAINS, Settings, diagnose_slide
+from pyhisto.inference.slide_run import STAINS, SlideSettings, diagnose_slide
 from pyhisto.inference.tiles import Grid, blocks, make_grid, read_tile, read_tiles, tissue_tiles
+from pyhisto.preprocessing.images import Image, read_image
 from pyhisto.preprocessing.reinhard import Reinhard, measure, pooled
 from pyhisto.preprocessing.slide import Slide, is_slide
 
 
-def tissue(width: int, height: int, seed: int = 0) -> np.ndarray:
+def tissue(width: int, height: int, seed: int = 0) -> Image:
     """RGB: glass with two pink islands of some texture."""
     rng = np.random.default_rng(seed)
     coarse = cv2.resize(rng.integers(0, 80, (height // 16, width // 16, 3), np.uint8), (width, height))
@@ -41,10 +43,15 @@ def tissue(width: int, height: int, seed: int = 0) -> np.ndarray:
     return image
 
 
-def write_pyramid(path: Path, image: np.ndarray, mpp: float | None = 0.25, tile: int | None = 256) -> Path:
+def write_pyramid(path: Path, image: Image, mpp: float | None = 0.25, tile: int | None = 256) -> Path:
     """A TIFF with two coarser levels as sub-images of reduced resolution."""
-    scale = {"resolution": (10_000 / mpp, 10_000 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
-    options = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 92}, "metadata": None}
+    scale: dict[str, Any] = {"resolution": (10_000 / mpp, 10_000 / mpp), "resolutionunit": "CENTIMETER"} if mpp else {}
+    options: dict[str, Any] = {
+        "photometric": "rgb",
+        "compression": "jpeg",
+        "compressionargs": {"level": 92},
+        "metadata": None,
+    }
     if tile:
         options["tile"] = (tile, tile)
     else:
@@ -52,7 +59,7 @@ def write_pyramid(path: Path, image: np.ndarray, mpp: float | None = 0.25, tile:
     with tifffile.TiffWriter(path) as writer:
         for factor in (1, 4, 16):
             part = cv2.resize(image, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
-            own = {k: ((v[0] / factor,) * 2 if k == "resolution" else v) for k, v in scale.items()}
+            own: dict[str, Any] = {k: ((v[0] / factor,) * 2 if k == "resolution" else v) for k, v in scale.items()}
             writer.write(part, subfiletype=int(factor > 1), **options, **own)
     return path
 
@@ -112,12 +119,12 @@ def test_what_openslide_does_not_read_tifffile_does(slide: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("colours", [{"photometric": "rgb"}, {"photometric": "ycbcr", "subsampling": (2, 2)}])
-def test_a_plain_tiff_is_read_to_openslide_s_own_pixels(tmp_path: Path, colours: dict[str, object]) -> None:
+def test_a_plain_tiff_is_read_to_openslide_s_own_pixels(tmp_path: Path, colours: dict[str, Any]) -> None:
     image, path = tissue(1280, 960), tmp_path / "plain.tif"
     with tifffile.TiffWriter(path) as writer:
         for factor in (1, 4):
             part = np.ascontiguousarray(image[::factor, ::factor])
-            scale = {"resolution": (40_000 / factor,) * 2, "resolutionunit": "CENTIMETER"}
+            scale: dict[str, Any] = {"resolution": (40_000 / factor,) * 2, "resolutionunit": "CENTIMETER"}
             writer.write(part, subfiletype=int(factor > 1), compression="jpeg", tile=(256, 256), **scale, **colours)
     opened = Slide(path)
     with openslide.OpenSlide(path) as peer:
@@ -142,15 +149,15 @@ def test_what_is_written_about_a_slide(root: Path, bundle: Path, slide: Path, tm
     assert list(rows[0]) == ["minx", "miny", "width", "height", "prob_plain", "prob_spotted", "model"]
     assert all(re.fullmatch("toy [0-9a-f]{12}, for research only", row["model"]) for row in rows)
     read = json.loads((folder / "tiles.geojson").read_text())
-    collection = FeatureCollection.model_validate(read)
+    collection: FeatureCollection[Any] = FeatureCollection.model_validate(read)
     assert len(collection.features) == len(rows) > 20
     assert len({feature["id"] for feature in read["features"]}) == len(rows)
-    picture = cv2.imread(str(folder / "heatmap.png"))
+    picture = read_image(folder / "heatmap.png")
     assert picture.shape == (1536 + 64, 2048, 3)
     page = (folder / "slide.html").read_text()
     assert "For research only" in page and 'type="range"' in page and not re.search(r"(src|href)=\"(?!data:)", page)
     assert "toy" in json.loads((folder / "run.json").read_text())["notice"]
-    with open_bundle(bundle) as opened, openslide.OpenSlide(slide) as file:
+    with open_bundle(bundle) as opened, openslide.OpenSlide(slide) as peer:
         model = Model(opened)
         for feature, valid, row in list(zip(read["features"], collection.features, rows, strict=True))[::7]:
             assert isinstance(valid.geometry, Polygon) and uuid.UUID(feature["id"]).version == 5
@@ -159,8 +166,9 @@ def test_what_is_written_about_a_slide(root: Path, bundle: Path, slide: Path, tm
             (x, y), (right, bottom) = ring[0], ring[2]
             assert [int(row[name]) for name in ("minx", "miny", "width", "height")] == [x, y, right - x, bottom - y]
             # The tile that the file names, read by OpenSlide alone, gives what the file says.
-            region = np.asarray(file.read_region((x, y), 0, (right - x, bottom - y)))[:, :, 2::-1]
-            tile = cv2.resize(np.ascontiguousarray(region), (90, 60), interpolation=cv2.INTER_AREA)
+            region = np.asarray(peer.read_region((x, y), 0, (right - x, bottom - y)))[:, :, 2::-1]
+            small = cv2.resize(np.ascontiguousarray(region), (90, 60), interpolation=cv2.INTER_AREA)
+            tile = np.asarray(small, np.uint8)
             (outcome,) = model([model.preparation(tile)])
             said = feature["properties"]["measurements"]
             assert_allclose([said["prob_plain"], said["prob_spotted"]], outcome.calibrated, atol=2e-6)
@@ -195,20 +203,32 @@ def test_killed_three_times_and_the_same_bytes(root: Path, bundle: Path, slide: 
     done = run(root, slide, *options, "--out", tmp_path / "killed")
     assert done.returncode == 0, done.stderr
     assert len(sizes) > 1 and sizes == sorted(sizes)
-    for file in (tmp_path / "whole/made").iterdir():
-        assert file.read_bytes() == (tmp_path / "killed/made" / file.name).read_bytes(), file.name
+    for whole in (tmp_path / "whole/made").iterdir():
+        assert whole.read_bytes() == (tmp_path / "killed/made" / whole.name).read_bytes(), whole.name
 
 
 def test_other_settings_begin_anew(bundle: Path, slide: Path, tmp_path: Path) -> None:
     with open_bundle(bundle) as opened:
         model = Model(opened)
-        every = diagnose_slide(slide, model, Settings(least_tissue=0.1), tmp_path / "work")
-        some = diagnose_slide(slide, model, Settings(least_tissue=0.9), tmp_path / "work")
-        again = diagnose_slide(slide, model, Settings(least_tissue=0.9, workers=2), tmp_path / "other")
+        every = diagnose_slide(slide, model, SlideSettings(least_tissue=0.1), tmp_path / "work")
+        some = diagnose_slide(slide, model, SlideSettings(least_tissue=0.9), tmp_path / "work")
+        again = diagnose_slide(slide, model, SlideSettings(least_tissue=0.9, workers=2), tmp_path / "other")
     assert len(some.tiles) < len(every.tiles)
     assert_array_equal(some.probabilities, again.probabilities)
     place = [every.tiles.index(tile) for tile in some.tiles]
     assert_allclose(every.probabilities[place], some.probabilities, atol=1e-6)
+
+
+def test_the_same_whoever_reads(bundle: Path, slide: Path, tmp_path: Path) -> None:
+    with open_bundle(bundle) as opened:
+        alone, threads, processes = (
+            diagnose_slide(
+                slide, Model(opened, engine, callers=workers), SlideSettings(workers=workers), tmp_path / place
+            )
+            for engine, workers, place in (("onnx", 1, "one"), ("onnx", 3, "threads"), ("opencv", 2, "processes"))
+        )
+    assert_array_equal(alone.probabilities, threads.probabilities)
+    assert_allclose(alone.probabilities, processes.probabilities, atol=1e-5)
 
 
 def test_parts_by_the_statistics_of_the_whole_are_parts_of_the_whole() -> None:
@@ -226,7 +246,7 @@ def test_the_slide_s_own_statistics_are_another_answer(bundle: Path, slide: Path
     with open_bundle(bundle) as opened:
         model = Model(opened)
         tile, whole = (
-            diagnose_slide(slide, model, Settings(stain=stain), tmp_path / "work") for stain in STAINS
+            diagnose_slide(slide, model, SlideSettings(stain=stain), tmp_path / "work") for stain in STAINS
         )  # fmt: skip
     assert tile.tiles == whole.tiles
     assert np.abs(tile.probabilities - whole.probabilities).max() > 1e-3
@@ -254,7 +274,7 @@ def test_bad_slides_and_bundles_are_one_line(root: Path, bundle: Path, slide: Pa
     with open_bundle(bundle) as opened:
         nameless = replace(opened, description=replace(opened.description, microns_per_pixel=None))
         with pytest.raises(InputError, match="does not say the scale of its training images"):
-            diagnose_slide(slide, Model(nameless), Settings(), tmp_path / "work")
+            diagnose_slide(slide, Model(nameless), SlideSettings(), tmp_path / "work")
 
 
 def test_the_real_slide(root: Path, bundle: Path, tmp_path: Path, shared_data: Path) -> None:

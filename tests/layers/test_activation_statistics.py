@@ -4,15 +4,21 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyhisto.arrays import Floats
 from pyhisto.layers import activation_statistics as statistics
 
+State = tuple[Floats, Floats, Floats]
+"""The blobs but for the mask."""
 
-def state(channels: int) -> list[np.ndarray]:
-    return [np.zeros(shape, np.float32) for shape in statistics.blob_shapes(channels)][:3]
+
+def state(channels: int) -> State:
+    high, low, samples, _ = (np.zeros(shape, np.float32) for shape in statistics.blob_shapes(channels))
+    return high, low, samples
 
 
-def mean(blobs: list[np.ndarray]) -> np.ndarray:
-    return statistics.total(*blobs[: statistics.SAMPLES]) / blobs[statistics.SAMPLES]
+def mean(blobs: State) -> Floats:
+    high, low, samples = blobs
+    return statistics.total(high, low) / samples
 
 
 @given(st.integers(1, 400), st.integers(1, 37), st.integers(0, 2**32 - 1))

@@ -7,11 +7,11 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
-from pyhisto.nets.inception_sep import InceptionSEP
+from pyhisto.nets.inception_sep import Frozen, InceptionSEP
 from pyhisto.proto import Datum, layer_blobs, read_net, read_weights, write_weights
+from tests.networks import random_weights
 
 AUTHORS = [
     "conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3", "inception_3a/1x1", "inception_3a/3x3_reduce", "inception_3a/3x3",
@@ -21,7 +21,8 @@ AUTHORS = [
 
 
 def test_the_authors_froze_ten_convolutions() -> None:
-    for frozen, expected in (("none", []), ("authors", AUTHORS)):
+    cases: tuple[tuple[Frozen, list[str]], ...] = (("none", []), ("authors", AUTHORS))
+    for frozen, expected in cases:
         net = InceptionSEP("released", frozen=frozen).train_val("t", "v", 2, 2)
         convolutions = [layer for layer in net.layer if layer.type == "Convolution"]
         still = [layer for layer in convolutions if [param.lr_mult for param in layer.param] == [0, 0]]

@@ -25,7 +25,8 @@ def batch_sizes(folder: Path) -> tuple[int, int, int]:
     statistics = read_net(folder / "statistics.prototxt").layer[0]
     training = train_val.pop(TRAIN)
     (validation,) = train_val.values()
-    return tuple(layer.data_param.batch_size for layer in (training, validation, statistics))  # type: ignore[return-value]
+    sizes = [layer.data_param.batch_size for layer in (training, validation, statistics)]
+    return sizes[0], sizes[1], sizes[2]
 
 
 def test_several_cards_share_the_paper_s_batch_and_keep_its_schedule(root: Path, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
@@ -14,6 +13,7 @@ from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.nets.solvers import ZHU_2019
 from pyhisto.proto import TEST, TRAIN, read_solver, to_text, write_weights
+from tests.networks import random_weights
 
 SHAPES = {"data": (2, 3, 64, 64), "label": (2,)}
 
@@ -159,7 +159,7 @@ def test_generate_reads_mean_and_size_of_an_lmdb(root: Path, tmp_path: Path) -> 
     (tmp_path / "train" / "preprocessing.json").write_text('{"mean": [1.5, 2.5, 3.5]}')
     command = [sys.executable, root / "prototxt" / "generate.py", "inception-sep", "--out", tmp_path / "net",
                "--train-lmdb", tmp_path / "train", "--val-lmdb", tmp_path / "val"]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
     text = (tmp_path / "net" / "train_val.prototxt").read_text()
     assert "mean_value: 1.5\n    mean_value: 2.5\n    mean_value: 3.5" in text
     assert "batch_size: 48" in text  # the largest divisor up to 50: one test pass sees each record once
@@ -208,5 +208,5 @@ def test_python_and_native_gates_agree_in_outputs_and_gradients(tmp_path: Path) 
     for name, values in outputs["native"].items():
         assert np.abs(values - outputs["python"][name]).max() <= 1e-6
     assert gradients["native"].keys() == gradients["python"].keys()
-    for name, values in gradients["native"].items():
-        assert np.abs(values - gradients["python"][name]).max() <= 1e-6
+    for blob, values in gradients["native"].items():
+        assert np.abs(values - gradients["python"][blob]).max() <= 1e-6

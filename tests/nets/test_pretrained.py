@@ -5,10 +5,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
 from pyhisto.nets.pretrained import convert, read_tensors
 from pyhisto.nets.resnext import IMAGENET_MEAN, ResNeXt
@@ -24,7 +27,7 @@ NETWORK = ResNeXt("standard", num_classes=5, input_size=64, depths=(1, 2, 1, 1),
 TOLERANCE = 1e-4
 
 
-def run_in_caffe(net: Net, weights: Net, pixels: np.ndarray, folder: Path) -> np.ndarray:
+def run_in_caffe(net: Net, weights: Net, pixels: Floats, folder: Path) -> Floats:
     import caffe
 
     model, file = folder / "deploy.prototxt", folder / "net.caffemodel"
@@ -33,7 +36,7 @@ def run_in_caffe(net: Net, weights: Net, pixels: np.ndarray, folder: Path) -> np
     loaded = caffe.Net(str(model), caffe.TEST, weights=str(file))
     loaded.blobs["data"].reshape(*pixels.shape)
     loaded.blobs["data"].data[...] = pixels - np.array(IMAGENET_MEAN, np.float32)[:, None, None]
-    return loaded.forward()["prob"].copy()
+    return np.array(loaded.forward()["prob"])
 
 
 @pytest.mark.caffe
@@ -49,10 +52,10 @@ def test_outputs_equal_pytorchs_golden_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", [64, 65, 96])
 def test_outputs_equal_pytorchs(side: int, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    import resnext_torch
+    from tests.nets import resnext_torch
 
     for seed, depths in enumerate([(1, 1, 1, 1), (2, 1, 3, 1)]):
-        shape = {"depths": depths, "width": 8, "groups": 4, "group_width": 2, "num_classes": 3}
+        shape: dict[str, Any] = {"depths": depths, "width": 8, "groups": 4, "group_width": 2, "num_classes": 3}
         network = ResNeXt("standard", input_size=side, **shape).deploy()
         peer = resnext_torch.random_network(seed, **shape)
         tensors = {name: value.numpy() for name, value in peer.state_dict().items() if value.ndim}
@@ -65,7 +68,7 @@ def test_outputs_equal_pytorchs(side: int, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_full_network_equals_pytorchs(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    import resnext_torch
+    from tests.nets import resnext_torch
 
     shape = {"depths": (3, 4, 6, 3), "width": 64, "groups": 32, "group_width": 4, "num_classes": 1000}
     peer = resnext_torch.random_network(0, **shape)
@@ -81,11 +84,12 @@ def test_the_full_network_equals_pytorchs(tmp_path: Path) -> None:
 def test_torchvisions_own_names() -> None:
     """Where torchvision is installed: its names, and the parameters of the peer, are what we say."""
     pytest.importorskip("torchvision")
-    import resnext_torch
     from torchvision.models import resnext50_32x4d
 
-    shape = {"depths": (3, 4, 6, 3), "width": 64, "groups": 32, "group_width": 4, "num_classes": 1000}
-    own = {name: value.shape for name, value in resnext_torch.ResNeXt(**shape).state_dict().items()}
+    from tests.nets import resnext_torch
+
+    peer = resnext_torch.ResNeXt(depths=(3, 4, 6, 3), width=64, groups=32, group_width=4, num_classes=1000)
+    own = {name: value.shape for name, value in peer.state_dict().items()}
     assert own == {name: value.shape for name, value in resnext50_32x4d().state_dict().items()}
 
 
@@ -107,7 +111,7 @@ def test_the_papers_head_takes_all_but_the_classifier() -> None:
     assert blobs["conv1"][0][0, 0, 0, 0] == pytest.approx(expected)
 
 
-def changed(change: Callable[[dict[str, np.ndarray]], object], path: Path) -> Path:
+def changed(change: Callable[[dict[str, NDArray[Any]]], object], path: Path) -> Path:
     tensors = load_file(TINY)
     change(tensors)
     save_file(tensors, path)
@@ -130,7 +134,7 @@ def changed(change: Callable[[dict[str, np.ndarray]], object], path: Path) -> Pa
     ],
 )
 def test_every_tensor_is_accounted_for(
-    change: Callable[[dict[str, np.ndarray]], object], named: str, tmp_path: Path
+    change: Callable[[dict[str, NDArray[Any]]], object], named: str, tmp_path: Path
 ) -> None:
     file = changed(change, tmp_path / "changed.safetensors")
     with pytest.raises(InputError, match=named) as error:
@@ -163,7 +167,7 @@ def test_what_is_no_weights_file_is_refused(content: bytes, suffix: str, tmp_pat
 
 
 def convert_tool(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, root / "tools" / "convert_weights.py", *map(str, arguments)]
+    command = [sys.executable, str(root / "tools" / "convert_weights.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -2,21 +2,23 @@
 
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from networks import random_weights, save
 
+from pyhisto.arrays import Floats
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import opencv_engine
-from pyhisto.nets.resnext import PATTERNS, ResNeXt
+from pyhisto.nets.resnext import PATTERNS, Head, ResNeXt
 from pyhisto.proto import TEST, TRAIN, to_text, write_weights
 from pyhisto.training.groups import groups_by_pattern
+from tests.networks import random_weights, save
 
-SMALL = {"depths": (1, 1, 2, 1), "width": 8, "groups": 4, "group_width": 2, "input_size": 64}
+SMALL: dict[str, Any] = {"depths": (1, 1, 2, 1), "width": 8, "groups": 4, "group_width": 2, "input_size": 64}
 
 
 def learned(graph: Graph) -> int:
@@ -84,7 +86,7 @@ def test_the_patterns_for_the_training_programs_are_the_groups() -> None:
 
 @pytest.mark.parametrize("head", ["paper", "standard"])
 @pytest.mark.parametrize("size", [32, 64, 65, 97])
-def test_any_size_and_number_of_classes(head: str, size: int) -> None:
+def test_any_size_and_number_of_classes(head: Head, size: int) -> None:
     network = ResNeXt(head, num_classes=4, **{**SMALL, "input_size": size})
     assert Graph.build(network.deploy()).blob("prob").shape == (1, 4)
     shapes = {"data": (2, 3, size, size)}
@@ -104,7 +106,7 @@ def test_refuses_what_cannot_be() -> None:
 
 @pytest.mark.caffe
 @pytest.mark.parametrize("head", ["paper", "standard"])
-def test_caffe_accepts_the_full_network(head: str, tmp_path: Path) -> None:
+def test_caffe_accepts_the_full_network(head: Head, tmp_path: Path) -> None:
     import caffe
 
     model = tmp_path / "deploy.prototxt"
@@ -146,7 +148,7 @@ def test_frozen_layers_do_not_change_in_training(tmp_path: Path) -> None:
     training = caffe.get_solver(str(solver))
     training.net.copy_from(str(start))
 
-    def numbers(layer: str) -> list[np.ndarray]:
+    def numbers(layer: str) -> list[Floats]:
         values = [blob.data.copy() for blob in training.net.params[layer]]
         return [part / values[2] for part in values[:2]] if layer.startswith("bn") else values  # real statistics
 

@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import random_weights
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from test_graph_types import layer, net
-from test_onnx_layers import graph_of
 
 from pyhisto.errors import InputError
 from pyhisto.onnx.export import export
@@ -17,13 +14,15 @@ from pyhisto.onnx.fork_layers import FORK_FUNCTIONS
 from pyhisto.onnx.proof import prove
 from pyhisto.onnx.runtime import runner
 from pyhisto.proto import layer_blobs
+from tests.networks import random_weights
+from tests.one_layer import build, layer, net
 
 Values = NDArray[Any]
 IMAGES = "2,6,8,9"
 
 
 def clipped(x: Values) -> Values:
-    return np.minimum(np.maximum(x, 0), 6)
+    return np.clip(x, 0, 6)
 
 
 def shuffled(x: Values) -> Values:
@@ -52,12 +51,12 @@ def depthwise(x: Values, weights: list[Values]) -> Values:
 
 
 def lengths(x: Values, axes: tuple[int, ...]) -> Values:
-    return np.sqrt((x**2).sum(axes, keepdims=True) + 1e-10)
+    return np.asarray(np.sqrt((x**2).sum(axes, keepdims=True) + 1e-10))
 
 
 def batch_normalised(x: Values, weights: list[Values]) -> Values:
     slope, bias, mean, variance = (each.reshape(-1, 1, 1) for each in weights)
-    return slope * (x - mean) / np.sqrt(variance + 1e-5) + bias
+    return np.asarray(slope * (x - mean) / np.sqrt(variance + 1e-5) + bias)
 
 
 KERNEL = "convolution_param { num_output: 6 kernel_size: 3 pad: 1 }"
@@ -83,7 +82,7 @@ CASES: list[tuple[str, Callable[[Values, list[Values]], Values]]] = [
 
 @pytest.mark.parametrize(("body", "expected"), CASES)
 def test_a_layer_computes_its_definition(body: str, expected: Callable[[Values, list[Values]], Values]) -> None:
-    graph = graph_of(net(body, a=IMAGES))
+    graph = build(net(body, a=IMAGES))
     weights = random_weights([graph])
     made = export(graph, weights, "net.caffemodel")
     for count in (1, 2, 3):  # the number of images is open
@@ -94,7 +93,7 @@ def test_a_layer_computes_its_definition(body: str, expected: Callable[[Values, 
 
 @pytest.mark.parametrize("factor", ["2,6", "2,6,1,1"])
 def test_axpy(factor: str) -> None:
-    made = export(graph_of(net(layer("Axpy", bottoms="f a b"), f=factor, a=IMAGES, b=IMAGES)), random_weights([]), "w")
+    made = export(build(net(layer("Axpy", bottoms="f a b"), f=factor, a=IMAGES, b=IMAGES)), random_weights([]), "w")
     rng = np.random.default_rng(0)
     f, x, y = (rng.standard_normal(shape).astype(np.float32) for shape in ((2, 6, 1, 1), (2, 6, 8, 9), (2, 6, 8, 9)))
     given = f.reshape([int(size) for size in factor.split(",")])
@@ -106,7 +105,7 @@ def test_the_proof_runs_them_in_the_engines_words() -> None:
     """Caffe runs what can be said in its own layers; of the others OpenCV has all but two."""
     proved, unproved = {}, []
     for body, _ in CASES:
-        graph = graph_of(net(body, a=IMAGES))
+        graph = build(net(body, a=IMAGES))
         weights = random_weights([graph])
         proof = prove(export(graph, weights, "net.caffemodel"), weights, "net.prototxt")
         if proof is None:
@@ -119,7 +118,7 @@ def test_the_proof_runs_them_in_the_engines_words() -> None:
 
 
 def test_every_type_is_tried() -> None:
-    assert {graph_of(net(body, a=IMAGES)).nodes[-1].type for body, _ in CASES} | {"Axpy"} == set(FORK_FUNCTIONS)
+    assert {build(net(body, a=IMAGES)).nodes[-1].type for body, _ in CASES} | {"Axpy"} == set(FORK_FUNCTIONS)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +132,6 @@ def test_every_type_is_tried() -> None:
     ],
 )
 def test_what_cannot_be_expressed_is_refused(complaint: str, body: str) -> None:
-    graph = graph_of(net(body, a=IMAGES, **({"b": IMAGES} if 'bottom: "b"' in body else {})))
+    graph = build(net(body, a=IMAGES, **({"b": IMAGES} if 'bottom: "b"' in body else {})))
     with pytest.raises(InputError, match=complaint):
         export(graph, random_weights([graph]), "net.caffemodel")

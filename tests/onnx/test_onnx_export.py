@@ -4,13 +4,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import architectures
 import numpy as np
 import onnx
 import pytest
-from networks import RandomNetwork, random_weights, save
 from numpy.testing import assert_allclose
-from test_graph_types import layer, net
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
@@ -25,6 +22,9 @@ from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, read_net, set_blob, write_weights
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
+from tests.networks import RandomNetwork, random_weights, save
+from tests.one_layer import layer, net
+from tests.pruning import architectures
 
 ILL_CONDITIONED = 73
 """A random network with a TanH of products up to 20,558: two orders of summing alone make 1.02e-4 of their rounding."""

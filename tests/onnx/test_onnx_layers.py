@@ -1,36 +1,31 @@
 """Every layer type in ONNX Runtime against real Caffe, over Caffe's whole range of settings, and by hand."""
 
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from networks import random_weights
 from numpy.testing import assert_allclose
-from test_graph_types import CASES, layer, net
+from numpy.typing import NDArray
 
 from pyhisto.errors import InputError
-from pyhisto.graph import Graph
 from pyhisto.onnx.export import Export, export
 from pyhisto.onnx.layers import LAYER_FUNCTIONS
 from pyhisto.onnx.proof import prove
 from pyhisto.onnx.runtime import runner
-from pyhisto.proto import NetParameter, parse_text
-
-IMAGES = "2,6,8,9"
-
-
-def graph_of(text: str) -> Graph:
-    return Graph.build(parse_text(text, NetParameter, Path("net.prototxt")), source="net.prototxt")
+from pyhisto.proto import NetParameter
+from tests.layer_cases import CASES, IMAGES
+from tests.networks import random_weights
+from tests.one_layer import build, layer, net
 
 
 def exported(text: str) -> Export:
-    graph = graph_of(text)
+    graph = build(text)
     return export(graph, random_weights([graph]), "net.caffemodel")
 
 
-def outputs(text: str, **inputs: np.ndarray) -> list[np.ndarray]:
+def outputs(text: str, **inputs: NDArray[Any]) -> list[NDArray[np.float32]]:
     """The outputs of a network without weights, in ONNX Runtime."""
     model = exported(text).model
     names = [output.name for output in model.graph.output]
@@ -42,12 +37,12 @@ ORDER = "order: 0 order: 2"
 
 
 def difference_from_caffe(text: str) -> float:
-    graph = graph_of(text)
+    graph = build(text)
     weights = random_weights([graph])
     made = export(graph, weights, "net.caffemodel")
     engine = "caffe"
     if "Permute" in text:  # a layer of SSD's, which BVLC's Caffe lacks, and of which OpenCV wants the whole order
-        whole, engine = graph_of(text.replace(ORDER, f"{ORDER} order: 1 order: 3")), "opencv"
+        whole, engine = build(text.replace(ORDER, f"{ORDER} order: 1 order: 3")), "opencv"
         made = Export(made.model, export(whole, weights, "net.caffemodel").network, made.tensors)
     proof = prove(made, weights, "net.prototxt")
     assert proof is not None and proof.engine == engine
@@ -162,7 +157,7 @@ def test_pooling_of_any_geometry(
         a=f"2,2,{size[0]},{size[1]}",
     )
     try:
-        graph_of(text)  # what Caffe refuses
+        build(text)  # what Caffe refuses
     except InputError:
         assume(False)
     try:
@@ -189,7 +184,7 @@ def test_convolution_of_any_geometry(
     fields = f"num_output: 12 group: {group} bias_term: {str(bias).lower()} {geometry}"
     text = net(layer(kind, f"convolution_param {{ {fields} }}"), a=f"2,6,{size[0]},{size[1]}")
     try:
-        graph_of(text)
+        build(text)
     except InputError:
         assume(False)
     try:
@@ -216,7 +211,7 @@ def test_a_last_window_in_the_padding_is_dropped() -> None:
 
 
 def test_batch_norm_divides_its_statistics_by_their_factor() -> None:
-    graph = graph_of(net(layer("BatchNorm", "batch_norm_param { eps: 0 }"), a="1,1,1,2"))
+    graph = build(net(layer("BatchNorm", "batch_norm_param { eps: 0 }"), a="1,1,1,2"))
     weights = NetParameter()
     stored = weights.layer.add(name="l", type="BatchNorm")
     for values in (6.0, 32.0, 2.0):  # mean 3, variance 16

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from networks import save
 from numpy.testing import assert_allclose
 
 from pyhisto.evaluation.predictions import read_predictions
@@ -16,7 +15,9 @@ from pyhisto.files import sha256
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.onnx.runtime import runner
+from pyhisto.preprocessing.images import read_image
 from pyhisto.preprocessing.recipe import Preprocessing
+from tests.networks import save
 
 Pair = tuple[Path, Path]
 
@@ -96,7 +97,7 @@ def test_predictions_of_caffe_and_onnx_agree_on_real_images(
     photos = sorted((shared_data / "BreaKHis_v1").rglob("*-100-*.png"))[:2]
     rows = [Row(f"{index}.png", index, patient=f"p{index}", split="test") for index in range(len(photos))]
     for row, photo in zip(rows, photos, strict=True):
-        cv2.imwrite(str(tmp_path / row.path), cv2.imread(str(photo)))
+        cv2.imwrite(str(tmp_path / row.path), read_image(photo))
     write_manifest(tmp_path / "manifest.csv", rows)
     Preprocessing("local", size=64, mean=(204.24, 186.73, 208.62)).save(tmp_path)
     tables = []
@@ -108,7 +109,7 @@ def test_predictions_of_caffe_and_onnx_agree_on_real_images(
         assert done.returncode == 0, done.stderr
         tables.append(read_predictions([tmp_path / f"{engine}.csv"]).local["model"])
     assert tables[0].shape == (2, 15, 2) and np.ptp(tables[0]) > 0
-    assert_allclose(*tables, atol=1e-4)
+    assert_allclose(tables[0], tables[1], atol=1e-4)
 
 
 def test_the_onnx_engine_has_no_gpu(root: Path, files: Pair, tmp_path: Path) -> None:

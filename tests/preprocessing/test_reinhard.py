@@ -8,11 +8,11 @@ import pytest
 
 from pyhisto.errors import InputError
 from pyhisto.preprocessing.images import Image, read_image
-from pyhisto.preprocessing.reinhard import METHODS, Method, Reinhard
+from pyhisto.preprocessing.reinhard import METHODS, Reinhard, ReinhardMethod
 from pyhisto.preprocessing.stain import from_json, measure, target
 
 
-def fit(method: Method, images: list[Image], source: str) -> Reinhard:
+def fit(method: ReinhardMethod, images: list[Image], source: str) -> Reinhard:
     stain = target([measure(image, method) for image in images], method, source)
     assert isinstance(stain, Reinhard)
     return stain
@@ -35,7 +35,7 @@ def test_eight_bit_table_is_the_formula() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_result_has_the_target_s_statistics(method: Method) -> None:
+def test_result_has_the_target_s_statistics(method: ReinhardMethod) -> None:
     normalise = fit(method, [tissue(2, shift=30)], "target")
     got = fit(method, [normalise(tissue(1))], "got")
     # Rounding to 8 bits and clipping to the gamut cost a little.
@@ -44,7 +44,7 @@ def test_result_has_the_target_s_statistics(method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_own_statistics_change_nearly_nothing(method: Method) -> None:
+def test_own_statistics_change_nearly_nothing(method: ReinhardMethod) -> None:
     image = tissue(3)
     difference = fit(method, [image], "itself")(image).astype(int) - image
     # 8-bit Lab does not hold every 8-bit colour: the round trip alone moves a channel by a few levels.
@@ -52,7 +52,7 @@ def test_own_statistics_change_nearly_nothing(method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_target_of_several_images_is_the_mean_of_their_statistics(method: Method) -> None:
+def test_target_of_several_images_is_the_mean_of_their_statistics(method: ReinhardMethod) -> None:
     one, two = (fit(method, [tissue(seed)], "one") for seed in (1, 2))
     both = fit(method, [tissue(1), tissue(2)], "both")
     assert both.mean == pytest.approx(np.mean([one.mean, two.mean], axis=0))
@@ -61,13 +61,13 @@ def test_target_of_several_images_is_the_mean_of_their_statistics(method: Method
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_constant_image_stays_as_it_is(method: Method, level: int) -> None:
+def test_constant_image_stays_as_it_is(method: ReinhardMethod, level: int) -> None:
     image = np.full((10, 12, 3), level, np.uint8)
     assert np.abs(fit(method, [tissue(1)], "target")(image).astype(int) - image).max() <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_json_round_trip(method: Method) -> None:
+def test_json_round_trip(method: ReinhardMethod) -> None:
     normalise = fit(method, [tissue(1)], "target.png")
     assert from_json(normalise.to_json(), "x") == normalise
 

@@ -5,16 +5,14 @@ from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import architectures
 import numpy as np
 import pytest
-from networks import random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
 from pyhisto.proof.comparison import TOLERANCE, Proof
-from pyhisto.proof.engines import Choice, EngineName
+from pyhisto.proof.engines import EngineChoice, EngineName
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import Net, NetParameter, blob_array, parse_text, set_blob, write_weights
 from pyhisto.pruning.dependencies import Dependencies
@@ -24,6 +22,8 @@ from pyhisto.pruning.prototxts import read_prototxts
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model, write
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.surgery import rewrite_weights
+from tests.networks import random_weights, save
+from tests.pruning import architectures
 
 RATIOS = (0.3, 0.6)
 
@@ -173,7 +173,7 @@ def test_opencv_proves_where_caffe_is_not(tmp_path: Path) -> None:
     pruned = cut_network(network, plan_pruning(network, "slimming", Schedule(0.6), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
-    proof = compare(*networks, Choice("opencv", ""), model)
+    proof = compare(*networks, EngineChoice("opencv", ""), model)
     assert proof.largest_difference <= TOLERANCE
 
 
@@ -205,7 +205,7 @@ def test_inputs_that_only_amplify_rounding_prove_nothing(engine: EngineName) -> 
         Path("t"),
     )
     graph = Graph.build(net)
-    network, choice = runnable(graph), Choice(engine, "")
+    network, choice = runnable(graph), EngineChoice(engine, "")
     weights, other = random_weights([graph]), random_weights([graph])
     blob = other.layer[0].blobs[0]
     set_blob(blob, np.nextafter(blob_array(blob), np.float32(9)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, save
+from numpy.typing import NDArray
 
 from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
@@ -15,6 +15,7 @@ from pyhisto.pruning.dependencies import Dependencies
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.target import TOLERANCE, Target, reach
+from tests.networks import RandomNetwork, save
 
 TWO_LAYERS = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
@@ -29,7 +30,7 @@ def two_layers() -> tuple[Graph, Dependencies]:
     return graph, Dependencies.analyse([graph])
 
 
-def first(count: int) -> np.ndarray:
+def first(count: int) -> NDArray[np.bool_]:
     """The first of a's channels, among TWO_LAYERS' 15 atoms: 3 of the input, 10 of a, 2 of b."""
     return (np.arange(15) >= 3) & (np.arange(15) < 3 + count)
 
@@ -66,7 +67,7 @@ def test_the_nearest_share_is_found() -> None:
     budget = Budget(*two_layers())
     # Each of a's channels is a tenth of the FLOPs: of 0.4 and 0.5 the first is nearer.
     strength, removed = reach(Target("flops", 0.44), budget, lambda strength: first(round(9 * strength)))
-    assert (removed.sum(), budget.share(removed, "flops")) == (6, pytest.approx(0.4))
+    assert removed.sum() == 6 and budget.share(removed, "flops") == pytest.approx(0.4)
     assert round(9 * strength) == 6
 
 

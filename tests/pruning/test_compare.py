@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from google.protobuf import text_format
-from networks import random_weights
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import NetParameter, to_text, write_weights
 from pyhisto.pruning.compare import blocks, compare_layers, draw_widths, total
+from tests.networks import random_weights
 
 NETWORK = """
 layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 2 dim: 3 dim: 4 dim: 4 }} }} }}

@@ -21,8 +21,6 @@ import h5py
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from networks import RandomNetwork, WildNetwork, random_weights, save
-from test_graph_fuzz import MUTATIONS
 
 from pyhisto.errors import InputError
 from pyhisto.files import sha256
@@ -48,6 +46,8 @@ from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, wri
 from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import check_pair, convert
 from pyhisto.solver_state import read_state, write_state
+from tests.mutations import MUTATIONS
+from tests.networks import RandomNetwork, WildNetwork, random_weights, save
 
 ADDRESS_SPACE = 2 << 30
 SECONDS = 5
@@ -463,7 +463,7 @@ def run(cases: int, seed: int, folder: Path) -> dict[str, int]:
 
 def run_bounded(cases: int, seed: int, folder: Path) -> dict[str, int]:
     """`run` in a process with a bounded address space."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, str(cases), str(seed), str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-4000:]

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, random_weights, save
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
-from pyhisto.proof.engines import PROOF_ENGINES, Choice
+from pyhisto.proof.engines import PROOF_ENGINES, EngineChoice, EngineName
 from pyhisto.proof.memory import available_bytes, needed_bytes
 from pyhisto.proof.runnable import runnable
 from pyhisto.proto import blob_array, read_net, set_blob, write_weights
 from pyhisto.pruning.proof import compare, prove
 from pyhisto.pruning.pruner import LoadedNetwork, Pruned, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
-from pyhisto.pruning.surgery import rewrite_weights
+from pyhisto.pruning.surgery import ChannelCut, rewrite_weights
+from tests.networks import RandomNetwork, random_weights, save
 
 ENGINE_PARAMS = [pytest.param("caffe", marks=pytest.mark.caffe), "opencv"]
 
@@ -28,17 +28,17 @@ def network(tmp_path: Path) -> LoadedNetwork:
 
 
 @pytest.mark.parametrize("engine", ENGINE_PARAMS)
-def test_engines_prove_a_right_pruning(network: LoadedNetwork, engine: str) -> None:
+def test_engines_prove_a_right_pruning(network: LoadedNetwork, engine: EngineName) -> None:
     pruned = cut_network(network, plan_pruning(network, "l1", Schedule(0.5), None, 0), {})
     masked = rewrite_weights(network.weights, pruned.cut, mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
-    proof = compare(*networks, Choice(engine, ""), "net")
+    proof = compare(*networks, EngineChoice(engine, ""), "net")
     assert proof.largest_difference < 1e-5
     assert set(PROOF_ENGINES) == {"caffe", "opencv"}
 
 
 @pytest.mark.parametrize("engine", ENGINE_PARAMS)
-def test_a_wrong_channel_is_found(network: LoadedNetwork, engine: str) -> None:
+def test_a_wrong_channel_is_found(network: LoadedNetwork, engine: EngineName) -> None:
     removed = plan_pruning(network, "l1", Schedule(0.5), None, 0)
     pruned = cut_network(network, removed, {})
     # Mask one channel that the pruned network kept.
@@ -46,16 +46,10 @@ def test_a_wrong_channel_is_found(network: LoadedNetwork, engine: str) -> None:
     other[next(group.atoms[~removed[group.atoms]][0] for group in network.dependencies.groups if not group.frozen)] = (
         True
     )
-    masked = rewrite_weights(network.weights, cut_network_mask(network, other), mask=True)
+    masked = rewrite_weights(network.weights, ChannelCut(network.dependencies, other), mask=True)
     networks = (runnable(network.model), masked), (runnable(pruned_model(network, pruned.texts)), pruned.weights)
-    proof = compare(*networks, Choice(engine, ""), "net")
+    proof = compare(*networks, EngineChoice(engine, ""), "net")
     assert proof.largest_difference > 1e-3
-
-
-def cut_network_mask(network: LoadedNetwork, removed: np.ndarray):  # type: ignore[no-untyped-def]
-    from pyhisto.pruning.surgery import Cut
-
-    return Cut(network.dependencies, removed)
 
 
 NETWORK = """

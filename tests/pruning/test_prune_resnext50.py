@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.proto import read_net, write_weights
+from tests.networks import random_weights
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from public_models import PUBLIC_MODELS, public_model
 
 from pyhisto.proof.comparison import TOLERANCE
 from pyhisto.proof.engines import PROOF_ENGINES
@@ -15,6 +14,7 @@ from pyhisto.prototext import Document
 from pyhisto.pruning.proof import prove
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule, Scope
+from tests.pruning.public_models import PUBLIC_MODELS, public_model
 
 FAST = [("l1", 0.6, "block")]
 SLOW = [

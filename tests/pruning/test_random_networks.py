@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import RandomNetwork, WildNetwork, save
 
 from pyhisto.errors import InputError
 from pyhisto.proof.comparison import TOLERANCE
@@ -12,6 +11,7 @@ from pyhisto.proto import to_text, write_weights
 from pyhisto.pruning.proof import prove
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, pruned_model
 from pyhisto.pruning.schedule import Schedule
+from tests.networks import RandomNetwork, WildNetwork, save
 
 pytestmark = pytest.mark.caffe
 

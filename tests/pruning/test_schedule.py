@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyhisto.cost import layer_costs, total_cost
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
 from pyhisto.proto import NetParameter, parse_text
 from pyhisto.pruning.dependencies import Dependencies
-from pyhisto.pruning.schedule import Schedule, choose, proportion, threshold
+from pyhisto.pruning.schedule import Schedule, Scope, choose, proportion, threshold
 
 TWO_BRANCHES = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 4 dim: 4 } } }
@@ -90,13 +91,12 @@ def test_what_lies_below_the_threshold_goes(dependencies: Dependencies) -> None:
 
 
 @pytest.mark.parametrize("scope", ["branch", "block"])
-def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: str) -> None:
-    from networks import save
-
+def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: Scope) -> None:
     from pyhisto.files import sha256
     from pyhisto.nets.inception_sep import InceptionSEP
     from pyhisto.pruning.importance import Importance
     from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning
+    from tests.networks import save
 
     model, weights = save(tmp_path, InceptionSEP("paper").deploy())
     network = LoadedNetwork.read(model, [], weights, {})
@@ -113,16 +113,11 @@ def test_table_7_within_its_scatter(root: Path, tmp_path: Path, scope: str) -> N
     tolerance = {"branch": 0.021, "block": 0.05}[scope]
     for row in rows:
         if float(row["pruning_ratio"]) == 0:
-            assert f"{network_cost(network).weights / 1e6:.2f}" == row["weights_M"] == "3.77"
-            assert f"{network_cost(network).flops / 1e6:.1f}" == row["flops_M"] == "2920.3"
+            whole = total_cost(layer_costs(network.model))
+            assert f"{whole.weights / 1e6:.2f}" == row["weights_M"] == "3.77"
+            assert f"{whole.flops / 1e6:.1f}" == row["flops_M"] == "2920.3"
             continue
         schedule = Schedule(float(row["pruning_ratio"]), scope=scope)
         pruned = cut_network(network, plan_pruning(network, "sep", schedule, importance, 0), {})
         assert pruned.after.weights / 1e6 == pytest.approx(float(row["weights_M"]), rel=tolerance)
         assert pruned.after.flops / 1e6 == pytest.approx(float(row["flops_M"]), rel=tolerance)
-
-
-def network_cost(network):  # type: ignore[no-untyped-def]
-    from pyhisto.cost import layer_costs, total_cost
-
-    return total_cost(layer_costs(network.model))

@@ -11,7 +11,6 @@ import h5py
 import lmdb
 import numpy as np
 import pytest
-from networks import RandomNetwork, save
 
 from pyhisto.caffe_program import caffe_environment
 from pyhisto.errors import InputError
@@ -23,6 +22,7 @@ from pyhisto.pruning.schedule import Schedule
 from pyhisto.pruning.snapshot import convert, pruned_weights
 from pyhisto.pruning.surgery import mask_blob, rewrite_weights
 from pyhisto.solver_state import read_state, write_state
+from tests.networks import RandomNetwork, save
 
 SOLVER = """net: "{net}" base_lr: 0.002 lr_policy: "fixed" max_iter: {last} weight_decay: 0.001 display: 1
 snapshot_prefix: "{prefix}" random_seed: 7 solver_mode: CPU type: "{kind}" {more} snapshot_format: {format}

@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from pyhisto.arrays import Floats
 from pyhisto.errors import InputError
-from pyhisto.proto import Array, Net, NetParameter, layer_blobs, set_blob
+from pyhisto.proto import Net, NetParameter, layer_blobs, set_blob
 from pyhisto.pruning.sparse import read_sparse, write_sparse
 
 NUMBERS = st.one_of(st.just(0.0), st.floats(width=32))  # -0, nan and inf among them
 
 
-def net_of(*blobs: tuple[str, list[Array]]) -> Net:
+def net_of(*blobs: tuple[str, list[Floats]]) -> Net:
     net = NetParameter()
     for name, values in blobs:
         layer = net.layer.add(name=name, type="Convolution")
@@ -38,7 +39,7 @@ def net_of(*blobs: tuple[str, list[Array]]) -> Net:
     )
 )
 def test_read_is_what_was_written_bit_by_bit(
-    tmp_path_factory: pytest.TempPathFactory, layers: list[list[Array]]
+    tmp_path_factory: pytest.TempPathFactory, layers: list[list[Floats]]
 ) -> None:
     path = tmp_path_factory.mktemp("sparse") / "model.sparse"
     net = net_of(*((f" inception_{number}/1x1 é", arrays) for number, arrays in enumerate(layers)))

@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import wire
 from google.protobuf import descriptor_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from pyhisto.graph import check_weights
 from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
+from tests import wire
 
 MODEL = """
 name: "fork" {0}

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
-from test_unknown_types import DATA, conv, halve, layer, widths
 
 from pyhisto.errors import InputError
 from pyhisto.graph import Graph
@@ -23,6 +21,8 @@ from pyhisto.proto import (
 )
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, plan_pruning, write
 from pyhisto.pruning.schedule import Schedule
+from tests.networks import random_weights
+from tests.pruning.mystery import DATA, conv, halve, layer, widths
 
 
 def load(folder: Path, text: str, without: str) -> LoadedNetwork:

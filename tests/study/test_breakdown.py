@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_up import write_images, write_splits, write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.study.breakdown import Mistake, count_confusions, find_mistakes, judge_patients, select_surest
@@ -12,6 +11,7 @@ from pyhisto.study.breakdown_figures import MAX_MISTAKES, draw_confusion, draw_m
 from pyhisto.study.breakdown_tables import confusion_table, mistakes_table, patient_table
 from pyhisto.study.results import Experiment, Results, read_results
 from pyhisto.study.scores import Scored, score_results
+from tests.study.made_up import write_images, write_splits, write_stage
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_up import write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.study.calibration import read_calibration
 from pyhisto.study.report import write_report
+from tests.study.made_up import write_stage
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import write_stage
 
 from pyhisto.study.compression import find_states
 from pyhisto.study.compression_figures import draw_compression
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
+from tests.study.made_up import write_stage
 
 
 def stage(folder: Path, name: str, wrong: int, sparse_bytes: int = 15081096, **settings: Any) -> None:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from made_up import write_splits, write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.study.results import Missing, read_results
 from pyhisto.study.splits import Count, compute_share, count_parts, find_missing, find_untrained
 from pyhisto.study.splits_tables import missing_table, splits_table
+from tests.study.made_up import write_splits, write_stage
 
 
 def test_every_class_of_every_split(tmp_path: Path) -> None:

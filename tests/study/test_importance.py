@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import write_stage
 
 from pyhisto.study.importance import compute_random_spread, importance_table, remark_on_importance
 from pyhisto.study.results import read_results
+from tests.study.made_up import write_stage
 
 
 def test_a_random_cut_by_trying_all() -> None:

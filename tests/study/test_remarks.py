@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up import write_splits, write_stage
 
 from pyhisto.manifest import read_manifest, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
@@ -21,6 +20,7 @@ from pyhisto.study.remarks import (
 )
 from pyhisto.study.results import Results, read_results
 from pyhisto.study.scores import Scored, score_results
+from tests.study.made_up import write_splits, write_stage
 
 FACTS = {"expected": 2081, "missing": 1659, "notes": ["1659 of 2081 images are missing", "two slides are one"]}
 

@@ -14,11 +14,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_up import write_images, write_splits, write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import write_manifest
 from pyhisto.study.results import read_results
+from tests.study.made_up import write_images, write_splits, write_stage
 
 
 def report(root: Path, folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from made_up import write_splits, write_stage
 
 from pyhisto.study.results import Results, read_results
 from pyhisto.study.scores import score_results
 from pyhisto.study.splits_tables import splits_table
 from pyhisto.study.summary_tables import score_table, summary_table
 from pyhisto.tables.table import Spread
+from tests.study.made_up import write_splits, write_stage
 
 
 @pytest.fixture

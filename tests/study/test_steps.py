@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_up import write_stage
 
 from pyhisto.evaluation.predictions import PredictionRow, write_predictions
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
 from pyhisto.study.steps import remark_on_steps, score_steps, steps_table
 from pyhisto.tables.table import Estimate, Spread
+from tests.study.made_up import write_stage
 
 
 def write_steps(experiment: Path, stage: str, wrong: dict[str, int], *, images: int = 10) -> None:

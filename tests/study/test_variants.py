@@ -4,13 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from made_up import write_splits, write_stage
-
 from pyhisto.learning_curve import Point, to_line
 from pyhisto.manifest import write_manifest
 from pyhisto.study.report import write_report
 from pyhisto.study.results import read_results
 from pyhisto.study.variants import remark_on_variants, score_variant, variants_table
+from tests.study.made_up import write_splits, write_stage
 
 
 def write_run(folder: Path, wrong: int, by_sample: bool, validation: float) -> Path:

@@ -8,12 +8,12 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 from numpy.typing import NDArray
 
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import Datum, to_text, write_weights
+from tests.networks import random_weights
 
 pytestmark = pytest.mark.caffe
 
@@ -45,7 +45,7 @@ def measure(
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, root / "tools" / "channel_importance.py", "--model", folder / model,
                "--weights", folder / weights, "--out", folder / f"{model}.json", *options]  # fmt: skip
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
 def gates_of_each_record(folder: Path) -> list[dict[str, NDArray[np.floating]]]:

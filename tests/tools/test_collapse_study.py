@@ -10,7 +10,7 @@ import pytest
 
 from data_prep.lmdbs.writer import Spool, encode_record
 from pyhisto.lint import lint
-from pyhisto.nets.patch_cnn import PatchCNN, Variant
+from pyhisto.nets.patch_cnn import PatchCNN, PatchCNNVariant
 from pyhisto.proto import to_text
 from pyhisto.study.collapse import collapse_table, draw_collapse, read_collapse
 
@@ -59,7 +59,7 @@ def test_poolings_in_place_lose_the_image_and_the_same_network_without_them_does
 
 
 def test_the_lint_tells_them_apart(tmp_path: Path) -> None:
-    variants: tuple[tuple[Variant, int], ...] = (("in-place", 3), ("repaired", 0))
+    variants: tuple[tuple[PatchCNNVariant, int], ...] = (("in-place", 3), ("repaired", 0))
     for variant, faults in variants:
         file = tmp_path / f"{variant}.prototxt"
         file.write_text(to_text(PatchCNN(variant).deploy()))

@@ -65,14 +65,14 @@ def test_public_models_with_fields_of_forks_are_read(root: Path, shared_data: Pa
     for folder, prototxt in (("waifu2x_upresnet10", "scale2.0x_model"), ("opencv_res10_ssd", "deploy")):
         model = shared_data / "models" / folder / f"{prototxt}.prototxt"
         (weights,) = model.parent.glob("*.caffemodel")
-        arguments = {
+        every: dict[str, list[object]] = {
             "cost.py": ["--model", model],
             "lint.py": [model],
             "to_onnx.py": ["--model", model, "--weights", weights, "--out", tmp_path / "x.onnx"],
             "prune.py": ["--model", model, "--weights", weights, "--criterion", "l1", "--ratio", "0.3", "--no-proof",
                          "--out", tmp_path / folder],
-        }[tool]  # fmt: skip
-        command = [sys.executable, root / "tools" / tool, *arguments]
+        }  # fmt: skip
+        command = [sys.executable, root / "tools" / tool, *every[tool]]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
         assert (
             "Traceback" not in done.stderr and "not a valid" not in done.stderr and "deploy prototxt" not in done.stderr

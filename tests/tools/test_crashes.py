@@ -11,12 +11,12 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.manifest import Row, write_manifest
 from pyhisto.preprocessing.recipe import Preprocessing
 from pyhisto.proto import Datum, NetParameter, parse_text, write_weights
+from tests.networks import random_weights
 
 pytestmark = pytest.mark.caffe
 
@@ -60,11 +60,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(root: Path, folder: Path, program: str, *arguments: str, **options: Callable[[], None]) -> str:
+def run(root: Path, folder: Path, program: str, *arguments: str, preexec_fn: Callable[[], None] | None = None) -> str:
     """Run a program that is to fail; what it says in the end. Nothing new is to be left."""
     before = {path.name for path in folder.iterdir()}
     command = [sys.executable, str(root / program), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, preexec_fn=preexec_fn)
     assert done.returncode == 2, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr and "@ " not in done.stderr
     if program != "tools/dns.py":  # its folder is what the same command goes on from

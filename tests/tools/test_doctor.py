@@ -20,7 +20,7 @@ def test_a_healthy_installation(root: Path) -> None:
 
 @pytest.mark.caffe
 def test_cards_are_listed(root: Path, stand_in: Callable[..., dict[str, str]]) -> None:
-    command = [sys.executable, root / "tools" / "doctor.py"]
+    command = [sys.executable, str(root / "tools" / "doctor.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=stand_in(cards=2))
     (first, second) = (line for line in done.stdout.splitlines() if re.match(r"(ok |BAD)  card [01] ", line))
     assert "card 0 (Stand-in 0, compute capability 6.1, 11.0 GiB): " in first and "card 1 (Stand-in 1" in second

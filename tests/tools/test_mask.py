@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights
 
 from pyhisto.graph import Graph
 from pyhisto.inference.deploy import read_deploy
 from pyhisto.inference.engines import ENGINES
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import TEST, TRAIN, blob_array, layer_blobs, read_weights, set_blob, write_weights
+from tests.networks import random_weights
 
 NETWORK = InceptionSEP("released", width=0.125, input_size=64)
 

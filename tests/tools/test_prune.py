@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_weights, save
 
 from pyhisto.files import sha256
 from pyhisto.graph import Graph
 from pyhisto.nets.inception_sep import InceptionSEP
 from pyhisto.proto import TEST, TRAIN, layer_blobs, read_net, read_solver, read_weights, to_text, write_weights
 from pyhisto.pruning.importance import Importance
+from tests.networks import random_weights, save
 
 NETWORK = InceptionSEP("released", width=0.125, input_size=64)
 
@@ -25,7 +25,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     folder = tmp_path_factory.mktemp("network")
     command = [sys.executable, root / "prototxt" / "generate.py", "inception-sep", "--variant", "released",
                "--width", "0.125", "--input-size", "64", "--out", folder]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
     shapes = {"data": (10, 3, 64, 64)}
     graphs = [Graph.build(NETWORK.train_val("t", "v", 10, 10), phase, input_shapes=shapes) for phase in (TEST, TRAIN)]
     write_weights(folder / "net.caffemodel", random_weights(graphs))
@@ -64,7 +64,7 @@ def test_all_files_are_cut_alike(root: Path, files: Path, tmp_path: Path) -> Non
     plan = json.loads((out / "plan.json").read_text())
     assert plan["proof"]["largest_difference"] < 1e-4
     blobs = layer_blobs(read_weights(out / "net.caffemodel"))
-    widths = {}
+    widths: dict[str, set[int]] = {}
     for name in ("deploy", "train_val", "statistics"):
         for layer in read_net(out / f"{name}.prototxt").layer:
             if layer.type == "Convolution":

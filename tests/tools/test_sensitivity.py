@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import FACTOR, MEAN, RECORDS, write_labelled
 
 from pyhisto.proto import TEST, NetParameter, layer_blobs, parse_text, read_net, read_weights
 from pyhisto.pruning.pruner import LoadedNetwork, cut_network, rank_atoms
 from pyhisto.pruning.schedule import Schedule, choose_by_group
 from pyhisto.pruning.validation import Validation
+from tests.labelled import FACTOR, MEAN, RECORDS, write_labelled
 
 pytestmark = pytest.mark.caffe
 

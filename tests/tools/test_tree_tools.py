@@ -4,13 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from networks import save
 
 from pyhisto.hierarchy.predictions import read_predictions
 from pyhisto.nets.resnext import ResNeXt
 from pyhisto.preprocessing.recipe import Preprocessing
+from tests.networks import save
 
 pytestmark = pytest.mark.caffe
 
@@ -91,7 +92,7 @@ def test_a_whole_tree_of_synthetic_images(root: Path, tmp_path: Path) -> None:
 
 
 def test_networks_that_do_not_fit_their_node_are_refused(root: Path, tmp_path: Path) -> None:
-    small = {"input_size": 32, "depths": (1, 1, 1, 1), "width": 4, "groups": 2, "group_width": 2}
+    small: dict[str, Any] = {"input_size": 32, "depths": (1, 1, 1, 1), "width": 4, "groups": 2, "group_width": 2}
     model, weights = save(tmp_path, ResNeXt("paper", num_classes=4, **small).deploy())
     Preprocessing("centre", 32).save(tmp_path / "preprocessing.json")
     manifest = tmp_path / "all.csv"

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.pruning.sparse import read_sparse
-from pyhisto.training.dns import DynamicNetworkSurgery, Settings, threshold, update_mask
-from pyhisto.training.run import Outcome, Run
+from pyhisto.training.dns import DynamicNetworkSurgery, SurgerySettings, threshold, update_mask
+from pyhisto.training.run import Run, TrainingOutcome
 from pyhisto.training.solver_loop import train
+from tests.hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
+from tests.silent import SILENT
 
 LAYERS = """
 layer {
@@ -45,8 +45,8 @@ def toy(tmp_path: Path) -> Hdf5Toy:
 def test_threshold_by_hand() -> None:
     weights = np.array([[-1.0, 2.0], [3.0, -4.0]], np.float32)
     # |W| has mean 2.5 and variance (2.25 + 0.25 + 0.25 + 2.25) / 4 = 1.25.
-    assert threshold(weights, Settings(10, c_rate=2)) == pytest.approx(2.5 + 2 * 1.25**0.5)
-    assert threshold(weights, Settings(10, c_rate=-9)) == 0  # 2.5 - 9 * 1.118 is below 0
+    assert threshold(weights, SurgerySettings(10, c_rate=2)) == pytest.approx(2.5 + 2 * 1.25**0.5)
+    assert threshold(weights, SurgerySettings(10, c_rate=-9)) == 0  # 2.5 - 9 * 1.118 is below 0
 
 
 def test_mask_by_hand() -> None:
@@ -60,11 +60,13 @@ def test_mask_by_hand() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
 def test_a_wanted_sparsity_is_what_the_first_update_cuts(sparsity: float, size: int) -> None:
     weights = np.random.default_rng(size).standard_normal(size).astype(np.float32)
-    t = threshold(weights, Settings(10, sparsity=sparsity))
+    t = threshold(weights, SurgerySettings(10, sparsity=sparsity))
     assert (~update_mask(np.ones(size, bool), weights, t)).sum() == int(sparsity * size)
 
 
-def numpy_dns(toy: Hdf5Toy, settings: Settings, iterations: int) -> tuple[Any, Any, list[float], list[float], bool]:
+def numpy_dns(
+    toy: Hdf5Toy, settings: SurgerySettings, iterations: int
+) -> tuple[Any, Any, list[float], list[float], bool]:
     """DNS with SGD in float64: dense weights and masks at the end, losses of training and (every 10) of testing.
 
     The settings are those of hdf5_toy.SOLVER and LAYERS. Last: whether a weight that was cut returned.
@@ -112,7 +114,7 @@ def numpy_dns(toy: Hdf5Toy, settings: Settings, iterations: int) -> tuple[Any, A
 
 @pytest.mark.caffe
 def test_equals_numpy(toy: Hdf5Toy) -> None:
-    settings = Settings(iter_stop=40, c_rate=0.3, gamma=0.05, seed=3)
+    settings = SurgerySettings(iter_stop=40, c_rate=0.3, gamma=0.05, seed=3)
     solver, weights = toy.write(LAYERS, two_layers())
     surgery = DynamicNetworkSurgery(settings)
     out = toy.folder / "out"
@@ -138,13 +140,13 @@ def test_equals_numpy(toy: Hdf5Toy) -> None:
 @pytest.mark.caffe
 def test_only_the_layers_asked_for_are_cut(toy: Hdf5Toy) -> None:
     solver, weights = toy.write(LAYERS, two_layers())
-    surgery = DynamicNetworkSurgery(Settings(iter_stop=5, sparsity=0.5, layers=("ip1",)))
+    surgery = DynamicNetworkSurgery(SurgerySettings(iter_stop=5, sparsity=0.5, layers=("ip1",)))
     run(solver, surgery, toy.folder / "out", weights)
     assert set(surgery.masks) == {"ip1"}
     assert layer_blobs(read_weights(toy.folder / "out/model.caffemodel"))["ip2"][0].all()
 
 
-def run(solver: Path, surgery: DynamicNetworkSurgery, out: Path, weights: Path) -> Outcome:
+def run(solver: Path, surgery: DynamicNetworkSurgery, out: Path, weights: Path) -> TrainingOutcome:
     return train(Run(solver, out, weights=weights), surgery, SILENT, iterations=5)
 
 
@@ -152,11 +154,11 @@ def run(solver: Path, surgery: DynamicNetworkSurgery, out: Path, weights: Path) 
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        (Settings(5, c_rate=50), "layer 'ip1' would be cut whole"),
-        (Settings(5, sparsity=0.5, layers=("relu",)), "layer 'relu' is no convolution or inner product"),
+        (SurgerySettings(5, c_rate=50), "layer 'ip1' would be cut whole"),
+        (SurgerySettings(5, sparsity=0.5, layers=("relu",)), "layer 'relu' is no convolution or inner product"),
     ],
 )
-def test_what_cannot_be_cut(toy: Hdf5Toy, settings: Settings, complaint: str) -> None:
+def test_what_cannot_be_cut(toy: Hdf5Toy, settings: SurgerySettings, complaint: str) -> None:
     solver, weights = toy.write(LAYERS, two_layers())
     with pytest.raises(InputError, match=complaint):
         run(solver, DynamicNetworkSurgery(settings), toy.folder / "out", weights)

@@ -33,12 +33,13 @@ GROUPS = {"conv2": "middle", "bn2": "middle", "ip": "last"}
 def weights(tmp_path: Path) -> Path:
     """conv1 with weights and bias, conv2 as well, the statistics; no ip."""
     net = NetParameter()
-    for name, shapes in {
+    of_layers: dict[str, list[tuple[int, ...]]] = {
         "conv1": [(4, 3, 3, 3), (4,)],
         "bn1": [(4,), (4,), (1,)],
         "conv2": [(4, 4, 3, 3), (4,)],
         "bn2": [(4,), (4,), (1,)],
-    }.items():
+    }
+    for name, shapes in of_layers.items():
         layer = net.layer.add(name=name)
         for shape in shapes:
             set_blob(layer.blobs.add(), np.ones(shape, np.float32))

@@ -38,6 +38,7 @@ def test_a_line_cut_short_by_a_kill_is_passed_over(tmp_path: Path) -> None:
         "{}\n",
         '{"iteration": 1, "phase": "test", "split": "x"}\n',
         '{"iteration": "1", "phase": "train"}\n',
+        '{"iteration": 1, "phase": "test", "loss": 1' + 400 * "0" + "}\n",  # no float holds it
         "1\n",
         "null\n",
     ],

@@ -12,16 +12,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.training.lr_finder import SETTLED, Curve, find_rate, follow, read_suggestion
 from pyhisto.training.schedules import Ramp
+from tests.silent import SILENT
 
 
 def test_smoothed_by_hand() -> None:
     # 0.02 * 4 / (1 - 0.98) = 4;  (0.98 * 0.08 + 0.02 * 2) / (1 - 0.9604) = 0.1184 / 0.0396
-    assert list(follow([4.0, 2.0])) == [(4.0, pytest.approx(4)), (2.0, pytest.approx(0.1184 / 0.0396))]
+    ((first, smooth), (second, smoother)) = follow([4.0, 2.0])
+    assert (first, second) == (4.0, 2.0)
+    assert (smooth, smoother) == pytest.approx((4, 0.1184 / 0.0396))
 
 
 @given(st.floats(0.01, 100), st.integers(1, 200))

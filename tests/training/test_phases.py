@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from silent import SILENT
 
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import layer_blobs, read_net, read_weights, to_text
@@ -19,6 +18,7 @@ from pyhisto.training.phases import NETWORK, epoch_iterations, fine, head, write
 from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.solver_loop import train
+from tests.silent import SILENT
 
 pytestmark = pytest.mark.caffe
 

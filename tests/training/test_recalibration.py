@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import BATCH, BODY, FACTOR, MEAN, write_labelled
 
 from pyhisto.proto import layer_blobs, read_weights
+from tests.labelled import BATCH, BODY, FACTOR, MEAN, write_labelled
+from tests.windows import windows_of
 
 pytestmark = pytest.mark.caffe
 
@@ -39,7 +40,7 @@ def test_every_value_counts_alike(root: Path, folder: Path, tmp_path: Path) -> N
     ]
     old, new = (layer_blobs(read_weights(path)) for path in (folder / "net.caffemodel", tmp_path / "new.caffemodel"))
     pixels = (np.load(folder / "records.npz")["pixels"][: BATCHES * BATCH].astype(np.float64) - MEAN) * FACTOR
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, (3, 3), axis=(2, 3))
+    windows = windows_of(pixels, 3)
     conv1 = np.einsum("ncyxij,ocij->noyx", windows, old["conv1"][0].astype(np.float64))
     conv1 += old["conv1"][1].reshape(1, -1, 1, 1)
     assert new["bn1"][0] == pytest.approx(conv1.mean(axis=(0, 2, 3)), rel=1e-4, abs=1e-5)

@@ -10,10 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
 from hypothesis import given
 from hypothesis import strategies as st
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.learning_curve import read_points
@@ -21,7 +19,9 @@ from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.training.run import Run
 from pyhisto.training.scheduled_sgd import ScheduledSgd
 from pyhisto.training.schedules import Ramp, WarmRestarts
-from pyhisto.training.solver_loop import Method, train
+from pyhisto.training.solver_loop import TrainingMethod, train
+from tests.hdf5_toy import Hdf5Toy, losses, make_toy, softmax_loss, two_layers
+from tests.silent import SILENT
 
 LAYERS = """
 layer {
@@ -125,7 +125,7 @@ layer {
 """
 
 
-class Plain(Method):
+class Plain(TrainingMethod):
     """Caffe's own SGD."""
 
     name = "plain"

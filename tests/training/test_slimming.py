@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hdf5_toy import CLASSES, FEATURES, Hdf5Toy, losses, make_toy, softmax_loss
-from silent import SILENT
 
 from pyhisto.errors import InputError
 from pyhisto.proto import layer_blobs, read_weights
 from pyhisto.training.regularise import Slimming
 from pyhisto.training.run import Run
 from pyhisto.training.solver_loop import train
+from tests.hdf5_toy import CLASSES, FEATURES, Hdf5Toy, losses, make_toy, softmax_loss
+from tests.silent import SILENT
 
 EPS = 0.001
 LAYERS = """

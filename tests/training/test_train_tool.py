@@ -21,6 +21,7 @@ import pytest
 from pyhisto.caffe_program import caffe_environment, find_caffe
 from pyhisto.learning_curve import read_points
 from pyhisto.proto import Datum, layer_blobs, read_weights
+from tests.windows import windows_of
 
 pytestmark = pytest.mark.caffe
 
@@ -34,7 +35,8 @@ def test_trains_records_and_finishes_once(toy: Any) -> None:
     points = read_points(folder / "metrics.jsonl")
     assert [p.iteration for p in points if p.phase == "train"] == list(range(0, 101, 10))
     assert [p.iteration for p in points if p.phase == "test"] == list(range(0, 101, 20))
-    assert points[-1].loss < points[0].loss
+    first, last = points[0].loss, points[-1].loss
+    assert first is not None and last is not None and last < first
     assert (folder / "learning_curve.png").is_file() and "Optimization Done" in (folder / "caffe.log").read_text()
 
     before = (toy.folder / "snap/net_iter_100.caffemodel").stat().st_mtime_ns
@@ -51,6 +53,7 @@ def test_the_trained_network_is_tested_whatever_the_interval(toy: Any) -> None:
     points = read_points(metrics)
     assert [point.iteration for point in points] == [0, 30, 60, 90, 100]
     last = points[-1]
+    assert last.accuracy is not None
     assert f"test loss {last.loss:.4f}, test {100 * last.accuracy:.1f}%" in done.stderr.splitlines()[-1]
     assert "iteration 100 of 100" in done.stderr.splitlines()[-1]
     assert (last.accuracy, last.loss) == pytest.approx(scores_by_caffe(toy, "snap/net_iter_100.caffemodel"), abs=1e-4)
@@ -187,7 +190,7 @@ def loss(toy: Any, blobs: Any, lmdb_name: str, count: int) -> float:
         for _, value in itertools.islice(transaction.cursor(), count):
             datum = Datum.FromString(value)
             image = np.frombuffer(datum.data, np.uint8).reshape(3, 8, 8).astype(np.float64) * 0.01
-            windows = np.lib.stride_tricks.sliding_window_view(image, (3, 3), axis=(1, 2))
+            windows = windows_of(image, 3)
             features = np.einsum("ocij,cyxij->oyx", kernels, windows) + bias[:, None, None]
             scores = matrix @ features.ravel() + offset
             losses.append(np.log(np.exp(scores - scores.max()).sum()) + scores.max() - scores[datum.label])

@@ -65,7 +65,7 @@ def test_options_names_and_paths_are_quoted(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_called_2020_is_a_path(root: Path, tmp_path: Path) -> None:
-    data = {"data": {"breakhis": "x"}, "compared": {}}
+    data: dict[str, object] = {"data": {"breakhis": "x"}, "compared": {}}
     done = dry_run(root, tmp_path, "Snakefile", data, "--config", "folds_dir=2020", "breakhis=2019")
     assert done.returncode == 0, done.stderr
     manifest = next(line for line in commands(done.stdout + done.stderr) if "data_prep/make_manifest.py" in line)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from costs import LOG, SNAKEMAKE, STARTS, Cost, Costs, shares_left
+from costs import LOG, SNAKEMAKE, STARTS, Costs, JobCost, shares_left
 from dry_run import Job
 from images import Images
 from measured import Prepared, Trained
@@ -35,7 +35,7 @@ def costs(root: Path) -> Costs:
     return Costs(study, IMAGES, 0.0, CUTS, networks, (0.5, 6))
 
 
-def cost(costs: Costs, rule: str, **wildcards: str) -> Cost:
+def cost(costs: Costs, rule: str, **wildcards: str) -> JobCost:
     return costs.of(Job(rule, wildcards))
 
 

@@ -66,7 +66,7 @@ def test_a_cancelled_training_is_queued_again_and_the_run_ends_whole(
     try:
         while process.poll() is None and not cancelled:
             running = [number for number, state, comment in jobs(slurm) if state == "RUNNING" and TRAINING in comment]
-            if running and list(tmp_path.glob("runs/tiny/fold1/100X/before/*/training")):
+            if running and any(tmp_path.glob("runs/tiny/fold1/100X/before/*/training")):
                 cancelled = running[0]
                 subprocess.run(["scancel", cancelled], env=slurm, check=True)
             time.sleep(0.2)
@@ -80,7 +80,7 @@ def test_a_cancelled_training_is_queued_again_and_the_run_ends_whole(
     # What was cancelled was queued once more.
     comment = next(comment for number, _, comment in ended if number == cancelled)
     assert [state for _, state, other in ended if other == comment] == ["CANCELLED", "COMPLETED"]
-    rules = {re.match("rule_(.+?)(?:_wildcards_.*)?$", comment)[1] for _, _, comment in ended}
+    rules = {name for *_, comment in ended for name in re.findall("^rule_(.+?)(?:_wildcards_.*)?$", comment)}
     assert {"lmdb", "network", "train", "importance", "prune", "surgery", "predict", "report"} <= rules
     # A second's work is not queued.
     assert not rules & {"manifest", "stage", "cost", "settings", "remove_lmdb"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.state_global_statistics import state_global_statistics
 from pyhisto.lint.rules import RuleBook, Trap
@@ -45,7 +45,7 @@ def deconvolutions(subject: Subject) -> Iterator[Trap]:
             yield subject.at(node, "is not quantised, as it is dilated")
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """AIPP: the part of the model that takes uint8 images; channels are in the order of the images, BGR."""
     _, _, height, width = inputs.shape
     lines = ["aipp_op {", "  aipp_mode: static", "  related_input_rank: 0", "  input_format: RGB888_U8",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.lint.rules import RuleBook
 
@@ -11,7 +11,7 @@ book: RuleBook[Subject] = RuleBook()
 """What has a counterpart in ONNX (pyhisto/onnx) is what can be taken; Tencent/ncnn issue 214 recommends pnnx."""
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """pnnx's command line, and what ncnn::Mat::from_pixels and substract_mean_normalize are told (or ncnn2table)."""
     shape = ",".join(map(str, inputs.shape))
     values = {

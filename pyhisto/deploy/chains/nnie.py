@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.deploy.rewrites.say_rounding import leave_out_rounding_up
@@ -50,7 +50,7 @@ def rounding(subject: Subject) -> Iterator[Trap]:
                 yield subject.at(node, "rounds down, which Caffe 1.0 cannot say")
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """The mapper's configuration: mean of each channel (norm_type 2), no scaling, BGR."""
     levels = "".join(f"{level:g}\n" for level in inputs.mean)
     lines = [

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 import cv2
 import numpy as np
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.say_rounding import say_ceil_mode
 from pyhisto.lenient import unknown_fields
@@ -36,7 +36,7 @@ def unknown(subject: Subject) -> Iterator[Trap]:
         yield field.line, f"{field.path}: a field that OpenCV may not know"
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """The arguments of cv2.dnn.blobFromImage; OpenCV quantises nothing."""
     _, _, height, width = inputs.shape
     arguments = {

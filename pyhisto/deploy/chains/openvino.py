@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.deploy.rewrites.say_rounding import say_ceil_mode
@@ -36,7 +36,7 @@ def unknown(subject: Subject) -> Iterator[Trap]:
         yield field.line, f"{field.path}: a field that its caffe.proto may not have"
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """The Model Optimizer's arguments: without the last, weights are written in half precision."""
     shape = ",".join(map(str, inputs.shape))
     mean = ",".join(f"{level:g}" for level in inputs.mean)

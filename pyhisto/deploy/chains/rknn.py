@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.reshape_from_axis_0 import reshape_from_axis_0
 from pyhisto.lint.rules import RuleBook, Trap
@@ -23,7 +23,7 @@ def types(subject: Subject) -> Iterator[Trap]:
     yield from subject.of_other_types(TYPES)
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """A program for the toolkit. The toolkit reads calibration images as RGB, and the network takes BGR."""
     mean, deviation = list(inputs.mean), [1.0] * len(inputs.mean)
     quantise = f"do_quantization=True, dataset={inputs.images!r}" if inputs.images else "do_quantization=False"

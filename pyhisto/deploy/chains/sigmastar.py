@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from pyhisto.deploy.chain import Chain, Inputs, Subject
+from pyhisto.deploy.chain import Chain, ChainInputs, Subject
 from pyhisto.deploy.rewrites.drop_passing_layers import drop_passing_layers
 from pyhisto.deploy.rewrites.pool_in_steps import WINDOW, is_wide, pool_in_steps
 from pyhisto.deploy.rewrites.say_rounding import leave_out_rounding_up
@@ -96,7 +96,7 @@ def powers(subject: Subject) -> Iterator[Trap]:
             yield subject.at(node, f"has the exponent {power:g}")
 
 
-def settings(inputs: Inputs) -> Mapping[str, str]:
+def settings(inputs: ChainInputs) -> Mapping[str, str]:
     """input_config.ini; the mean is named by colour."""
     blue, green, red = (*inputs.mean, 0.0, 0.0)[:3]
     lines = [

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyhisto.arrays import Floats
 from pyhisto.deploy.form import Form, message_of, remove_layers
 from pyhisto.graph import Blob, Node
 from pyhisto.graph.types import canonical_axis
-from pyhisto.proto import Array, layer_blobs
+from pyhisto.proto import layer_blobs
 from pyhisto.prototext import Message, quote
 
 PARAMETERS = {
@@ -32,7 +33,7 @@ def fold_batch_norm(form: Form) -> tuple[Form, list[str]]:
     shared = {node for (node, _), (owner, _) in owners.items() if node is not owner}
     shared |= {owner for (node, _), (owner, _) in owners.items() if node is not owner}
     changed, gone = [], list[Message]()
-    blobs: dict[str, list[Array] | None] = {}
+    blobs: dict[str, list[Floats] | None] = {}
     for norm in graph.nodes:
         if norm.type != "BatchNorm" or not norm.bottoms[0].producer.bottoms:
             continue
@@ -82,7 +83,7 @@ def _is_affine(node: Node) -> bool:
     )
 
 
-def _affine(nodes: Sequence[Node], stored: dict[str, list[Array]]) -> tuple[Array, Array]:
+def _affine(nodes: Sequence[Node], stored: dict[str, list[Floats]]) -> tuple[Floats, Floats]:
     """Factor and shift of each channel."""
     mean, variance, count = (blob.astype(np.float64).ravel() for blob in stored[nodes[0].name][:3])
     share = 1 / count[0] if count[0] else 0.0
@@ -94,7 +95,7 @@ def _affine(nodes: Sequence[Node], stored: dict[str, list[Array]]) -> tuple[Arra
     return factor, shift
 
 
-def _folded(node: Node, blobs: Sequence[Array], factor: Array, shift: Array) -> list[Array]:
+def _folded(node: Node, blobs: Sequence[Floats], factor: Floats, shift: Floats) -> list[Floats]:
     """The weights and the bias of the layer with a factor and a shift for each of its outputs."""
     shape = (node.param_shapes or ())[0]
     weights = blobs[0].astype(np.float64).reshape(shape)

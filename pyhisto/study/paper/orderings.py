@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pyhisto.evaluation.folds import to_percent
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.study.compression import DNS, JOINT, METHOD, TRAINING, State, fewest_loops, find_states
+from pyhisto.study.compression import DNS, JOINT, METHOD, TRAINING, CompressionState, fewest_loops, find_states
 from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY, Scored
 from pyhisto.tables.table import Cell, Column, Table
@@ -28,7 +28,7 @@ PRINTED_RATIOS = (0.0, 0.5)
 """Of Tables 3 and 5, in which the hybrid stands beside its branches."""
 
 Expected: TypeAlias = Literal["better", "no worse", "worse"]
-Side: TypeAlias = tuple[State, str]
+Side: TypeAlias = tuple[CompressionState, str]
 """A stage and a strategy of SUMMARY."""
 
 
@@ -66,7 +66,7 @@ def orderings_table(results: Results, scored: Sequence[Scored]) -> Table | None:
     return Table("orderings", title, columns, rows, notes).without_empty_columns()
 
 
-def _orderings(every: Sequence[State]) -> Iterator[Ordering]:
+def _orderings(every: Sequence[CompressionState]) -> Iterator[Ordering]:
     """What the paper says about stages of one magnification."""
     fewest = fewest_loops(every)
     channels = [state for state in every if state.method == METHOD and state.ratio is not None]
@@ -92,7 +92,7 @@ def _orderings(every: Sequence[State]) -> Iterator[Ordering]:
     yield from _criteria(every, single)
 
 
-def _criteria(every: Sequence[State], single: Sequence[State]) -> Iterator[Ordering]:
+def _criteria(every: Sequence[CompressionState], single: Sequence[CompressionState]) -> Iterator[Ordering]:
     """Whether importance chooses better than another criterion: at each ratio, and at all of them together."""
     others = [s for s in every if s.method not in (METHOD, DNS, JOINT, TRAINING) and s.ratio]
     for method in dict.fromkeys(other.method for other in others):
@@ -109,11 +109,11 @@ def _criteria(every: Sequence[State], single: Sequence[State]) -> Iterator[Order
             yield Ordering(f"{claim}, all ratios", pairs, "better")
 
 
-def _versus(claim: str, first: State, second: State, expected: Expected) -> Ordering:
+def _versus(claim: str, first: CompressionState, second: CompressionState, expected: Expected) -> Ordering:
     return Ordering(claim, [(_stands(first), _stands(second))], expected)
 
 
-def _stands(state: State) -> Side:
+def _stands(state: CompressionState) -> Side:
     """A stage and what stands for it: the hybrid, if it has one."""
     return state, state.folds[0].best
 

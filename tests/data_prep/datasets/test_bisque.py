@@ -57,7 +57,7 @@ def test_five_folds_of_slides_that_hold_both_classes(root: Path, tmp_path: Path,
         tmp_path / "bisque",
     ]
     options = ["--kfold", "5", "--fold", str(fold), "--out", tmp_path / "m.csv"]
-    done = subprocess.run([*program, *options], check=False, capture_output=True, text=True)
+    done = subprocess.run(list(map(str, [*program, *options])), check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     rows = read_manifest(tmp_path / "m.csv")
     assert len(rows) == 58

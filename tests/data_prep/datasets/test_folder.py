@@ -73,11 +73,13 @@ def test_the_program_takes_the_tree_s_splits(root: Path, tmp_path: Path) -> None
     names = [f"{split}/{label}/{number}.png" for split in ("train", "val", "test") for label in "01" for number in "ab"]
     tree = touch(tmp_path / "tree", *names)
     program = [sys.executable, root / "data_prep/make_manifest.py", "--dataset", "folder", "--root", tree]
-    done = subprocess.run([*program, "--out", tmp_path / "m.csv"], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [*map(str, program), "--out", tmp_path / "m.csv"], check=False, capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert [row.split for row in read_manifest(tmp_path / "m.csv")] == ["test"] * 4 + ["train"] * 4 + ["val"] * 4
     plain = [sys.executable, root / "data_prep/make_manifest.py", "--dataset", "folder", "--root", tree / "train"]
-    done = subprocess.run([*plain, "--out", tmp_path / "n.csv"], check=False, capture_output=True, text=True)
+    done = subprocess.run([*map(str, plain), "--out", tmp_path / "n.csv"], check=False, capture_output=True, text=True)
     assert done.returncode == 2 and "say how to split" in done.stderr
 
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up import write_stage
 
 from pyhisto.errors import InputError
 from pyhisto.evaluation.predictions import PredictionRow, write_predictions
@@ -16,6 +15,7 @@ from pyhisto.study.report import write_report
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
 from pyhisto.tables.table import Estimate, Spread
+from tests.study.made_up import write_stage
 
 IMAGES = 10
 """i0 .. i9 of patients p0 .. p4, benign and malignant in turn: those of made_up's stages."""

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import write_stage
 
 from pyhisto.evaluation.metrics import Interval, difference_interval
 from pyhisto.study.paper.orderings import orderings_table
 from pyhisto.study.results import read_results
 from pyhisto.study.scores import score_results
 from pyhisto.tables.table import Estimate, Table
+from tests.study.made_up import write_stage
 
 IMAGES = 60  # of 30 patients; the first images are the ones that are misjudged
 
