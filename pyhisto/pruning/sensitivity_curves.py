@@ -1,6 +1,7 @@
 """The picture of a sensitivity: a small curve for each group, all on the same axes."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pyhisto.pruning.sensitivity import Sensitivity
 
@@ -29,6 +30,9 @@ def draw_curves(sensitivity: Sensitivity) -> Figure:
         place.grid(alpha=0.25)
         if min(losses) > 0:
             place.set_yscale("log")
+            place.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            place.yaxis.set_major_formatter("{x:g}")
+            place.yaxis.set_minor_formatter(NullFormatter())
     for place in axes[len(order) :]:
         place.set_visible(False)
     figure.supxlabel("share of the group's channels masked (their number in brackets)", fontsize=8)
