@@ -25,8 +25,8 @@ from pyhisto.nets.inception_sep import FROZEN, InceptionSEP
 from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
-from pyhisto.nets.widths import take_widths
 from pyhisto.nets.solvers import BAYRAMOGLU_2016, KONE_2018, SPANHOL_2016, ZHU_2019, SolverSettings
+from pyhisto.nets.widths import take_widths
 from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent

@@ -17,7 +17,8 @@ def test_the_network_that_ships_can_be_trained_again(root: Path, tmp_path: Path)
     shipped = root / "models/pcam/global"
     done = generate(root, "--widths-of", shipped / "deploy.prototxt", "--input-size", 64, "--out", tmp_path / "net")
     assert done.returncode == 0, done.stderr
-    stored = {layer.name: tuple(map(blob_shape, layer.blobs)) for layer in read_weights(shipped / "model.caffemodel").layer}
+    weights = read_weights(shipped / "model.caffemodel")
+    stored = {layer.name: tuple(map(blob_shape, layer.blobs)) for layer in weights.layer}
     for name in ("deploy", "train_val", "statistics"):
         for layer in read_net(tmp_path / "net" / f"{name}.prototxt").layer:
             if layer.type == "Convolution":

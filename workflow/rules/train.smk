@@ -78,6 +78,7 @@ def criterion(wildcards):
 def network_options(wildcards, training):
     """The options of generate.py: the first training's, or those by which compressed networks train on."""
     solver = {**config["solver"], **(config.get("retraining", {}) if training == "retraining" else {})}
+    solver |= COMPRESSIONS[wildcards.stage].get("solver", {}) if wildcards.stage in STARTED else {}
     solver |= seeded(wildcards, "random-seed")
     return options({"solver-mode": "CPU", **config["network"], **solver, "cards": max(1, CARDS)})
 
