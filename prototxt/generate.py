@@ -26,6 +26,7 @@ from pyhisto.nets.magnification_cnn import MagnificationCNN
 from pyhisto.nets.patch_cnn import PATCHES, PatchCNN
 from pyhisto.nets.resnext import ResNeXt
 from pyhisto.nets.solvers import BAYRAMOGLU_2016, KONE_2018, SPANHOL_2016, ZHU_2019, SolverSettings
+from pyhisto.nets.widths import take_widths
 from pyhisto.proto import Net
 
 HERE = Path(__file__).resolve().parent
@@ -90,6 +91,9 @@ class NetworkKind:
         }
         if isinstance(model, InceptionSEP):
             nets["statistics"] = model.statistics(data.train, data.batch_size)
+        if pruned := getattr(arguments, "widths_of", None):
+            for net in nets.values():
+                take_widths(net, pruned)
         return nets
 
 
@@ -111,7 +115,11 @@ def inception_sep_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--num-classes", type=int, default=2)
     parser.add_argument("--input-size", type=int, default=224, help="side of the input in pixels")
-    parser.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
+    widths = parser.add_mutually_exclusive_group()
+    widths.add_argument("--width", type=float, default=1.0, help="multiplies every width but the classifier's")
+    widths.add_argument(
+        "--widths-of", type=Path, metavar="F", help="deploy.prototxt of such a network, pruned: as wide as that is"
+    )
     parser.add_argument(
         "--batch-norm-fraction", type=float, default=0.999, help="of the running statistics; lower it for short runs"
     )

@@ -164,7 +164,8 @@ class Costs:
     # Networks
 
     def _training(self, branch: str, stage: str, iterations: int | None = None) -> JobCost:
-        network = self.networks[branch if stage == "before" else RETRAINING]
+        first = stage == "before" or stage in self.study.started
+        network = self.networks[branch if first else RETRAINING]
         flops, weights = self._left(stage)
         records = self.images.val * self.cuts[branch].patches
         return self._trained(network, records, flops, weights, iterations)

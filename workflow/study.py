@@ -18,6 +18,8 @@ DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
 
 SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
 NUMBERS = ("folds", "magnifications", "seeds")
+STARTED = "training from weights"
+"""The method of a stage that is trained as the first network is, but from weights of a file."""
 NAME = re.compile(r"\w(?:[\w .+-]*[\w.+-])?")
 """What may name a folder of results, a stage or a model: it stands in paths and in Snakemake's patterns."""
 
@@ -169,8 +171,13 @@ class Study:
         return MONITOR if whole and not self.config.get("bags") else "val"
 
     @property
+    def started(self) -> dict[str, str]:
+        """Stages that compress nothing: networks trained as the first, each from the weights in its file."""
+        return {name: str(s["weights"]) for name, s in self.compressions.items() if s.get("method") == STARTED}
+
+    @property
     def prunings(self) -> list[str]:
-        """The compressions that cut channels; the others are Dynamic Network Surgery, or train on alone."""
+        """The compressions that cut channels; the others are Dynamic Network Surgery, or train without cutting."""
         return [name for name, settings in self.compressions.items() if "method" not in settings]
 
     @property
@@ -291,5 +298,7 @@ def _check_compression(name: str, settings: Mapping[str, Any]) -> None:
         raise InputError(
             f"the config's compressions: {name}: loops: {str(loops)[:60]!r} is not a whole number from 1 on"
         )
+    if settings.get("method") == STARTED and not settings.get("weights"):
+        raise InputError(f"the config's compressions: {name}: {STARTED}: say which: weights: FILE")
     if type(ratio) not in (int, float) or not 0 < ratio < 1:
         raise InputError(f"the config's compressions: {name}: ratio: {str(ratio)[:60]!r} is not between 0 and 1")

@@ -20,6 +20,8 @@ DNS = "DNS"
 JOINT = "channel pruning + DNS"
 TRAINING = "training alone"
 """The control: nothing is compressed, and trained on like the others."""
+STARTED = "training from weights"
+"""Nothing is compressed: trained as the first network was, but from given weights."""
 
 
 @dataclass(frozen=True)

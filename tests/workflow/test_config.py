@@ -91,3 +91,20 @@ def test_make_passes_paths_as_they_are(root: Path, tmp_path: Path, path: str) ->
     config = dict(word.split("=", 1) for word in given[given.index("--config") + 1 :])
     assert {name: yaml.safe_load(value) for name, value in config.items()} == {"breakhis": path, "folds_dir": path}
     assert not (tmp_path / "X").exists()
+
+
+def test_a_stage_from_weights_is_trained_as_the_first_is(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other weights").touch()
+    stage = {"pcam": {"method": "training from weights", "weights": "other weights", "solver": {"base-lr": 0.003}}}
+    change: dict[str, object] = {"compressions": stage, "compared": {}, "bundle": {}}
+    done = dry_run(root, tmp_path, "Snakefile", change)
+    assert done.returncode == 0, done.stderr
+    found = commands(done.stdout + done.stderr)
+    networks = {words[-1]: words[:-1] for words in found if "prototxt/generate.py" in words}
+    first, other = (networks[f"runs/tiny/fold1/100X/{stage}/global/net"] for stage in ("before", "pcam"))
+    rate = first.index("--base-lr") + 1
+    assert (first[rate], other[rate]) == ("0.01", "0.003")  # its own, and all else as the first
+    assert first[:rate] + first[rate + 1 :] == other[:rate] + other[rate + 1 :]
+    starts = [words for words in found if "tools/train.py" in words and "--weights" in words]
+    assert len(starts) == 2  # both branches of the stage, and none of the first
+    assert all(words[words.index("--weights") + 1] == "other weights" for words in starts)

@@ -81,10 +81,17 @@ def test_the_loops_of_prunings_are_stages(root: Path) -> None:
         "once": {"criterion": "l1", "ratio": 0.5},
         "sparse": {"method": "DNS", "of": "once", "sparsity": 0.5},
         "trained_on": {"method": "training alone"},
+        "elsewhere": {"method": "training from weights", "weights": "x.caffemodel"},
     }
     asked = study(root, "tiny", compressions=prunings)
     assert asked.prunings == ["thrice", "once"]
     assert asked.loops == ["loops/thrice_1", "loops/thrice_2", "thrice", "once"]
+    assert asked.started == {"elsewhere": "x.caffemodel"}
+
+
+def test_a_start_from_weights_names_their_file(root: Path) -> None:
+    with pytest.raises(InputError, match="elsewhere: training from weights: say which"):
+        study(root, "tiny", compressions={"elsewhere": {"method": "training from weights"}})
 
 
 @pytest.mark.parametrize("settings", [{"loops": 0}, {"loops": "2"}, {"ratio": 1}, {"ratio": "half"}, {"ratio": True}])

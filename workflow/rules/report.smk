@@ -128,7 +128,7 @@ def run_facts(wildcards):
         "root": study.tree,
         "follow_links": study.follow_links,
         **({"lambda": config["lambda"]} if "lambda" in config else {}),
-        "width": config["network"].get("width", 1.0),
+        **({} if "widths-of" in config["network"] else {"width": config["network"].get("width", 1.0)}),
         "ratio": next((settings["ratio"] for settings in COMPRESSIONS.values() if "ratio" in settings), None),
         "settings": {
             "data": study.data_used,

@@ -2,9 +2,10 @@
 
 PLACE = f"{EXPERIMENT}/{{stage}}/{{branch}}"
 # A compression prunes channels and trains on, or it is Dynamic Network Surgery on the stage that it is `of`; or it is the
-# control of both, which only trains on.
+# control of both, which only trains on; or none at all: the first training again, from other weights.
 SURGERIES = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "DNS"]
 CONTROLS = [name for name, settings in COMPRESSIONS.items() if settings.get("method") == "training alone"]
+STARTED = study.started
 PRUNINGS = study.prunings
 # Network slimming trains with its penalty first, and prunes what comes of that.
 SLIMMING = {name: settings for name, settings in COMPRESSIONS.items() if settings.get("criterion") == "slimming"}
@@ -26,6 +27,7 @@ LOOPS = study.loops if STEPS_OF is True else [stage for stage in study.loops if 
 PRUNED = "|".join([*map(re.escape, PRUNINGS), *(f"loops/{re.escape(name)}_[0-9]+" for name in PRUNINGS)]) or "none"
 OPERATED = "|".join(map(re.escape, SURGERIES)) or "none"
 CONTINUED = "|".join(map(re.escape, CONTROLS)) or "none"
+FIRST = "|".join(map(re.escape, ["before", *STARTED]))  # stages that make no other network smaller
 
 # On the CPU, trainings that can run side by side share the cores: one each, if there are as many branches and experiments.
 # Other numbers of threads round the sums of a training otherwise; the same number gives the same bytes.
@@ -76,6 +78,7 @@ def criterion(wildcards):
 def network_options(wildcards, training):
     """The options of generate.py: the first training's, or those by which compressed networks train on."""
     solver = {**config["solver"], **(config.get("retraining", {}) if training == "retraining" else {})}
+    solver |= COMPRESSIONS[wildcards.stage].get("solver", {}) if wildcards.stage in STARTED else {}
     solver |= seeded(wildcards, "random-seed")
     return options({"solver-mode": "CPU", **config["network"], **solver, "cards": max(1, CARDS)})
 
@@ -84,8 +87,9 @@ rule network:
     input:
         f"{RECIPE}/preprocessing.json",
     output:
-        directory(f"{EXPERIMENT}/before/{{branch}}/{{training}}"),
+        directory(f"{PLACE}/{{training}}"),
     wildcard_constraints:
+        stage=FIRST,
         training="net|retraining",
     params:
         lmdb=LMDB,
@@ -121,10 +125,15 @@ def importances(branch):
     return [f"{EXPERIMENTS[0]}/{stage}/{branch}/importance.json" for stage in ["before", *PRUNINGS[:1]]]
 
 
+def start(wildcards):
+    """The file of weights that a first training starts from, layers matched by name, if the config names any."""
+    return STARTED.get(wildcards.stage) or (study.pretrained if wildcards.stage == "before" else None) or []
+
+
 def weights(wildcards):
     """What a training starts from: what pruning left; at first published weights, if the config names any."""
-    if wildcards.stage == "before":
-        return ["--weights", study.pretrained] if study.pretrained else []
+    if re.fullmatch(FIRST, wildcards.stage):
+        return ["--weights", start(wildcards)] if start(wildcards) else []
     return ["--weights", f"{PLACE.format(**wildcards)}/net/model.caffemodel"]
 
 
@@ -157,12 +166,12 @@ rule train:
     input:
         recipe=f"{RECIPE}/preprocessing.json",
         net=f"{PLACE}/net",
-        pretrained=lambda wildcards: study.pretrained if wildcards.stage == "before" and study.pretrained else [],
+        start=start,
     output:
         model=f"{PLACE}/model.caffemodel",
         metrics=f"{PLACE}/metrics.jsonl",
     wildcard_constraints:
-        stage=f"before|{PRUNED}|{CONTINUED}",
+        stage=f"{FIRST}|{PRUNED}|{CONTINUED}",
     threads: TRAINING_THREADS
     resources:
         gpu=CARDS,

@@ -1,7 +1,7 @@
 """What the paper says is better than what (Tables 3 and 5, fig. 10, 12 and 13), and whether it holds here.
 
-What the paper leaves open stands beside it: whether importance chooses better than another criterion, and whether what
-a compressed network gains on the one before comes from training on.
+What the paper leaves open stands beside it: whether importance chooses better than another criterion, whether what a
+compressed network gains on the one before comes from training on, and whether given weights are a better start.
 
 Both sides of a comparison are tested on the same images, so that their difference has an interval of its own, narrower
 than what the two intervals suggest. An ordering holds, or does not, if that interval leaves out zero.
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pyhisto.evaluation.folds import to_percent
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.study.compression import DNS, JOINT, METHOD, TRAINING, CompressionState, fewest_loops, find_states
+from pyhisto.study.compression import DNS, JOINT, METHOD, STARTED, TRAINING, CompressionState, fewest_loops, find_states
 from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY, Scored
 from pyhisto.tables.table import Cell, Column, Table
@@ -90,6 +90,9 @@ def _orderings(every: Sequence[CompressionState]) -> Iterator[Ordering]:
         for alone in sorted(larger, key=attrgetter("size"))[:1]:
             yield _versus("with DNS better than DNS alone, at no more bytes (fig. 13)", state, alone, "better")
     yield from _criteria(every, single)
+    for before in (s for s in single if s.ratio == 0):
+        for state in (s for s in every if s.method == STARTED):
+            yield _versus("(not in the paper) more accurate from given weights", state, before, "better")
 
 
 def _criteria(every: Sequence[CompressionState], single: Sequence[CompressionState]) -> Iterator[Ordering]:

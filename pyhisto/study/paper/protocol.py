@@ -19,7 +19,10 @@ PAPER: Mapping[str, Mapping[str, tuple[str, Any]]] = {
         "augment": ("images made of a training image", 8),
         "stain": ("stain normalisation", "reinhard"),
     },
-    "network": {"width": ("width of every layer, as a multiple", 1.0)},
+    "network": {
+        "width": ("width of every layer, as a multiple", 1.0),
+        "widths-of": ("as wide as a pruned network", "no"),
+    },
     "solver": {
         "max-iter": ("training iterations", ZHU_2019.max_iter),
         "batch-size": ("images of a batch", 10),

@@ -105,6 +105,12 @@ def test_what_is_pruned_is_compared_with_what_only_trained_on_too(tmp_path: Path
     assert rows["before, hybrid"][-1] == "holds" and rows["control, hybrid"][-1] == "within noise"
 
 
+def test_a_start_from_given_weights_is_compared_with_the_first_training(tmp_path: Path) -> None:
+    stage(tmp_path, "before", 30)
+    stage(tmp_path, "pcam", 6, method="training from weights")
+    assert verdicts(tmp_path)["pcam, hybrid", "before, hybrid"] == "holds"
+
+
 def test_seeds_make_the_interval_wider(tmp_path: Path) -> None:
     # The same images each time: six more are right in the mean, and none, six or twelve of a seed.
     for seed, wrong in ((1, 6), (2, 12), (3, 18)):
