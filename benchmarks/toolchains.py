@@ -104,7 +104,8 @@ def through(chain: str, python: Path, model: Path, weights: Path, repeats: int) 
     original = read(model, weights, 1, {})
     form = rewrite(original, CHAINS[ENVIRONMENTS[chain].reads], False).form
     network = form.runnable()
-    outputs = [blob for blob in form.graph().outputs if blob.name in network.outputs]
+    made = {top for layer in network.net.layer for top in layer.top}
+    outputs = [blob for blob in form.graph().outputs if blob.name in made]
     generator = np.random.default_rng(0)
     inputs = {
         name: (generator.standard_normal(shape) * 50).astype(np.float32) for name, shape in network.inputs.items()
