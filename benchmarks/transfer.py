@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """How stages of studies over folds do on patients that no network saw, beside colour alone; as a table in Markdown.
 
     transfer.py runs/breakhis_transfer runs/breakhis_transfer_unnormalised
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pyhisto.cli import Parser, run
+from pyhisto.errors import InputError
 from pyhisto.evaluation.metrics import (
     Interval,
     balanced,
@@ -51,27 +54,27 @@ class Tested:
 
 def main() -> None:
     """Print a row for the control, and for each run and stage."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+", metavar="DIR", help="results folders of the workflow")
     runs = parser.parse_args().runs
     colour = read_control(runs[0])
     print("| | IL | PL | balanced | minus colour | minus the first |\n|---|---|---|---|---|---|")
     print(row("colour alone", colour, colour, None))
     first = None
-    for run in runs:
-        for stage, tested in read_stages(run).items():
+    for folder in runs:
+        for stage, tested in read_stages(folder).items():
             first = first or tested
-            print(row(f"{run.name}: {stage}", tested, colour, first))
+            print(row(f"{folder.name}: {stage}", tested, colour, first))
     majority = 100 * majority_rate(colour.labels)
     print(
         f"\n{len(colour.labels)} images, {len(set(colour.patients))} patients; always the larger class: {majority:.1f}"
     )
 
 
-def read_stages(run: Path) -> dict[str, Tested]:
+def read_stages(folder: Path) -> dict[str, Tested]:
     """Every stage of a run, in its order; what stands for it is the hybrid, or the one branch that there is."""
     parts: dict[str, list[Tested]] = {}
-    for one in score_results(read_results(run)):
+    for one in score_results(read_results(folder)):
         fold, seed, count = one.experiment.fold or "", one.experiment.seed or "", len(one.images)
         tested = Tested(
             np.array([f"{fold} {image}" for image in one.images]),
@@ -84,15 +87,19 @@ def read_stages(run: Path) -> dict[str, Tested]:
     return {stage: together(found) for stage, found in parts.items()}
 
 
-def read_control(run: Path) -> Tested:
+def read_control(folder: Path) -> Tested:
     """The logistic regression on six numbers of colour, of every fold."""
     parts = []
-    for path in sorted(run.glob("fold*/*X/compared/colour/predictions.csv")):
+    for path in sorted(folder.glob("fold*/*X/compared/colour/predictions.csv")):
         found = read_predictions([path])
-        fold = path.relative_to(run).parts[0].removeprefix("fold")
+        fold = path.relative_to(folder).parts[0].removeprefix("fold")
         decided = next(iter(found.whole.values())).argmax(axis=1)
         images = np.array([f"{fold} {image}" for image in found.images])
         parts.append(Tested(images, np.array(found.patients), np.array([""] * len(images)), found.labels, decided))
+    if not parts:
+        raise InputError(
+            f"{folder}: has no predictions of the colour control; give a study whose config compares with it"
+        )
     return together(parts)
 
 
@@ -137,4 +144,4 @@ def _numbers(names: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,6 +11,7 @@ from cards import on_gpu
 
 from pyhisto.errors import InputError
 from pyhisto.manifest import MONITOR
+from pyhisto.study.methods import STARTED
 
 BRANCHES: tuple[Literal["global", "local"], ...] = ("global", "local")
 DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
@@ -18,8 +19,6 @@ DATA_SETS = ("breakhis", "breakhis-eva", "bach", "bisque", "folder")
 
 SECTIONS = ("data", "lmdb", "network", "solver", "compressions")
 NUMBERS = ("folds", "magnifications", "seeds")
-STARTED = "training from weights"
-"""The method of a stage that is trained as the first network is, but from weights of a file."""
 NAME = re.compile(r"\w(?:[\w .+-]*[\w.+-])?")
 """What may name a folder of results, a stage or a model: it stands in paths and in Snakemake's patterns."""
 

@@ -11,17 +11,10 @@ from typing import Any
 import numpy as np
 
 from pyhisto.evaluation.folds import summarize_folds, to_bar
+from pyhisto.study.methods import METHOD
 from pyhisto.study.results import Branch, Results, pruning_ratio
 from pyhisto.study.scores import Scored, group_folds
 from pyhisto.tables.table import Estimate
-
-METHOD = "channel pruning"
-DNS = "DNS"
-JOINT = "channel pruning + DNS"
-TRAINING = "training alone"
-"""The control: nothing is compressed, and trained on like the others."""
-STARTED = "training from weights"
-"""Nothing is compressed: trained as the first network was, but from given weights."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
-from pyhisto.study.compression import METHOD, CompressionState, fewest_loops, find_states
+from pyhisto.study.compression import CompressionState, fewest_loops, find_states
+from pyhisto.study.methods import METHOD
 from pyhisto.study.paper.printed import COST, LOOPS, read_printed
 from pyhisto.study.results import Results
 from pyhisto.study.scores import Scored

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pyhisto.evaluation.folds import to_percent
 from pyhisto.evaluation.metrics import Interval, difference_interval
-from pyhisto.study.compression import DNS, JOINT, METHOD, STARTED, TRAINING, CompressionState, fewest_loops, find_states
+from pyhisto.study.compression import CompressionState, fewest_loops, find_states
+from pyhisto.study.methods import DNS, JOINT, METHOD, STARTED, TRAINING
 from pyhisto.study.results import Results
 from pyhisto.study.scores import SUMMARY, Scored
 from pyhisto.tables.table import Cell, Column, Table
